@@ -1,0 +1,116 @@
+#ifndef REPORT_H
+#define REPORT_H
+
+/* Reads a report: what kind of report a message is, and which earlier message
+   (the original) it is about.
+
+   This room knows lib-mail and nothing else: no settings, no users, no log, no
+   verdict. Everything it returns was written by strangers: addresses and
+   Message-IDs are normalised, but never believed. */
+
+struct istream;
+
+enum report_class {
+	REPORT_CLASS_NONE = 0,
+	/* RFC 3464, by Action: the strongest of a report wins, in this order */
+	REPORT_CLASS_DSN_FAILED,
+	REPORT_CLASS_DSN_DELAYED,
+	REPORT_CLASS_DSN_SUCCESS,
+	/* says that a message was not delivered, but not as RFC 3464 wants it */
+	REPORT_CLASS_BOUNCE,
+	/* RFC 8098 */
+	REPORT_CLASS_MDN,
+	/* RFC 3834 */
+	REPORT_CLASS_AUTO_REPLY,
+	REPORT_CLASS_CHALLENGE,
+	REPORT_CLASS_VIRUS_NOTICE,
+	/* RFC 5965 */
+	REPORT_CLASS_ARF,
+
+	REPORT_CLASS_COUNT
+};
+
+/* What the envelope says of the report's sender. */
+enum report_sender {
+	/* no envelope at hand (a file): Return-Path is looked at instead */
+	REPORT_SENDER_UNKNOWN = 0,
+	/* MAIL FROM:<> */
+	REPORT_SENDER_NULL,
+	REPORT_SENDER_ADDRESS,
+};
+
+struct report_message_id {
+	/* Without brackets, white space and comments, all lower-case. */
+	const char *id;
+	/* left@right, and not cut off by the reporter. Only a whole one may
+	   count as "not in the log". */
+	bool whole:1;
+};
+ARRAY_DEFINE_TYPE(report_message_id, struct report_message_id);
+
+struct report_recipient {
+	/* Addresses are lower-case and without the address type. NULL = absent.
+	   RFC 3464, 2.3.1 and 2.3.2; RFC 6533 forms are decoded to UTF-8. */
+	const char *original_recipient;
+	const char *final_recipient;
+	/* lower-case; NULL = absent. RFC 3464, 2.3.3 and 2.3.4. */
+	const char *action;
+	const char *status;
+};
+ARRAY_DEFINE_TYPE(report_recipient, struct report_recipient);
+
+struct report {
+	enum report_class class;
+
+	/* The report itself. Arrays are always created, perhaps empty. */
+
+	/* its own Message-ID, normalised; NULL = none */
+	const char *message_id;
+	/* addresses of its To: header, lower-case */
+	ARRAY_TYPE(const_string) to;
+	/* Message-IDs of its own In-Reply-To and References, normalised,
+	   In-Reply-To first, then References from the last (nearest) on */
+	ARRAY_TYPE(const_string) references;
+
+	/* The original, as the report shows it. */
+
+	/* best evidence first */
+	ARRAY_TYPE(report_message_id) message_ids;
+	/* Original-Envelope-Id, decoded from xtext (RFC 3461, 4); NULL = none */
+	const char *envelope_id;
+	/* X-Backscatter-Serial of the returned headers; NULL = none */
+	const char *serial;
+	/* the recipients that the report is about */
+	ARRAY_TYPE(report_recipient) recipients;
+	/* addresses of the returned To: and Cc:, lower-case */
+	ARRAY_TYPE(const_string) original_to;
+	/* addresses of the returned X-Sieve-Redirected-From, lower-case */
+	ARRAY_TYPE(const_string) redirected_from;
+	/* Date: of the returned headers and Arrival-Date of the report, seconds
+	   since the epoch; (time_t)-1 = absent or unreadable */
+	time_t original_date;
+	time_t arrival_date;
+
+	/* a limit of report-limits.h was reached: judged on what was read */
+	bool truncated:1;
+};
+
+/* Name of the class as it stands in headers, logs and settings
+   ("dsn-failed"); "none" for REPORT_CLASS_NONE. */
+const char *report_class_name(enum report_class class);
+
+/* The first Message-ID in a header field's value, normalised as those of a report:
+   what is logged and what is looked up must be the same. NULL = none; allocated
+   from pool. */
+const char *report_message_id_first(pool_t pool, const char *value);
+
+/* Reads the message in input from its first byte (input is sought there) and
+   tells what report it is. Reads no more of the body than it needs, never more
+   than REPORT_MAX_BYTES. Everything in *report_r is allocated from pool; it is
+   filled also for a message that is no report (class none).
+   Returns 1 if it is a report, 0 if it is not, -1 if the message couldn't be
+   read (*error_r says why, for the log). */
+int report_read(pool_t pool, struct istream *input, enum report_sender sender,
+		struct report *report_r, const char **error_r);
+
+#endif

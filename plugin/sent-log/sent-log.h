@@ -1,0 +1,243 @@
+#ifndef SENT_LOG_H
+#define SENT_LOG_H
+
+/* The sent log: what one mailbox really sent, in one SQLite file.
+
+   libc, SQLite and OpenSSL only: no Dovecot type, no SQL, no transaction and no
+   iterator crosses this interface, so that a milter can link it and another
+   store can stand behind it one day. Every call is by key, synchronous and ends
+   within the deadline.
+
+   Every function that returns int answers 1 = done / found, 0 = nothing there,
+   -1 = unavailable: locked beyond the deadline, corrupt, not writable, disk
+   full. Then *error_r says what failed and where, for the log; it belongs to the
+   log and is valid until its next call. Times are seconds since the epoch; now
+   is the caller's clock. Nothing is stored in clear: Message-IDs, recipients
+   and their domains are hashed with a key of this mailbox (HMAC-SHA256, first
+   128 bits).
+
+   The file is opened (and made, except by sent_log_list(), sent_log_count() and
+   sent_log_expire()) at the first call that needs it, and reopened when another
+   file stands at its path. A file that is not a database any more is moved aside
+   (PATH.corrupt-TIME, with its -wal and -shm) and a new log put in its place;
+   that call answers -1, the next one works on the new log. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+struct sent_log;
+
+/* Who told us of a message. Bits, so that a set of them fits one value. */
+enum sent_log_source {
+	SENT_LOG_SOURCE_SUBMISSION = 0x01,
+	SENT_LOG_SOURCE_MILTER = 0x02,
+	SENT_LOG_SOURCE_SENT = 0x04,
+	SENT_LOG_SOURCE_ADMIN = 0x08,
+};
+
+/* What identifies a message. An identity is only ever found as the kind that it
+   was added as. */
+enum sent_log_identity_kind {
+	SENT_LOG_IDENTITY_MESSAGE_ID,
+	SENT_LOG_IDENTITY_ENVELOPE_ID,
+	SENT_LOG_IDENTITY_SERIAL,
+};
+
+struct sent_log_settings {
+	/* absolute path of the database */
+	const char *path;
+	/* The file may be on NFS (mmap_disable): rollback journal, not WAL. */
+	bool network_filesystem;
+	/* How long a call may wait for other processes' locks (sent_log_add():
+	   each of its transactions). */
+	unsigned int deadline_msecs;
+	/* Rows older than this count as absent and expire. */
+	unsigned int retention_secs;
+	/* backscatter_sources as enum sent_log_source bits; stored in a log that
+	   is created, compared only by sent_log_set_listed_sources(). */
+	unsigned int listed_sources;
+	/* Called for what an administrator has to know although the call went
+	   well (a corrupt file moved aside, a file that was restored, a gap mark
+	   taken up): one line without newline, which names the file. May be
+	   NULL. */
+	void (*notice)(const char *line, void *context);
+	void *notice_context;
+};
+
+struct sent_log_identity {
+	enum sent_log_identity_kind kind;
+	/* normalised by the caller */
+	const char *value;
+};
+
+/* One message to be added. */
+struct sent_log_message {
+	enum sent_log_source source;
+	/* May be empty: a Sent copy without Message-ID is logged with its
+	   recipients only. */
+	const struct sent_log_identity *identities;
+	size_t identity_count;
+	/* addresses, lower-case */
+	const char *const *recipients;
+	size_t recipient_count;
+	/* When it was sent as far as this host knows (now; for an import, when
+	   the copy was stored). The retention counts from here. */
+	time_t logged_at;
+	/* Its Date: header; 0 = absent. */
+	time_t date;
+	/* Its From: is an own address of the mailbox. */
+	bool from_own_address;
+};
+
+/* What the log knows about one identity, all sources united. */
+struct sent_log_entry {
+	/* enum sent_log_source bits */
+	unsigned int sources;
+	time_t logged_at;
+	unsigned int recipient_count;
+	/* of the addresses asked for: one is a recipient of the message; one is
+	   in a recipient's domain */
+	bool recipient_matches;
+	bool domain_matches;
+};
+
+/* How often one original was reported on (the replay budget). */
+struct sent_log_report_count {
+	/* reports counted for this recipient, or, where it is none of the
+	   message's, for all such recipients together */
+	unsigned int reports;
+	/* recipients of the message */
+	unsigned int recipient_count;
+	bool recipient_matches;
+};
+
+/* Why coverage starts where it does. */
+enum sent_log_coverage_cause {
+	SENT_LOG_COVERAGE_CREATED = 0,
+	SENT_LOG_COVERAGE_SOURCES_CHANGED,
+	SENT_LOG_COVERAGE_RESTORED,
+	SENT_LOG_COVERAGE_CORRUPT,
+	SENT_LOG_COVERAGE_GAP,
+	SENT_LOG_COVERAGE_CLOCK,
+	SENT_LOG_COVERAGE_NO_MESSAGE_ID,
+	SENT_LOG_COVERAGE_RESTARTED,
+	SENT_LOG_COVERAGE_SET,
+	SENT_LOG_COVERAGE_IMPORTED,
+	SENT_LOG_COVERAGE_EXPIRED,
+};
+
+struct sent_log_coverage {
+	/* From here on the log is complete as far as it knows itself. */
+	time_t start;
+	enum sent_log_coverage_cause cause;
+	time_t created;
+	/* The sources the administrator listed when a report was last delivered,
+	   enum sent_log_source bits. */
+	unsigned int listed_sources;
+	/* The log has a row that is not older than the retention. */
+	bool has_rows;
+};
+
+/* One line of a listing. */
+struct sent_log_row {
+	/* pass it to the next sent_log_list() to go on */
+	int64_t id;
+	enum sent_log_source source;
+	time_t logged_at;
+	time_t date;
+	unsigned int identity_count;
+	unsigned int recipient_count;
+	/* hex of the first identity's hash, "" if it has none */
+	char identity_hash[33];
+};
+
+const char *sent_log_source_name(enum sent_log_source source);
+/* Returns 0 if there is no source of that name. */
+unsigned int sent_log_source_parse(const char *name);
+/* "created", "sources-changed", ... as doveadm prints it */
+const char *sent_log_coverage_cause_name(enum sent_log_coverage_cause cause);
+
+/* Never fails and touches no file. The settings are copied. */
+struct sent_log *sent_log_init(const struct sent_log_settings *set);
+void sent_log_deinit(struct sent_log **log);
+
+/* Makes sure that the log exists and can be written, now. Returns 1 or -1. */
+int sent_log_open(struct sent_log *log, time_t now, const char **error_r);
+
+/* Adds messages durably (synchronous=FULL), in short transactions. The same
+   identity from the same source again adds its recipients and renews its
+   logged_at. Messages that are older than the retention are passed over, and
+   recipients beyond 10,000 a message. Expires a few old rows on the way. Returns
+   1 or -1; after -1 some of them may be there. */
+int sent_log_add(struct sent_log *log, const struct sent_log_message *messages,
+		 size_t count, time_t now, const char **error_r);
+
+/* Says that a message left without its row: an empty file PATH.gap, made or its
+   time renewed, which the next writer turns into a new start of coverage. Works
+   without opening the database. Returns 1 or -1. */
+int sent_log_mark_gap(struct sent_log *log, const char **error_r);
+
+/* Looks one identity up. recipients: addresses (lower-case) of the report to be
+   compared with the message's. */
+int sent_log_find(struct sent_log *log, const struct sent_log_identity *identity,
+		  const char *const *recipients, size_t recipient_count,
+		  time_t now, struct sent_log_entry *entry_r,
+		  const char **error_r);
+
+/* Was anything sent to this address (lower-case) within the retention? */
+int sent_log_find_recipient(struct sent_log *log, const char *address,
+			    time_t now, const char **error_r);
+
+/* How many reports of this class (report_class_name()) named this recipient (""
+   = none was named) of this original. Returns 1 also for a count of 0. */
+int sent_log_get_report_count(struct sent_log *log,
+			      const struct sent_log_identity *original,
+			      const char *class_name, const char *recipient,
+			      struct sent_log_report_count *count_r,
+			      const char **error_r);
+/* Counts one more for each of these recipients, in one transaction; once for all
+   who are none of the message's (or if there are none). */
+int sent_log_count_report(struct sent_log *log,
+			  const struct sent_log_identity *original,
+			  const char *class_name,
+			  const char *const *recipients, size_t recipient_count,
+			  time_t now, const char **error_r);
+
+/* Takes up a gap mark before it answers. Returns 1 or -1. */
+int sent_log_get_coverage(struct sent_log *log, time_t now,
+			  struct sent_log_coverage *coverage_r,
+			  const char **error_r);
+/* Moves the start of coverage, forwards or back. Returns 1 or -1. */
+int sent_log_set_coverage(struct sent_log *log, time_t start,
+			  enum sent_log_coverage_cause cause, time_t now,
+			  const char **error_r);
+/* Compares settings.listed_sources with those stored; if they differ, stores them
+   and restarts coverage (for the delivery only: other processes may run with
+   other settings). Returns 1 if they were the same, 0 if coverage was restarted,
+   -1 on error. */
+int sent_log_set_listed_sources(struct sent_log *log, time_t now,
+				const char **error_r);
+
+/* Is there a Sent copy with an own From:, dated after `after` and within the last
+   30 days, saved more than an hour ago, of which none of the listed sources
+   knows? Then there is another way out (DESIGN.md 5.5). Fills *row_r. */
+int sent_log_find_unlisted_copy(struct sent_log *log, time_t after, time_t now,
+				struct sent_log_row *row_r,
+				const char **error_r);
+
+/* Fills up to max rows with ids above after_id, in order of id (0 = from the
+   first). Returns 1 and the number filled, 0 if there are none, -1 on error. */
+int sent_log_list(struct sent_log *log, int64_t after_id,
+		  struct sent_log_row *rows_r, size_t max, size_t *count_r,
+		  const char **error_r);
+/* Messages known, per source. Returns 1 or -1. */
+int sent_log_count(struct sent_log *log, enum sent_log_source source,
+		   uint64_t *count_r, const char **error_r);
+
+/* Removes at most max_rows old rows. Returns 1 if there may be more, 0 if not. */
+int sent_log_expire(struct sent_log *log, time_t now, unsigned int max_rows,
+		    const char **error_r);
+
+#endif

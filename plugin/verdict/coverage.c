@@ -1,0 +1,80 @@
+/* Coverage (DESIGN.md section 5): pure, no log and no clock of its own. */
+
+#include "lib.h"
+#include "verdict/coverage.h"
+
+static const struct {
+	const char *name;
+	const char *explanation;
+} coverage_states[] = {
+	[COVERAGE_COVERED] = {
+		"covered", "every message sent is in the log" },
+	[COVERAGE_NO_SOURCES] = {
+		"no-sources", "backscatter_sources is empty: nobody said which "
+		"sources together see every message sent" },
+	[COVERAGE_UNLISTED_COPY] = {
+		"unlisted-copy", "a Sent copy that no listed source logged shows "
+		"another way out: list it in backscatter_sources" },
+	[COVERAGE_TOO_YOUNG] = {
+		"too-young", "the log does not reach back as far as the original "
+		"may: wait, or use 'doveadm backscatter import --complete'" },
+	[COVERAGE_DATED_BEFORE] = {
+		"dated-before", "the original is dated before the log's start: "
+		"wait, or use 'doveadm backscatter import --complete'" },
+};
+
+const char *coverage_state_name(enum coverage_state state)
+{
+	return coverage_states[state].name;
+}
+
+const char *coverage_state_explanation(enum coverage_state state)
+{
+	return coverage_states[state].explanation;
+}
+
+time_t coverage_start(const struct coverage_facts *facts)
+{
+	return I_MAX(facts->log_start, facts->since);
+}
+
+static bool
+coverage_date_is_plausible(const struct coverage_facts *facts, time_t date)
+{
+	return date != (time_t)-1 &&
+		date >= facts->now - (time_t)facts->report_age &&
+		date <= facts->now + COVERAGE_DATE_FUTURE_SECS;
+}
+
+/* E of rules 6 and 7: the log has to reach back to here. */
+static time_t coverage_needed_from(const struct coverage_facts *facts)
+{
+	time_t date = facts->original_date;
+
+	if (!coverage_date_is_plausible(facts, date)) {
+		return facts->now - (time_t)(facts->late_report ?
+			facts->retention : facts->report_age);
+	}
+	if (coverage_date_is_plausible(facts, facts->arrival_date))
+		date = I_MIN(date, facts->arrival_date);
+	return date - COVERAGE_DATE_SLACK_SECS;
+}
+
+enum coverage_state coverage_decide(const struct coverage_facts *facts)
+{
+	time_t start = coverage_start(facts);
+
+	if (!facts->sources_listed)
+		return COVERAGE_NO_SOURCES;
+	if (facts->unlisted_copy)
+		return COVERAGE_UNLISTED_COPY;
+	/* After the retention no date matters: whatever is older than the log is
+	   too old to be reported on. */
+	if (start <= facts->now - (time_t)facts->retention)
+		return COVERAGE_COVERED;
+	if (facts->original_date != (time_t)-1 && facts->original_date < start)
+		return COVERAGE_DATED_BEFORE;
+	if (start > coverage_needed_from(facts))
+		return COVERAGE_TOO_YOUNG;
+	return COVERAGE_COVERED;
+}

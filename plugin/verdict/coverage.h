@@ -1,0 +1,55 @@
+#ifndef COVERAGE_H
+#define COVERAGE_H
+
+/* May "not in the log" be believed? DESIGN.md section 5 as a pure function. */
+
+#include <time.h>
+
+enum coverage_state {
+	COVERAGE_COVERED = 0,
+	/* rule 1: nobody said which sources see everything */
+	COVERAGE_NO_SOURCES,
+	/* rule 5: a Sent copy that no listed source logged */
+	COVERAGE_UNLISTED_COPY,
+	/* rule 6 and 7: the log doesn't reach back as far as the original */
+	COVERAGE_TOO_YOUNG,
+	/* rule 7: the original is dated before the log's start */
+	COVERAGE_DATED_BEFORE,
+};
+
+struct coverage_facts {
+	/* backscatter_sources is not empty */
+	bool sources_listed;
+	/* rule 5 */
+	bool unlisted_copy;
+	/* The report is an MDN: it may come as late as the retention. */
+	bool late_report;
+	/* start of coverage that the log knows of (creation, breaks, expiry) */
+	time_t log_start;
+	/* backscatter_since; 0 = not set */
+	time_t since;
+	/* this host's clock at delivery, never a header */
+	time_t now;
+	/* seconds */
+	unsigned int report_age;
+	unsigned int retention;
+	/* returned Date and Arrival-Date; (time_t)-1 = absent. The sender's word:
+	   used within bounds only. */
+	time_t original_date;
+	time_t arrival_date;
+};
+
+/* Rule 7: a date may lie this much in the future, */
+#define COVERAGE_DATE_FUTURE_SECS (60 * 60)
+/* and a message may be dated this much after it was sent. */
+#define COVERAGE_DATE_SLACK_SECS (24 * 60 * 60)
+
+/* S of DESIGN.md section 5: from when on the log is complete. */
+time_t coverage_start(const struct coverage_facts *facts);
+enum coverage_state coverage_decide(const struct coverage_facts *facts);
+/* "no-sources", "too-young", ... for doveadm and the log */
+const char *coverage_state_name(enum coverage_state state);
+/* One sentence for an administrator, with the cure. */
+const char *coverage_state_explanation(enum coverage_state state);
+
+#endif

@@ -1,0 +1,52 @@
+#ifndef FACTS_H
+#define FACTS_H
+
+/* Asks the sent log what the verdict table needs to know of a report. */
+
+#include "sent-log/sent-log.h"
+#include "verdict/own-addresses.h"
+#include "verdict/verdict.h"
+
+/* What the settings say. */
+struct facts_policy {
+	/* enum sent_log_source bits */
+	unsigned int listed_sources;
+	/* backscatter_since; 0 = not set */
+	time_t since;
+	/* seconds */
+	unsigned int report_age;
+	unsigned int retention;
+};
+
+struct facts {
+	struct verdict_facts verdict;
+	/* The identity that verdict.logged_evidence speaks of; value is NULL if
+	   there is none. Points into the report. */
+	struct sent_log_identity original;
+	/* The first Message-ID that the report shows, for the log line; NULL =
+	   none. Points into the report. */
+	const char *original_message_id;
+	/* A serial was returned whose key is unknown here. */
+	bool serial_of_unknown_key;
+	/* why verdict.log_available is FALSE; data stack */
+	const char *log_error;
+	/* of the log, for explain */
+	struct sent_log_coverage coverage;
+	struct sent_log_row unlisted_copy;
+};
+
+/* Collects the facts on a report that was delivered to the mailbox of this log
+   at now (this host's clock). Never fails: a log that doesn't answer, or is NULL,
+   is a fact.
+   Changes nothing in the log. */
+void facts_gather(const struct report *report, struct sent_log *log,
+		  const struct own_addresses *own,
+		  const struct facts_policy *policy, time_t now,
+		  struct facts *facts_r);
+
+/* Counts a genuine report against its original's budget, after it was stored.
+   Returns 1, 0 if there is nothing to count, -1 if the log is unavailable. */
+int facts_count_report(const struct facts *facts, const struct report *report,
+		       struct sent_log *log, time_t now, const char **error_r);
+
+#endif

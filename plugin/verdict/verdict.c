@@ -1,0 +1,384 @@
+/* The verdict table (DESIGN.md section 4). One struct a row, in order; the first
+   one whose predicate holds decides. What the facts are made from is none of
+   this file's business. */
+
+#include "lib.h"
+#include "strfuncs.h"
+#include "verdict/verdict.h"
+
+struct verdict_row {
+	const char *situation;
+	enum verdict verdict;
+	/* VERDICT_REASON_BY_EVIDENCE: named after the evidence that held */
+	int reason;
+	bool (*matches)(const struct verdict_facts *facts);
+	const char *(*saw)(const struct verdict_facts *facts);
+};
+
+#define VERDICT_REASON_BY_EVIDENCE (-1)
+
+static const char *const verdict_names[] = {
+	[VERDICT_UNKNOWN] = "unknown",
+	[VERDICT_GENUINE] = "genuine",
+	[VERDICT_BACKSCATTER] = "backscatter",
+};
+
+static const char *const evidence_names[] = {
+	[VERDICT_EVIDENCE_NONE] = "none",
+	[VERDICT_EVIDENCE_TAG] = "tag",
+	[VERDICT_EVIDENCE_ENVELOPE_ID] = "envid",
+	[VERDICT_EVIDENCE_SERIAL] = "serial",
+	[VERDICT_EVIDENCE_MESSAGE_ID] = "message-id",
+	[VERDICT_EVIDENCE_REFERENCE] = "reference",
+	[VERDICT_EVIDENCE_RECIPIENT] = "recipient",
+};
+
+static const char *const reason_names[] = {
+	[VERDICT_REASON_REPLAYED] = "replayed",
+	[VERDICT_REASON_TAG] = "tag",
+	[VERDICT_REASON_ENVELOPE_ID] = "envid",
+	[VERDICT_REASON_SERIAL] = "serial",
+	[VERDICT_REASON_LOG_UNAVAILABLE] = "log-unavailable",
+	[VERDICT_REASON_EXPIRED] = "expired",
+	[VERDICT_REASON_OTHER_RECIPIENT] = "other-recipient",
+	[VERDICT_REASON_MESSAGE_ID] = "message-id",
+	[VERDICT_REASON_REFERENCE] = "reference",
+	[VERDICT_REASON_NO_MATCH] = "no-match",
+	[VERDICT_REASON_OTHER_ADDRESS] = "other-address",
+	[VERDICT_REASON_SERVER_SENT] = "server-sent",
+	[VERDICT_REASON_RECIPIENT_KNOWN] = "recipient-known",
+	[VERDICT_REASON_BAD_SERIAL] = "bad-serial",
+	[VERDICT_REASON_NOT_COVERED] = "not-covered",
+	[VERDICT_REASON_NOT_SENT] = "not-sent",
+	[VERDICT_REASON_NOTHING_SENT] = "nothing-sent",
+	[VERDICT_REASON_NO_IDENTITY] = "no-identity",
+};
+
+const char *verdict_name(enum verdict verdict)
+{
+	return verdict_names[verdict];
+}
+
+const char *verdict_reason_name(enum verdict_reason reason)
+{
+	return reason_names[reason];
+}
+
+const char *verdict_evidence_name(enum verdict_evidence evidence)
+{
+	return evidence_names[evidence];
+}
+
+/*
+ * What the rows ask
+ */
+
+static bool keyed_holds(const struct verdict_facts *facts)
+{
+	return facts->keyed == VERDICT_KEYED_VALID;
+}
+
+static bool logged_holds(const struct verdict_facts *facts)
+{
+	return facts->log_available &&
+		facts->logged_evidence != VERDICT_EVIDENCE_NONE;
+}
+
+static bool is_replayed(const struct verdict_facts *facts)
+{
+	/* the budget is in the log */
+	return (keyed_holds(facts) || logged_holds(facts)) &&
+		facts->log_available && facts->budget_used_up;
+}
+
+static bool is_log_unavailable(const struct verdict_facts *facts)
+{
+	return !facts->log_available;
+}
+
+static bool is_keyed_expired(const struct verdict_facts *facts)
+{
+	return facts->keyed == VERDICT_KEYED_EXPIRED && !logged_holds(facts);
+}
+
+static bool is_other_recipient(const struct verdict_facts *facts)
+{
+	return logged_holds(facts) && facts->recipients_compared &&
+		!facts->recipient_shared;
+}
+
+static bool is_never_condemned(const struct verdict_facts *facts)
+{
+	return facts->class == REPORT_CLASS_AUTO_REPLY ||
+		facts->class == REPORT_CLASS_ARF;
+}
+
+static bool is_other_address(const struct verdict_facts *facts)
+{
+	return !facts->to_own_address;
+}
+
+static bool is_server_sent(const struct verdict_facts *facts)
+{
+	return facts->server_sent;
+}
+
+static bool is_recipient_known(const struct verdict_facts *facts)
+{
+	return facts->recipient_known;
+}
+
+static bool is_keyed_bad(const struct verdict_facts *facts)
+{
+	return facts->keyed == VERDICT_KEYED_BAD;
+}
+
+static bool is_not_covered(const struct verdict_facts *facts)
+{
+	return coverage_decide(&facts->coverage) != COVERAGE_COVERED;
+}
+
+static bool has_whole_message_id(const struct verdict_facts *facts)
+{
+	return facts->whole_message_id;
+}
+
+static bool is_mailbox_that_never_sends(const struct verdict_facts *facts)
+{
+	return facts->named_evidence == VERDICT_EVIDENCE_NONE &&
+		!facts->log_has_rows;
+}
+
+static bool is_anything(const struct verdict_facts *facts ATTR_UNUSED)
+{
+	return TRUE;
+}
+
+/*
+ * What the rows saw
+ */
+
+static const char *saw_keyed(const struct verdict_facts *facts)
+{
+	static const char *const keyed_states[] = {
+		[VERDICT_KEYED_NONE] = "no tag, envid or serial of ours",
+		[VERDICT_KEYED_UNKNOWN_KEY] = "is of a key unknown here",
+		[VERDICT_KEYED_BAD] = "does not verify",
+		[VERDICT_KEYED_EXPIRED] = "is older than the retention",
+		[VERDICT_KEYED_VALID] = "is valid",
+	};
+
+	if (facts->keyed == VERDICT_KEYED_NONE)
+		return keyed_states[facts->keyed];
+	return t_strdup_printf("%s %s",
+		verdict_evidence_name(facts->keyed_evidence),
+		keyed_states[facts->keyed]);
+}
+
+static const char *saw_logged(const struct verdict_facts *facts)
+{
+	if (logged_holds(facts)) {
+		return t_strdup_printf("%s is in the log",
+			verdict_evidence_name(facts->logged_evidence));
+	}
+	if (facts->named_evidence == VERDICT_EVIDENCE_NONE)
+		return "no message-id, envid or reference";
+	return t_strdup_printf("%s is not in the log",
+		verdict_evidence_name(facts->named_evidence));
+}
+
+static const char *saw_budget(const struct verdict_facts *facts)
+{
+	if (!keyed_holds(facts) && !logged_holds(facts))
+		return "no evidence that could be replayed";
+	return facts->budget_used_up ? "the budget is used up" :
+		"the budget is not used up";
+}
+
+static const char *saw_log(const struct verdict_facts *facts)
+{
+	return facts->log_available ? "the log answered" :
+		"the log is unavailable";
+}
+
+static const char *saw_recipients(const struct verdict_facts *facts)
+{
+	if (!logged_holds(facts))
+		return saw_logged(facts);
+	if (!facts->recipients_compared)
+		return "report or log name no recipient";
+	return facts->recipient_shared ?
+		"report and log share a recipient or a domain" :
+		"report and log share neither recipient nor domain";
+}
+
+static const char *saw_class(const struct verdict_facts *facts)
+{
+	return t_strdup_printf("class is %s", report_class_name(facts->class));
+}
+
+static const char *saw_to(const struct verdict_facts *facts)
+{
+	return facts->to_own_address ? "To: has an own address" :
+		"To: has no own address";
+}
+
+static const char *saw_server_sent(const struct verdict_facts *facts)
+{
+	return facts->server_sent ? "sent by Sieve on this server" :
+		"no sign of Sieve in the original";
+}
+
+static const char *saw_recipient_known(const struct verdict_facts *facts)
+{
+	return facts->recipient_known ?
+		"this mailbox wrote to one of the addresses" :
+		"this mailbox wrote to none of the addresses";
+}
+
+static const char *saw_coverage(const struct verdict_facts *facts)
+{
+	enum coverage_state state = coverage_decide(&facts->coverage);
+
+	return t_strdup_printf("%s: %s", coverage_state_name(state),
+			       coverage_state_explanation(state));
+}
+
+static const char *saw_message_id(const struct verdict_facts *facts)
+{
+	return facts->whole_message_id ?
+		"a whole Message-ID of the original is there" :
+		"no whole Message-ID of the original";
+}
+
+static const char *saw_rows(const struct verdict_facts *facts)
+{
+	return t_strdup_printf("%s, and the log has %s",
+		facts->named_evidence == VERDICT_EVIDENCE_NONE ?
+		"no identity" : "an identity is there",
+		facts->log_has_rows ? "rows" : "no row");
+}
+
+static const char *saw_nothing(const struct verdict_facts *facts ATTR_UNUSED)
+{
+	return "nothing decided before";
+}
+
+static const struct verdict_row verdict_rows[VERDICT_ROW_COUNT] = {
+	{ "evidence holds, but its budget is used up",
+	  VERDICT_BACKSCATTER, VERDICT_REASON_REPLAYED,
+	  is_replayed, saw_budget },
+	{ "tag, envid or serial is ours",
+	  VERDICT_GENUINE, VERDICT_REASON_BY_EVIDENCE,
+	  keyed_holds, saw_keyed },
+	{ "the log is unavailable",
+	  VERDICT_UNKNOWN, VERDICT_REASON_LOG_UNAVAILABLE,
+	  is_log_unavailable, saw_log },
+	{ "keyed evidence is older than the retention",
+	  VERDICT_UNKNOWN, VERDICT_REASON_EXPIRED,
+	  is_keyed_expired, saw_keyed },
+	{ "logged, but sent to other recipients",
+	  VERDICT_UNKNOWN, VERDICT_REASON_OTHER_RECIPIENT,
+	  is_other_recipient, saw_recipients },
+	{ "logged",
+	  VERDICT_GENUINE, VERDICT_REASON_BY_EVIDENCE,
+	  logged_holds, saw_logged },
+	{ "class is auto-reply or arf",
+	  VERDICT_UNKNOWN, VERDICT_REASON_NO_MATCH,
+	  is_never_condemned, saw_class },
+	{ "not addressed to an own address",
+	  VERDICT_UNKNOWN, VERDICT_REASON_OTHER_ADDRESS,
+	  is_other_address, saw_to },
+	{ "original was sent by this server itself",
+	  VERDICT_UNKNOWN, VERDICT_REASON_SERVER_SENT,
+	  is_server_sent, saw_server_sent },
+	{ "this mailbox wrote to the recipient",
+	  VERDICT_UNKNOWN, VERDICT_REASON_RECIPIENT_KNOWN,
+	  is_recipient_known, saw_recipient_known },
+	{ "keyed evidence does not verify",
+	  VERDICT_BACKSCATTER, VERDICT_REASON_BAD_SERIAL,
+	  is_keyed_bad, saw_keyed },
+	{ "not covered",
+	  VERDICT_UNKNOWN, VERDICT_REASON_NOT_COVERED,
+	  is_not_covered, saw_coverage },
+	{ "a whole Message-ID that was not sent",
+	  VERDICT_BACKSCATTER, VERDICT_REASON_NOT_SENT,
+	  has_whole_message_id, saw_message_id },
+	{ "no identity, and nothing was ever sent",
+	  VERDICT_BACKSCATTER, VERDICT_REASON_NOTHING_SENT,
+	  is_mailbox_that_never_sends, saw_rows },
+	{ "otherwise",
+	  VERDICT_UNKNOWN, VERDICT_REASON_NO_IDENTITY,
+	  is_anything, saw_nothing },
+};
+
+static enum verdict_reason
+verdict_reason_from_evidence(enum verdict_evidence evidence)
+{
+	switch (evidence) {
+	case VERDICT_EVIDENCE_TAG:
+		return VERDICT_REASON_TAG;
+	case VERDICT_EVIDENCE_ENVELOPE_ID:
+		return VERDICT_REASON_ENVELOPE_ID;
+	case VERDICT_EVIDENCE_SERIAL:
+		return VERDICT_REASON_SERIAL;
+	case VERDICT_EVIDENCE_MESSAGE_ID:
+		return VERDICT_REASON_MESSAGE_ID;
+	case VERDICT_EVIDENCE_REFERENCE:
+		return VERDICT_REASON_REFERENCE;
+	case VERDICT_EVIDENCE_NONE:
+	case VERDICT_EVIDENCE_RECIPIENT:
+		break;
+	}
+	i_unreached();
+}
+
+/* The evidence that a row decided by. */
+static enum verdict_evidence
+verdict_row_evidence(const struct verdict_row *row,
+		     const struct verdict_facts *facts)
+{
+	if (row->matches == keyed_holds || row->matches == is_keyed_expired ||
+	    row->matches == is_keyed_bad)
+		return facts->keyed_evidence;
+	if (row->matches == is_recipient_known)
+		return VERDICT_EVIDENCE_RECIPIENT;
+	if (row->matches == is_replayed && keyed_holds(facts))
+		return facts->keyed_evidence;
+	if (logged_holds(facts))
+		return facts->logged_evidence;
+	return facts->named_evidence;
+}
+
+void verdict_decide(const struct verdict_facts *facts,
+		    struct verdict_result *result_r)
+{
+	const struct verdict_row *row = verdict_rows;
+
+	while (!row->matches(facts))
+		row++;
+
+	i_zero(result_r);
+	result_r->row = row - verdict_rows + 1;
+	result_r->verdict = row->verdict;
+	result_r->evidence = verdict_row_evidence(row, facts);
+	result_r->reason = row->reason == VERDICT_REASON_BY_EVIDENCE ?
+		verdict_reason_from_evidence(result_r->evidence) :
+		(enum verdict_reason)row->reason;
+	if (row->matches == is_not_covered)
+		result_r->coverage = coverage_decide(&facts->coverage);
+}
+
+const char *verdict_row_situation(unsigned int row)
+{
+	i_assert(row > 0 && row <= VERDICT_ROW_COUNT);
+	return verdict_rows[row - 1].situation;
+}
+
+bool verdict_row_matches(unsigned int row, const struct verdict_facts *facts,
+			 const char **saw_r)
+{
+	i_assert(row > 0 && row <= VERDICT_ROW_COUNT);
+	*saw_r = verdict_rows[row - 1].saw(facts);
+	return verdict_rows[row - 1].matches(facts);
+}

@@ -1,0 +1,442 @@
+/* What the verdict table is told about a report and a real sent log. */
+
+#include "unit.h"
+#include "array.h"
+#include "verdict/facts.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DAY (24 * 60 * 60)
+
+struct fixture {
+	char dir[32];
+	char path[64];
+	struct sent_log *log;
+	pool_t pool;
+	struct report report;
+	struct own_addresses *own;
+	struct facts_policy policy;
+	time_t now;
+	struct facts facts;
+};
+
+static void report_init(struct report *report, pool_t pool)
+{
+	i_zero(report);
+	report->class = REPORT_CLASS_DSN_FAILED;
+	report->original_date = report->arrival_date = (time_t)-1;
+	p_array_init(&report->to, pool, 1);
+	p_array_init(&report->references, pool, 1);
+	p_array_init(&report->message_ids, pool, 1);
+	p_array_init(&report->recipients, pool, 1);
+	p_array_init(&report->original_to, pool, 1);
+	p_array_init(&report->redirected_from, pool, 1);
+}
+
+static int setup(void **state)
+{
+	struct fixture *fixture = i_new(struct fixture, 1);
+	struct sent_log_settings set;
+
+	strcpy(fixture->dir, "/tmp/test-facts.XXXXXX");
+	assert_non_null(mkdtemp(fixture->dir));
+	(void)snprintf(fixture->path, sizeof(fixture->path), "%s/log",
+		       fixture->dir);
+	i_zero(&set);
+	set.path = fixture->path;
+	set.deadline_msecs = 1000;
+	set.retention_secs = 90 * DAY;
+	set.listed_sources = SENT_LOG_SOURCE_SUBMISSION;
+	fixture->log = sent_log_init(&set);
+	fixture->now = time(NULL);
+
+	fixture->pool = pool_alloconly_create("test", 4096);
+	report_init(&fixture->report, fixture->pool);
+	fixture->own = own_addresses_init(fixture->pool, "+");
+	own_addresses_add(fixture->own, "me@example.org");
+	fixture->policy.listed_sources = SENT_LOG_SOURCE_SUBMISSION;
+	fixture->policy.report_age = 14 * DAY;
+	fixture->policy.retention = 90 * DAY;
+	*state = fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+	char command[64];
+
+	sent_log_deinit(&fixture->log);
+	pool_unref(&fixture->pool);
+	(void)snprintf(command, sizeof(command), "rm -rf %s", fixture->dir);
+	assert_int_equal(system(command), 0);
+	i_free(fixture);
+	return 0;
+}
+
+static void
+log_sent(struct fixture *fixture, enum sent_log_identity_kind kind,
+	 const char *identity_value, const char *recipient)
+{
+	const struct sent_log_identity identity = {
+		.kind = kind, .value = identity_value
+	};
+	const struct sent_log_message message = {
+		.source = SENT_LOG_SOURCE_SUBMISSION,
+		.identities = &identity,
+		.identity_count = 1,
+		.recipients = &recipient,
+		.recipient_count = recipient == NULL ? 0 : 1,
+		.logged_at = fixture->now,
+		.date = fixture->now,
+	};
+	const char *error;
+
+	assert_int_equal(sent_log_add(fixture->log, &message, 1, fixture->now,
+				      &error), 1);
+}
+
+static void
+report_add_message_id(struct fixture *fixture, const char *id, bool whole)
+{
+	struct report_message_id *message_id =
+		array_append_space(&fixture->report.message_ids);
+
+	message_id->id = id;
+	message_id->whole = whole;
+}
+
+static void
+report_add_recipient(struct fixture *fixture, const char *original,
+		     const char *final)
+{
+	struct report_recipient *recipient =
+		array_append_space(&fixture->report.recipients);
+
+	recipient->original_recipient = original;
+	recipient->final_recipient = final;
+}
+
+static const struct verdict_facts *gather(struct fixture *fixture)
+{
+	facts_gather(&fixture->report, fixture->log, fixture->own,
+		     &fixture->policy, fixture->now, &fixture->facts);
+	return &fixture->facts.verdict;
+}
+
+static void test_nothing_known(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct verdict_facts *facts;
+
+	report_add_message_id(fixture, "cut...off", FALSE);
+	facts = gather(fixture);
+	assert_true(facts->log_available);
+	assert_int_equal(facts->logged_evidence, VERDICT_EVIDENCE_NONE);
+	assert_int_equal(facts->named_evidence, VERDICT_EVIDENCE_MESSAGE_ID);
+	assert_false(facts->whole_message_id);
+	assert_false(facts->log_has_rows);
+	assert_false(facts->to_own_address);
+	assert_false(facts->budget_used_up);
+	assert_null(fixture->facts.original.value);
+	assert_string_equal(fixture->facts.original_message_id, "cut...off");
+}
+
+static void test_no_log(void **state)
+{
+	struct fixture *fixture = *state;
+
+	facts_gather(&fixture->report, NULL, fixture->own, &fixture->policy,
+		     fixture->now, &fixture->facts);
+	assert_false(fixture->facts.verdict.log_available);
+}
+
+static void test_log_that_cannot_be_opened(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(mkdir(fixture->path, 0700), 0);
+	report_add_message_id(fixture, "a@example.org", TRUE);
+	assert_false(gather(fixture)->log_available);
+	assert_non_null(fixture->facts.log_error);
+}
+
+static void test_logged_message_id(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct verdict_facts *facts;
+
+	log_sent(fixture, SENT_LOG_IDENTITY_MESSAGE_ID, "a@example.org",
+		 "to@example.net");
+	report_add_message_id(fixture, "other@example.org", TRUE);
+	report_add_message_id(fixture, "a@example.org", TRUE);
+	facts = gather(fixture);
+	assert_int_equal(facts->logged_evidence, VERDICT_EVIDENCE_MESSAGE_ID);
+	assert_false(facts->recipients_compared);
+	assert_true(facts->log_has_rows);
+	assert_string_equal(fixture->facts.original.value, "a@example.org");
+	/* what stands first is what the log line names */
+	assert_string_equal(fixture->facts.original_message_id,
+			    "other@example.org");
+}
+
+static void test_recipients_are_compared(void **state)
+{
+	static const struct {
+		const char *original, *final;
+		bool shared;
+	} tests[] = {
+		{ NULL, "to@example.net", TRUE },
+		{ "to@example.net", "inner@elsewhere.test", TRUE },
+		{ NULL, "other@example.net", TRUE },
+		{ NULL, "to@elsewhere.test", FALSE },
+		{ "x@elsewhere.test", "y@elsewhere.test", FALSE },
+	};
+	struct fixture *fixture = *state;
+
+	log_sent(fixture, SENT_LOG_IDENTITY_MESSAGE_ID, "a@example.org",
+		 "to@example.net");
+	report_add_message_id(fixture, "a@example.org", TRUE);
+	for (unsigned int i = 0; i < N_ELEMENTS(tests); i++) {
+		const struct verdict_facts *facts;
+
+		array_clear(&fixture->report.recipients);
+		report_add_recipient(fixture, tests[i].original, tests[i].final);
+		facts = gather(fixture);
+		assert_true(facts->recipients_compared);
+		assert_int_equal(facts->recipient_shared, tests[i].shared);
+	}
+}
+
+static void test_row_without_recipients_compares_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+
+	log_sent(fixture, SENT_LOG_IDENTITY_MESSAGE_ID, "a@example.org", NULL);
+	report_add_message_id(fixture, "a@example.org", TRUE);
+	report_add_recipient(fixture, NULL, "x@elsewhere.test");
+	assert_false(gather(fixture)->recipients_compared);
+}
+
+static void test_best_of_several_identities(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *reference = "b@example.org";
+	const struct verdict_facts *facts;
+
+	log_sent(fixture, SENT_LOG_IDENTITY_MESSAGE_ID, "a@example.org",
+		 "x@elsewhere.test");
+	log_sent(fixture, SENT_LOG_IDENTITY_MESSAGE_ID, "b@example.org",
+		 "to@example.net");
+	report_add_message_id(fixture, "a@example.org", TRUE);
+	report_add_recipient(fixture, NULL, "to@example.net");
+	facts = gather(fixture);
+	assert_true(facts->recipients_compared);
+	assert_false(facts->recipient_shared);
+
+	array_push_back(&fixture->report.references, &reference);
+	facts = gather(fixture);
+	assert_int_equal(facts->logged_evidence, VERDICT_EVIDENCE_REFERENCE);
+	assert_true(facts->recipient_shared);
+}
+
+static void test_envelope_id(void **state)
+{
+	struct fixture *fixture = *state;
+
+	log_sent(fixture, SENT_LOG_IDENTITY_ENVELOPE_ID, "QQ314159", NULL);
+	fixture->report.envelope_id = "QQ314159";
+	assert_int_equal(gather(fixture)->logged_evidence,
+			 VERDICT_EVIDENCE_ENVELOPE_ID);
+	assert_int_equal(fixture->facts.verdict.named_evidence,
+			 VERDICT_EVIDENCE_ENVELOPE_ID);
+}
+
+static void test_known_recipient(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *returned_to = "to@example.net";
+
+	log_sent(fixture, SENT_LOG_IDENTITY_MESSAGE_ID, "a@example.org",
+		 "to@example.net");
+	report_add_recipient(fixture, NULL, "other@example.net");
+	/* the domain is not enough */
+	assert_false(gather(fixture)->recipient_known);
+
+	array_push_back(&fixture->report.original_to, &returned_to);
+	assert_true(gather(fixture)->recipient_known);
+
+	array_clear(&fixture->report.original_to);
+	report_add_recipient(fixture, "to@example.net", NULL);
+	assert_true(gather(fixture)->recipient_known);
+}
+
+static void test_server_sent(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *own = "me+sieve@example.org", *foreign = "x@example.net";
+
+	array_push_back(&fixture->report.redirected_from, &foreign);
+	assert_false(gather(fixture)->server_sent);
+	array_push_back(&fixture->report.redirected_from, &own);
+	assert_true(gather(fixture)->server_sent);
+
+	array_clear(&fixture->report.redirected_from);
+	report_add_message_id(fixture, "dovecot-sieve-1-2-0@mx.example", TRUE);
+	assert_true(gather(fixture)->server_sent);
+}
+
+static void test_to(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *foreign = "x@example.net", *own = "Me+x@example.org";
+
+	array_push_back(&fixture->report.to, &foreign);
+	assert_false(gather(fixture)->to_own_address);
+	array_push_back(&fixture->report.to, &own);
+	assert_true(gather(fixture)->to_own_address);
+}
+
+static void test_serial_of_unknown_key(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->report.serial = "7M4QK";
+	assert_int_equal(gather(fixture)->keyed, VERDICT_KEYED_UNKNOWN_KEY);
+	assert_true(fixture->facts.serial_of_unknown_key);
+}
+
+static void count_reports(struct fixture *fixture, unsigned int count)
+{
+	const char *error;
+
+	for (unsigned int i = 0; i < count; i++) {
+		assert_false(gather(fixture)->budget_used_up);
+		assert_int_equal(facts_count_report(&fixture->facts,
+				&fixture->report, fixture->log, fixture->now,
+				&error), 1);
+	}
+}
+
+static void test_budget(void **state)
+{
+	struct fixture *fixture = *state;
+
+	log_sent(fixture, SENT_LOG_IDENTITY_MESSAGE_ID, "a@example.org",
+		 "to@example.net");
+	report_add_message_id(fixture, "a@example.org", TRUE);
+	report_add_recipient(fixture, NULL, "to@example.net");
+	count_reports(fixture, 3);
+	assert_true(gather(fixture)->budget_used_up);
+
+	/* another class has a budget of its own */
+	fixture->report.class = REPORT_CLASS_DSN_DELAYED;
+	count_reports(fixture, 30);
+	assert_true(gather(fixture)->budget_used_up);
+
+	/* one recipient that is not used up is enough */
+	fixture->report.class = REPORT_CLASS_DSN_FAILED;
+	report_add_recipient(fixture, NULL, "member@example.net");
+	assert_false(gather(fixture)->budget_used_up);
+}
+
+static void test_budget_of_unknown_recipients(void **state)
+{
+	struct fixture *fixture = *state;
+
+	log_sent(fixture, SENT_LOG_IDENTITY_MESSAGE_ID, "a@example.org",
+		 "list@example.net");
+	report_add_message_id(fixture, "a@example.org", TRUE);
+	/* the list's members fail one by one, or none is named */
+	for (unsigned int i = 0; i < 101; i++) {
+		array_clear(&fixture->report.recipients);
+		if (i % 2 == 0) {
+			report_add_recipient(fixture, NULL,
+				p_strdup_printf(fixture->pool,
+						"member%u@example.net", i));
+		}
+		count_reports(fixture, 1);
+	}
+	assert_true(gather(fixture)->budget_used_up);
+	array_clear(&fixture->report.recipients);
+	report_add_recipient(fixture, NULL, "list@example.net");
+	assert_false(gather(fixture)->budget_used_up);
+}
+
+static void test_unlisted_copy(void **state)
+{
+	static const struct sent_log_identity identity = {
+		.kind = SENT_LOG_IDENTITY_MESSAGE_ID, .value = "c@example.org"
+	};
+	struct fixture *fixture = *state;
+	const struct sent_log_message copy = {
+		.source = SENT_LOG_SOURCE_SENT,
+		.identities = &identity, .identity_count = 1,
+		.logged_at = fixture->now - DAY,
+		.date = fixture->now - DAY,
+		.from_own_address = TRUE,
+	};
+	const char *error;
+
+	assert_int_equal(sent_log_add(fixture->log, &copy, 1, fixture->now,
+				      &error), 1);
+	assert_int_equal(sent_log_set_coverage(fixture->log,
+			fixture->now - 50 * DAY, SENT_LOG_COVERAGE_SET,
+			fixture->now, &error), 1);
+	assert_true(gather(fixture)->coverage.unlisted_copy);
+
+	/* only what came after the start of coverage */
+	fixture->policy.since = fixture->now - DAY / 2;
+	assert_false(gather(fixture)->coverage.unlisted_copy);
+
+	/* a listed source needs no other one beside it */
+	fixture->policy.since = 0;
+	fixture->policy.listed_sources = SENT_LOG_SOURCE_SENT;
+	assert_false(gather(fixture)->coverage.unlisted_copy);
+}
+
+static void test_coverage_policy(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct coverage_facts *coverage;
+
+	fixture->report.class = REPORT_CLASS_MDN;
+	fixture->report.original_date = fixture->now - DAY;
+	coverage = &gather(fixture)->coverage;
+	assert_true(coverage->sources_listed);
+	assert_true(coverage->late_report);
+	assert_int_equal(coverage->log_start, fixture->now);
+	assert_int_equal(coverage->original_date, fixture->now - DAY);
+	assert_int_equal(coverage->retention, 90 * DAY);
+
+	fixture->policy.listed_sources = 0;
+	assert_false(gather(fixture)->coverage.sources_listed);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	static const struct CMUnitTest tests[] = {
+		TEST(test_nothing_known),
+		TEST(test_no_log),
+		TEST(test_log_that_cannot_be_opened),
+		TEST(test_logged_message_id),
+		TEST(test_recipients_are_compared),
+		TEST(test_row_without_recipients_compares_nothing),
+		TEST(test_best_of_several_identities),
+		TEST(test_envelope_id),
+		TEST(test_known_recipient),
+		TEST(test_server_sent),
+		TEST(test_to),
+		TEST(test_serial_of_unknown_key),
+		TEST(test_budget),
+		TEST(test_budget_of_unknown_recipients),
+		TEST(test_unlisted_copy),
+		TEST(test_coverage_policy),
+	};
+
+	return UNIT_RUN(tests);
+}
