@@ -1,0 +1,205 @@
+/* "doveadm backscatter inspect FILE...": what the report reader sees in a
+   message, without any user, log or verdict. */
+
+#include "lib.h"
+#include "array.h"
+#include "istream.h"
+#include "str.h"
+#include "str-sanitize.h"
+#include "iso8601-date.h"
+#include "doveadm-print.h"
+#include "doveadm-backscatter.h"
+#include "report/report.h"
+#include "report/report-scan.h"
+
+#include <time.h>
+#include <sysexits.h>
+
+#define INSPECT_BLOCK_SIZE 8192
+
+/* The net's words: they may not break the terminal or the formatter. */
+static void inspect_print(const char *value)
+{
+	doveadm_print(value == NULL ? "" : str_sanitize_utf8(value, SIZE_MAX));
+}
+
+/* Values of a list are separated by spaces, a recipient's by commas as well:
+   what an address has of them (it is quoted then) is written as %XX. */
+static void inspect_append_escaped(string_t *dest, const char *value)
+{
+	for (; *value != '\0'; value++) {
+		if (strchr(" ,%", *value) != NULL)
+			str_printfa(dest, "%%%02X", *value);
+		else
+			str_append_c(dest, *value);
+	}
+}
+
+static void inspect_print_list(const ARRAY_TYPE(const_string) *list)
+{
+	string_t *str = t_str_new(256);
+	const char *value;
+
+	array_foreach_elem(list, value) {
+		if (str_len(str) > 0)
+			str_append_c(str, ' ');
+		inspect_append_escaped(str, value);
+	}
+	inspect_print(str_c(str));
+}
+
+static void inspect_print_message_ids(const struct report *report)
+{
+	const struct report_message_id *message_id;
+	string_t *str = t_str_new(256);
+
+	array_foreach(&report->message_ids, message_id) {
+		if (str_len(str) > 0)
+			str_append_c(str, ' ');
+		str_append(str, message_id->id);
+	}
+	inspect_print(str_c(str));
+}
+
+static void
+inspect_append_recipient(string_t *str, const struct report_recipient *rcpt)
+{
+	const char *address = rcpt->original_recipient;
+
+	if (address == NULL)
+		address = rcpt->final_recipient;
+	if (address == NULL)
+		return;
+	if (str_len(str) > 0)
+		str_append(str, ", ");
+	inspect_append_escaped(str, address);
+	if (rcpt->action != NULL) {
+		str_append_c(str, ' ');
+		inspect_append_escaped(str, rcpt->action);
+	}
+	if (rcpt->status != NULL) {
+		str_append_c(str, ' ');
+		inspect_append_escaped(str, rcpt->status);
+	}
+}
+
+static void inspect_print_recipients(const struct report *report)
+{
+	const struct report_recipient *rcpt;
+	string_t *str = t_str_new(256);
+
+	array_foreach(&report->recipients, rcpt)
+		inspect_append_recipient(str, rcpt);
+	inspect_print(str_c(str));
+}
+
+static void inspect_print_date(time_t date)
+{
+	struct tm *tm = date == (time_t)-1 ? NULL : gmtime(&date);
+
+	inspect_print(tm == NULL ? NULL : iso8601_date_create_tm(tm, 0));
+}
+
+static void inspect_print_headers(void)
+{
+	static const char *const columns[] = {
+		"file", "marked", "class", "message_ids", "serial", "envelope_id",
+		"recipients", "references", "date", "arrival_date", "to",
+		"original_to",
+	};
+
+	for (unsigned int i = 0; i < N_ELEMENTS(columns); i++)
+		doveadm_print_header_simple(columns[i]);
+}
+
+static void inspect_print_report(const char *path, const struct report *report)
+{
+	inspect_print(path);
+	inspect_print("yes");
+	inspect_print(report_class_name(report->class));
+	inspect_print_message_ids(report);
+	inspect_print(report->serial);
+	inspect_print(report->envelope_id);
+	inspect_print_recipients(report);
+	inspect_print_list(&report->references);
+	inspect_print_date(report->original_date);
+	inspect_print_date(report->arrival_date);
+	inspect_print_list(&report->to);
+	inspect_print_list(&report->original_to);
+}
+
+static void inspect_print_unmarked(const char *path)
+{
+	inspect_print(path);
+	inspect_print("no");
+	inspect_print(report_class_name(REPORT_CLASS_NONE));
+	for (unsigned int i = 3; i < doveadm_print_get_headers_count(); i++)
+		inspect_print(NULL);
+}
+
+static int
+inspect_stream(pool_t pool, const char *path, struct istream *input,
+	       const char **error_r)
+{
+	struct report_scan scan;
+	struct report report;
+
+	report_scan_header(input, FALSE, &scan);
+	if (input->stream_errno != 0) {
+		*error_r = i_stream_get_error(input);
+		return -1;
+	}
+	if (!scan.marked) {
+		inspect_print_unmarked(path);
+		return 0;
+	}
+	if (report_read(pool, input, REPORT_SENDER_UNKNOWN, &report,
+			error_r) < 0)
+		return -1;
+	inspect_print_report(path, &report);
+	return 0;
+}
+
+static int inspect_file(const char *path, const char **error_r)
+{
+	struct istream *input;
+	pool_t pool;
+	int ret;
+
+	pool = pool_alloconly_create("backscatter inspect", 4096);
+	input = i_stream_create_file(path, INSPECT_BLOCK_SIZE);
+	ret = inspect_stream(pool, path, input, error_r);
+	if (ret < 0)
+		*error_r = t_strdup(*error_r);
+	i_stream_unref(&input);
+	pool_unref(&pool);
+	return ret;
+}
+
+static void cmd_backscatter_inspect(struct doveadm_cmd_context *cctx)
+{
+	const char *const *paths, *error;
+
+	if (!doveadm_cmd_param_array(cctx, "file", &paths)) {
+		i_error("backscatter inspect: no file given");
+		doveadm_exit_code = EX_USAGE;
+		return;
+	}
+	doveadm_print_init(DOVEADM_PRINT_TYPE_PAGER);
+	inspect_print_headers();
+	for (; *paths != NULL; paths++) T_BEGIN {
+		if (inspect_file(*paths, &error) < 0) {
+			i_error("%s: %s", *paths, error);
+			doveadm_exit_code = EX_NOINPUT;
+		}
+	} T_END;
+}
+
+struct doveadm_cmd_ver2 doveadm_cmd_backscatter_inspect = {
+	.name = "backscatter inspect",
+	.cmd = cmd_backscatter_inspect,
+	.usage = "<file> [...]",
+DOVEADM_CMD_PARAMS_START
+DOVEADM_CMD_PARAM('\0', "file", CMD_PARAM_ARRAY, CMD_PARAM_FLAG_POSITIONAL)
+DOVEADM_CMD_PARAMS_END
+};

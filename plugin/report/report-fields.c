@@ -1,0 +1,142 @@
+/* Header fields of one block, and what kind of block fields make. Used for the
+   report's own header, returned headers, delivery-status parts and header
+   blocks found in texts. */
+
+#include "lib.h"
+#include "istream.h"
+#include "message-header-parser.h"
+#include "report-private.h"
+
+/* Fields by which a header block is recognised. Names are lower-case and
+   sorted. */
+static const struct {
+	const char *name;
+	enum report_block kind;
+	/* doesn't happen in prose or in a summary for humans */
+	bool identifies;
+} known_fields[] = {
+	{ "action", REPORT_BLOCK_REPORT, FALSE },
+	{ "arrival-date", REPORT_BLOCK_REPORT, TRUE },
+	{ "authentication-results", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "cc", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "content-transfer-encoding", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "content-type", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "date", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "delivered-to", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "diagnostic-code", REPORT_BLOCK_REPORT, TRUE },
+	{ "disposition", REPORT_BLOCK_REPORT, TRUE },
+	{ "dkim-signature", REPORT_BLOCK_MESSAGE, TRUE },
+	{ "feedback-type", REPORT_BLOCK_REPORT, TRUE },
+	{ "final-log-id", REPORT_BLOCK_REPORT, TRUE },
+	{ "final-recipient", REPORT_BLOCK_REPORT, TRUE },
+	{ "from", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "in-reply-to", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "last-attempt-date", REPORT_BLOCK_REPORT, TRUE },
+	{ "list-id", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "message-id", REPORT_BLOCK_MESSAGE, TRUE },
+	{ "mime-version", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "original-envelope-id", REPORT_BLOCK_REPORT, TRUE },
+	{ "original-message-id", REPORT_BLOCK_REPORT, TRUE },
+	{ "original-rcpt-to", REPORT_BLOCK_REPORT, TRUE },
+	{ "original-recipient", REPORT_BLOCK_REPORT, TRUE },
+	{ "precedence", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "received", REPORT_BLOCK_MESSAGE, TRUE },
+	{ "received-from-mta", REPORT_BLOCK_REPORT, TRUE },
+	{ "references", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "remote-mta", REPORT_BLOCK_REPORT, TRUE },
+	{ "reply-to", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "reporting-mta", REPORT_BLOCK_REPORT, TRUE },
+	{ "reporting-ua", REPORT_BLOCK_REPORT, TRUE },
+	{ "return-path", REPORT_BLOCK_MESSAGE, TRUE },
+	{ "sender", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "status", REPORT_BLOCK_REPORT, FALSE },
+	{ "subject", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "to", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "user-agent", REPORT_BLOCK_MESSAGE, FALSE },
+	{ "will-retry-until", REPORT_BLOCK_REPORT, TRUE },
+	{ "x-actual-recipient", REPORT_BLOCK_REPORT, TRUE },
+	{ "x-backscatter-serial", REPORT_BLOCK_MESSAGE, TRUE },
+	{ "x-mailer", REPORT_BLOCK_MESSAGE, TRUE },
+	{ "x-original-to", REPORT_BLOCK_MESSAGE, FALSE },
+};
+
+static int
+known_field_compare(const unsigned char *name, size_t size, const char *known)
+{
+	size_t known_size = strlen(known);
+	int ret;
+
+	ret = i_memcasecmp(name, known, I_MIN(size, known_size));
+	if (ret != 0)
+		return ret;
+	return size < known_size ? -1 : (size > known_size ? 1 : 0);
+}
+
+enum report_block report_field_kind(const unsigned char *name, size_t size,
+				    bool *identifies_r)
+{
+	unsigned int low = 0, high = N_ELEMENTS(known_fields);
+
+	while (low < high) {
+		unsigned int middle = (low + high) / 2;
+		int ret = known_field_compare(name, size,
+					      known_fields[middle].name);
+
+		if (ret == 0) {
+			*identifies_r = known_fields[middle].identifies;
+			return known_fields[middle].kind;
+		}
+		if (ret < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	*identifies_r = FALSE;
+	return REPORT_BLOCK_NONE;
+}
+
+static void
+field_call(struct report_reader *reader, const struct message_header_line *hdr,
+	   report_field_callback_t *callback, void *context)
+{
+	const unsigned char *value = hdr->full_value;
+	size_t size = hdr->full_value_len;
+
+	if (size > REPORT_MAX_FIELD) {
+		size = REPORT_MAX_FIELD;
+		reader->report->truncated = TRUE;
+	}
+	while (size > 0 && i_isspace(value[0])) {
+		value++;
+		size--;
+	}
+	while (size > 0 && i_isspace(value[size - 1]))
+		size--;
+	reader->field_is_cut = hdr->no_newline;
+	T_BEGIN {
+		callback(reader, hdr->name, t_strndup(value, size), context);
+	} T_END;
+}
+
+void report_fields_read(struct report_reader *reader, const void *block,
+			size_t size, report_field_callback_t *callback,
+			void *context)
+{
+	struct message_header_parser_ctx *parser;
+	struct message_header_line *hdr;
+	struct istream *input;
+
+	input = i_stream_create_from_data(block, size);
+	parser = message_parse_header_init(input, NULL,
+		MESSAGE_HEADER_PARSER_FLAG_SKIP_INITIAL_LWSP |
+		MESSAGE_HEADER_PARSER_FLAG_DROP_CR |
+		MESSAGE_HEADER_PARSER_FLAG_CLEAN_ONELINE);
+	while (message_parse_header_next(parser, &hdr) > 0) {
+		if (hdr->continues)
+			hdr->use_full_value = TRUE;
+		else if (!hdr->eoh && hdr->name_len > 0)
+			field_call(reader, hdr, callback, context);
+	}
+	message_parse_header_deinit(&parser);
+	i_stream_unref(&input);
+}

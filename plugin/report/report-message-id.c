@@ -1,0 +1,252 @@
+/* Message-IDs as they come back: folded, without brackets, cut off. */
+
+#include "lib.h"
+#include "message-id.h"
+#include "report-private.h"
+
+/* Called for each Message-ID in a value; whole: not cut off. */
+typedef void message_id_callback_t(struct report_reader *reader,
+				   const char *id, bool whole, void *context);
+
+/* left@right, and neither side has lost something: reporters shorten with
+   dots, which no dot-atom has in a row (RFC 5322, 3.2.3). */
+static bool message_id_is_whole(const char *id)
+{
+	const char *at = strrchr(id, '@');
+
+	return at != NULL && at != id && at[1] != '\0' &&
+		at[strlen(at) - 1] != '.' && strstr(id, "..") == NULL &&
+		strpbrk(id, "<>") == NULL;
+}
+
+static bool message_id_is_printable(const char *id)
+{
+	if (*id == '\0')
+		return FALSE;
+	for (; *id != '\0'; id++) {
+		if ((unsigned char)*id <= ' ' || *id == 0x7f)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static const char *message_id_first_word(const char *value)
+{
+	value += strspn(value, " \t\r\n");
+	return t_strdup_until(value, value + strcspn(value, " \t\r\n"));
+}
+
+/* Lets lib-mail unquote what lies between one pair of brackets. Done pair by
+   pair, because message_id_get_next() starts again behind every broken one. */
+static const char *
+message_id_unquote(const char *start, const char *end)
+{
+	const char *bracketed = t_strdup_until(start, end + 1);
+	const char *id = message_id_get_next(&bracketed);
+
+	if (id == NULL) {
+		/* no "@": old systems had such ones */
+		id = t_strdup_until(start + 1, end);
+	}
+	return message_id_is_printable(id) ? t_str_lcase(id) : NULL;
+}
+
+static void
+message_ids_bracketed(struct report_reader *reader, const char *value,
+		      message_id_callback_t *callback, void *context)
+{
+	const char *start, *end, *id;
+
+	while ((start = strchr(value, '<')) != NULL) {
+		end = strchr(start, '>');
+		if (end == NULL) {
+			id = t_str_lcase(message_id_first_word(start + 1));
+			if (message_id_is_printable(id) &&
+			    strlen(id) <= REPORT_MAX_MESSAGE_ID_SIZE)
+				callback(reader, id, FALSE, context);
+			return;
+		}
+		value = end + 1;
+		/* "<a <b@c>": the last one is closed */
+		while (end - start > 1) {
+			const char *next = memchr(start + 1, '<',
+						  end - start - 1);
+			if (next == NULL)
+				break;
+			start = next;
+		}
+		if (end - start > REPORT_MAX_MESSAGE_ID_SIZE)
+			continue;
+		id = message_id_unquote(start, end);
+		if (id != NULL)
+			callback(reader, id, message_id_is_whole(id), context);
+	}
+}
+
+static void
+message_ids_foreach(struct report_reader *reader, const char *value,
+		    message_id_callback_t *callback, void *context)
+{
+	const char *id;
+
+	if (strchr(value, '<') != NULL) {
+		message_ids_bracketed(reader, value, callback, context);
+		return;
+	}
+	id = t_str_lcase(t_strcut(message_id_first_word(value), '>'));
+	if (!message_id_is_printable(id) ||
+	    strlen(id) > REPORT_MAX_MESSAGE_ID_SIZE)
+		return;
+	/* without the closing bracket nobody knows what followed */
+	callback(reader, id, message_id_is_whole(id) &&
+		 (reader == NULL || !reader->field_is_cut), context);
+}
+
+static void
+message_id_add(struct report_reader *reader, const char *id, bool whole,
+	       void *context)
+{
+	const enum report_rank *rank = context;
+	struct report_ranked_id *ranked;
+
+	if (*rank == REPORT_RANK_TEXT && strchr(id, '@') == NULL) {
+		/* just a word */
+		return;
+	}
+	if (array_count(&reader->ids) >= REPORT_MAX_MESSAGE_IDS) {
+		reader->report->truncated = TRUE;
+		return;
+	}
+	ranked = array_append_space(&reader->ids);
+	ranked->id.id = p_strdup(reader->pool, id);
+	ranked->id.whole = whole;
+	ranked->rank = *rank;
+}
+
+void report_message_ids_read(struct report_reader *reader, const char *value,
+			     enum report_rank rank)
+{
+	message_ids_foreach(reader, value, message_id_add, &rank);
+}
+
+static void
+reference_add(struct report_reader *reader, const char *id,
+	      bool whole ATTR_UNUSED, void *context)
+{
+	ARRAY_TYPE(const_string) *ids = context;
+
+	if (strchr(id, '@') == NULL) {
+		/* "Your message of Monday" */
+		return;
+	}
+	id = p_strdup(reader->pool, id);
+	array_push_back(ids, &id);
+}
+
+static bool
+references_have(const struct report *report, const char *id)
+{
+	const char *have;
+
+	array_foreach_elem(&report->references, have) {
+		if (strcmp(have, id) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static void references_push(struct report_reader *reader, const char *id)
+{
+	struct report *report = reader->report;
+
+	if (references_have(report, id))
+		return;
+	if (array_count(&report->references) >= REPORT_MAX_REFERENCES) {
+		report->truncated = TRUE;
+		return;
+	}
+	array_push_back(&report->references, &id);
+}
+
+void report_references_read(struct report_reader *reader, const char *value,
+			    bool nearest_last)
+{
+	ARRAY_TYPE(const_string) ids;
+	const char *const *idp;
+	unsigned int i, count;
+
+	t_array_init(&ids, 16);
+	message_ids_foreach(reader, value, reference_add, &ids);
+	idp = array_get(&ids, &count);
+	for (i = 0; i < count; i++)
+		references_push(reader, idp[nearest_last ? count - 1 - i : i]);
+}
+
+static void
+message_id_keep_first(struct report_reader *reader ATTR_UNUSED, const char *id,
+		      bool whole ATTR_UNUSED, void *context)
+{
+	const char **first = context;
+
+	if (*first == NULL)
+		*first = id;
+}
+
+const char *report_message_id_first(pool_t pool, const char *value)
+{
+	const char *first = NULL;
+
+	message_ids_foreach(NULL, value, message_id_keep_first, &first);
+	return first == NULL ? NULL : p_strdup(pool, first);
+}
+
+static bool
+message_ids_have(const struct report *report, const char *id)
+{
+	const struct report_message_id *have;
+
+	array_foreach(&report->message_ids, have) {
+		if (strcmp(have->id, id) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* The report's own Message-ID in a text is the report's own; in the returned
+   part it is the original's, which a reporter kept. */
+static bool
+message_id_is_own(const struct report_reader *reader,
+		  const struct report_ranked_id *ranked)
+{
+	return ranked->rank <= REPORT_RANK_TEXT_BLOCK &&
+		reader->report->message_id != NULL &&
+		strcmp(ranked->id.id, reader->report->message_id) == 0;
+}
+
+static bool
+message_ids_copy(struct report_reader *reader, enum report_rank rank)
+{
+	struct report *report = reader->report;
+	const struct report_ranked_id *ranked;
+	bool found = FALSE;
+
+	array_foreach(&reader->ids, ranked) {
+		if (ranked->rank != rank || message_id_is_own(reader, ranked))
+			continue;
+		found = TRUE;
+		if (!message_ids_have(report, ranked->id.id))
+			array_push_back(&report->message_ids, &ranked->id);
+	}
+	return found;
+}
+
+void report_message_ids_finish(struct report_reader *reader)
+{
+	bool found;
+
+	found = message_ids_copy(reader, REPORT_RANK_PART);
+	if (message_ids_copy(reader, REPORT_RANK_FIELD) || found)
+		return;
+	if (!message_ids_copy(reader, REPORT_RANK_TEXT_BLOCK))
+		(void)message_ids_copy(reader, REPORT_RANK_TEXT);
+}

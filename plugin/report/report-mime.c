@@ -1,0 +1,490 @@
+/* The walk through a report's MIME parts: which part has what to say, and when
+   enough was read. What a part says read others (report-dsn.c, report-text.c,
+   report-original.c, report-sender.c).
+
+   Only what the report itself brings counts: parts of an embedded message are
+   the original's, and a report among them is none of ours. */
+
+#include "lib.h"
+#include "base64.h"
+#include "istream.h"
+#include "qp-decoder.h"
+#include "mail-html2text.h"
+#include "message-parser.h"
+#include "message-decoder.h"
+#include "report-private.h"
+
+enum mime_role {
+	/* not known before the end of the part's header */
+	MIME_ROLE_UNKNOWN = 0,
+	MIME_ROLE_IGNORED,
+	MIME_ROLE_TEXT,
+	MIME_ROLE_HTML,
+	/* consists of header fields */
+	MIME_ROLE_FIELDS,
+	/* body of the returned message, whose header was unreadable */
+	MIME_ROLE_RETURNED,
+};
+
+struct mime_walk {
+	struct report_reader *reader;
+	enum report_sender sender;
+	struct message_decoder_context *decoder;
+	pool_t part_pool;
+
+	struct message_part *part;
+	enum mime_role role;
+	/* header of the current part, as it stands in the message */
+	buffer_t *header;
+	/* its decoded body */
+	buffer_t *text;
+	enum message_cte cte;
+	/* CTE of the message/rfc822 part: forbidden, but used */
+	enum message_cte embedded_cte;
+	bool root_is_multipart;
+	bool text_seen;
+	/* nothing more is needed */
+	bool finished;
+};
+
+static const struct {
+	const char *type;
+	enum mime_role role;
+	/* what its presence says; REPORT_TRAIT_COUNT = nothing */
+	enum report_trait trait;
+} mime_types[] = {
+	{ "message/delivery-status", MIME_ROLE_FIELDS, REPORT_TRAIT_DSN_PART },
+	{ "message/global-delivery-status", MIME_ROLE_FIELDS,
+	  REPORT_TRAIT_DSN_PART },
+	{ "message/disposition-notification", MIME_ROLE_FIELDS,
+	  REPORT_TRAIT_MDN_PART },
+	{ "message/global-disposition-notification", MIME_ROLE_FIELDS,
+	  REPORT_TRAIT_MDN_PART },
+	{ "message/feedback-report", MIME_ROLE_FIELDS, REPORT_TRAIT_ARF_PART },
+	{ "text/rfc822-headers", MIME_ROLE_FIELDS, REPORT_TRAIT_RETURNED_PART },
+	{ "text/rfc822-header", MIME_ROLE_FIELDS, REPORT_TRAIT_RETURNED_PART },
+	{ "message/rfc822-headers", MIME_ROLE_FIELDS,
+	  REPORT_TRAIT_RETURNED_PART },
+	{ "message/global-headers", MIME_ROLE_FIELDS,
+	  REPORT_TRAIT_RETURNED_PART },
+	/* lib-mail doesn't look into these, but they start with a header */
+	{ "message/global", MIME_ROLE_FIELDS, REPORT_TRAIT_RETURNED_PART },
+	{ "message/partial", MIME_ROLE_FIELDS, REPORT_TRAIT_RETURNED_PART },
+	{ "text/html", MIME_ROLE_HTML, REPORT_TRAIT_COUNT },
+	{ "application/xhtml+xml", MIME_ROLE_HTML, REPORT_TRAIT_COUNT },
+	/* RFC 8098, RFC 3464: at times sent as text */
+	{ "text/delivery-status", MIME_ROLE_FIELDS, REPORT_TRAIT_DSN_PART },
+};
+
+static bool
+mime_is_below(const struct message_part *part, enum message_part_flags flags)
+{
+	for (part = part->parent; part != NULL; part = part->parent) {
+		if ((part->flags & flags) != 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Is the part the top of the message that the report returns? */
+static bool mime_is_returned(const struct message_part *part)
+{
+	return part->parent != NULL &&
+		(part->parent->flags & MESSAGE_PART_FLAG_MESSAGE_RFC822) != 0 &&
+		!mime_is_below(part->parent, MESSAGE_PART_FLAG_MESSAGE_RFC822 |
+			       MESSAGE_PART_FLAG_MULTIPART_DIGEST);
+}
+
+/* Does the reporter himself speak in this part? */
+static bool mime_is_own(const struct message_part *part)
+{
+	return !mime_is_below(part, MESSAGE_PART_FLAG_MESSAGE_RFC822 |
+			      MESSAGE_PART_FLAG_MULTIPART_DIGEST);
+}
+
+static bool mime_wants_header(const struct mime_walk *walk)
+{
+	if (walk->role != MIME_ROLE_UNKNOWN)
+		return FALSE;
+	return mime_is_own(walk->part) ||
+		(mime_is_returned(walk->part) && !walk->reader->original_seen);
+}
+
+static void mime_append(struct mime_walk *walk, buffer_t *buf,
+			const void *data, size_t size, size_t max)
+{
+	if (size > max - buf->used) {
+		size = max - buf->used;
+		walk->reader->report->truncated = TRUE;
+	}
+	buffer_append(buf, data, size);
+}
+
+/* HTML: lines are what looks like lines. */
+static const char *const html_line_tags[] = {
+	"br", "p", "div", "tr", "li", "h1", "h2", "h3", "pre", "/p", "/div",
+	"/pre", "dt", "dd", "hr", NULL
+};
+
+static bool html_starts_line(const unsigned char *tag, size_t size)
+{
+	unsigned int i;
+	size_t tag_size;
+
+	for (i = 0; html_line_tags[i] != NULL; i++) {
+		tag_size = strlen(html_line_tags[i]);
+		if (size > tag_size &&
+		    i_memcasecmp(tag, html_line_tags[i], tag_size) == 0 &&
+		    !i_isalnum(tag[tag_size]))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static void html_add_line_ends(const buffer_t *html, buffer_t *dest)
+{
+	const unsigned char *pos = html->data, *end = pos + html->used, *tag;
+
+	while ((tag = memchr(pos, '<', end - pos)) != NULL) {
+		buffer_append(dest, pos, tag - pos);
+		if (html_starts_line(tag + 1, end - tag - 1))
+			buffer_append_c(dest, '\n');
+		buffer_append_c(dest, '<');
+		pos = tag + 1;
+	}
+	buffer_append(dest, pos, end - pos);
+}
+
+/* Drops the indentation that tags leave behind; hard spaces become spaces. */
+static void html_trim_lines(const buffer_t *text, buffer_t *dest)
+{
+	const unsigned char *data = text->data;
+	bool line_start = TRUE;
+	size_t i;
+
+	for (i = 0; i < text->used; i++) {
+		unsigned char c = data[i];
+
+		if (c == 0xc2 && i + 1 < text->used && data[i + 1] == 0xa0) {
+			c = ' ';
+			i++;
+		}
+		if (line_start && (c == ' ' || c == '\t'))
+			continue;
+		line_start = c == '\n';
+		buffer_append_c(dest, c);
+	}
+}
+
+static void mime_read_html(struct mime_walk *walk)
+{
+	struct mail_html2text *html2text;
+	buffer_t *html = buffer_create_dynamic(default_pool, walk->text->used);
+	buffer_t *text = buffer_create_dynamic(default_pool, walk->text->used);
+
+	html_add_line_ends(walk->text, html);
+	html2text = mail_html2text_init(0);
+	if (html->used > 0)
+		mail_html2text_more(html2text, html->data, html->used, text);
+	mail_html2text_deinit(&html2text);
+	buffer_set_used_size(html, 0);
+	html_trim_lines(text, html);
+	report_text_read(walk->reader, html->data, html->used,
+			 REPORT_TEXT_NOTICE);
+	buffer_free(&html);
+	buffer_free(&text);
+}
+
+/* The part's body, or as much of it as we want, was read. */
+static void mime_finish_body(struct mime_walk *walk)
+{
+	enum mime_role role = walk->role;
+
+	walk->role = MIME_ROLE_IGNORED;
+	if (walk->text->used == 0)
+		return;
+	walk->reader->text_size += walk->text->used;
+	switch (role) {
+	case MIME_ROLE_TEXT:
+		report_text_read(walk->reader, walk->text->data,
+				 walk->text->used, REPORT_TEXT_NOTICE);
+		break;
+	case MIME_ROLE_HTML:
+		mime_read_html(walk);
+		break;
+	case MIME_ROLE_FIELDS:
+		report_text_read(walk->reader, walk->text->data,
+				 walk->text->used, REPORT_TEXT_FIELDS);
+		break;
+	case MIME_ROLE_RETURNED:
+		report_text_read(walk->reader, walk->text->data,
+				 walk->text->used, REPORT_TEXT_RETURNED);
+		break;
+	case MIME_ROLE_UNKNOWN:
+	case MIME_ROLE_IGNORED:
+		break;
+	}
+	buffer_set_used_size(walk->text, 0);
+}
+
+/* A returned message's header, which may be encoded, whatever RFC 2046, 5.2.1
+   says. */
+static void mime_decode_header(struct mime_walk *walk, buffer_t *decoded)
+{
+	struct base64_decoder base64;
+	struct qp_decoder *qp;
+	const char *error;
+	size_t pos;
+
+	switch (walk->embedded_cte) {
+	case MESSAGE_CTE_BASE64:
+		base64_decode_init(&base64, &base64_scheme, 0);
+		(void)base64_decode_more(&base64, walk->header->data,
+					 walk->header->used, &pos, decoded);
+		break;
+	case MESSAGE_CTE_QP:
+		qp = qp_decoder_init(decoded);
+		(void)qp_decoder_more(qp, walk->header->data,
+				      walk->header->used, &pos, &error);
+		(void)qp_decoder_finish(qp, &error);
+		qp_decoder_deinit(&qp);
+		break;
+	default:
+		buffer_append_buf(decoded, walk->header, 0, SIZE_MAX);
+		break;
+	}
+}
+
+static void mime_finish_returned_header(struct mime_walk *walk)
+{
+	struct report_reader *reader = walk->reader;
+	buffer_t *header;
+
+	report_trait_add(reader, REPORT_TRAIT_RETURNED_PART);
+	header = buffer_create_dynamic(default_pool, walk->header->used);
+	mime_decode_header(walk, header);
+	reader->original_seen = report_original_read(reader, header->data,
+						     header->used,
+						     REPORT_RANK_PART);
+	buffer_free(&header);
+	walk->role = reader->original_seen ? MIME_ROLE_IGNORED :
+		MIME_ROLE_RETURNED;
+}
+
+static enum mime_role mime_role_by_type(struct mime_walk *walk)
+{
+	const char *type = message_decoder_current_content_type(walk->decoder);
+	unsigned int i;
+
+	if ((walk->part->flags & MESSAGE_PART_FLAG_MESSAGE_RFC822) != 0)
+		return MIME_ROLE_IGNORED;
+	if (type == NULL ||
+	    (walk->part->flags & MESSAGE_PART_FLAG_MULTIPART) != 0)
+		return MIME_ROLE_TEXT;
+	for (i = 0; i < N_ELEMENTS(mime_types); i++) {
+		if (strcasecmp(type, mime_types[i].type) != 0)
+			continue;
+		if (mime_types[i].trait != REPORT_TRAIT_COUNT)
+			report_trait_add(walk->reader, mime_types[i].trait);
+		return mime_types[i].role;
+	}
+	return strncasecmp(type, "text", 4) == 0 ||
+		strncasecmp(type, "multipart/", 10) == 0 ?
+		MIME_ROLE_TEXT : MIME_ROLE_IGNORED;
+}
+
+static void mime_finish_header(struct mime_walk *walk)
+{
+	struct message_part *part = walk->part;
+
+	if (mime_is_returned(part) && !walk->reader->original_seen) {
+		mime_finish_returned_header(walk);
+		return;
+	}
+	if (!mime_is_own(part)) {
+		walk->role = MIME_ROLE_IGNORED;
+		return;
+	}
+	walk->embedded_cte = walk->cte;
+	if (part->parent == NULL) {
+		report_sender_read(walk->reader, walk->sender,
+				   walk->header->data, walk->header->used);
+		walk->root_is_multipart =
+			(part->flags & MESSAGE_PART_FLAG_MULTIPART) != 0;
+	} else {
+		/* a header block without a part of its own: it took the place
+		   of the part's */
+		report_text_read(walk->reader, walk->header->data,
+				 walk->header->used, REPORT_TEXT_RETURNED);
+	}
+	walk->role = mime_role_by_type(walk);
+	/* what follows the inner parts belongs to the multipart */
+	part->context = (part->flags & MESSAGE_PART_FLAG_MULTIPART) != 0 ?
+		walk : NULL;
+}
+
+static void mime_start_part(struct mime_walk *walk, struct message_part *part)
+{
+	if (walk->part != NULL)
+		mime_finish_body(walk);
+	walk->part = part;
+	walk->role = part->context == NULL ? MIME_ROLE_UNKNOWN :
+		MIME_ROLE_TEXT;
+	walk->cte = MESSAGE_CTE_78BIT;
+	buffer_set_used_size(walk->header, 0);
+	buffer_set_used_size(walk->text, 0);
+}
+
+static void mime_header_line(struct mime_walk *walk,
+			     struct message_block *block)
+{
+	struct message_header_line *hdr = block->hdr;
+	struct message_block decoded;
+	bool is_cte;
+
+	if (hdr->eoh || !mime_wants_header(walk))
+		return;
+	if (walk->header->used < REPORT_MAX_HEADER) {
+		message_header_line_write(walk->header, hdr);
+		if (walk->header->used > REPORT_MAX_HEADER) {
+			buffer_set_used_size(walk->header, REPORT_MAX_HEADER);
+			walk->reader->report->truncated = TRUE;
+		}
+	}
+	is_cte = strcasecmp(hdr->name, "Content-Transfer-Encoding") == 0;
+	if (!is_cte && strcasecmp(hdr->name, "Content-Type") != 0)
+		return;
+	if (is_cte && !hdr->continues) {
+		enum message_cte cte;
+
+		T_BEGIN {
+			cte = message_decoder_parse_cte(hdr);
+		} T_END;
+		if (cte == MESSAGE_CTE_UNKNOWN) {
+			/* lib-mail would skip the body */
+			return;
+		}
+		walk->cte = cte;
+	}
+	(void)message_decoder_decode_next_block(walk->decoder, block, &decoded);
+}
+
+static bool mime_text_is_full(const struct mime_walk *walk)
+{
+	return walk->text->used >= REPORT_MAX_TEXT ||
+		walk->reader->text_size + walk->text->used >= REPORT_MAX_TEXTS;
+}
+
+static void mime_body_block(struct mime_walk *walk,
+			    struct message_block *block)
+{
+	struct message_block decoded;
+
+	if (walk->role == MIME_ROLE_IGNORED ||
+	    walk->role == MIME_ROLE_UNKNOWN)
+		return;
+	if (!message_decoder_decode_next_block(walk->decoder, block, &decoded))
+		return;
+	mime_append(walk, walk->text, decoded.data, decoded.size,
+		    REPORT_MAX_TEXT);
+	if (mime_text_is_full(walk)) {
+		walk->reader->report->truncated = TRUE;
+		mime_finish_body(walk);
+		if (!walk->root_is_multipart)
+			walk->finished = TRUE;
+	}
+}
+
+/* The original is known, and so is what a machine-readable part had to say: the
+   rest is the original's body. */
+static bool mime_has_enough(const struct mime_walk *walk)
+{
+	const struct report_reader *reader = walk->reader;
+
+	if (walk->finished)
+		return TRUE;
+	if (!reader->original_seen || walk->role != MIME_ROLE_IGNORED)
+		return FALSE;
+	return !report_trait_has(reader, REPORT_TRAIT_REPORT) ||
+		report_trait_has(reader, REPORT_TRAIT_DSN_PART) ||
+		report_trait_has(reader, REPORT_TRAIT_MDN_PART) ||
+		report_trait_has(reader, REPORT_TRAIT_ARF_PART);
+}
+
+static void mime_block(struct mime_walk *walk, struct message_block *block)
+{
+	struct message_block decoded;
+
+	if (block->part != walk->part)
+		mime_start_part(walk, block->part);
+	if (block->hdr != NULL) {
+		mime_header_line(walk, block);
+	} else if (block->size > 0) {
+		mime_body_block(walk, block);
+	} else {
+		mime_finish_header(walk);
+		(void)message_decoder_decode_next_block(walk->decoder, block,
+							&decoded);
+	}
+}
+
+static int
+mime_walk(struct mime_walk *walk, struct message_parser_ctx *parser)
+{
+	struct message_block block;
+	int ret;
+
+	do {
+		ret = message_parser_parse_next_block(parser, &block);
+		if (ret <= 0)
+			break;
+		mime_block(walk, &block);
+	} while (!mime_has_enough(walk));
+	if (walk->part != NULL)
+		mime_finish_body(walk);
+	return ret;
+}
+
+int report_mime_read(struct report_reader *reader, struct istream *input,
+		     enum report_sender sender, const char **error_r)
+{
+	const struct message_parser_settings set = {
+		.flags = MESSAGE_PARSER_FLAG_INCLUDE_MULTIPART_BLOCKS,
+		.max_nested_mime_parts = REPORT_MAX_DEPTH,
+		.max_total_mime_parts = REPORT_MAX_PARTS,
+	};
+	struct mime_walk walk = {
+		.reader = reader,
+		.sender = sender,
+	};
+	struct message_parser_ctx *parser;
+	struct message_part *parts;
+	struct istream *limited;
+	int ret;
+
+	walk.part_pool = pool_alloconly_create("report parts", 2048);
+	walk.header = buffer_create_dynamic(default_pool, 4096);
+	walk.text = buffer_create_dynamic(default_pool, 4096);
+	walk.decoder = message_decoder_init(NULL, 0);
+
+	i_stream_seek(input, 0);
+	limited = i_stream_create_limit(input, REPORT_MAX_BYTES);
+	parser = message_parser_init(walk.part_pool, limited, &set);
+	ret = mime_walk(&walk, parser);
+	if (limited->v_offset >= REPORT_MAX_BYTES)
+		reader->report->truncated = TRUE;
+	if (limited->stream_errno != 0)
+		*error_r = t_strdup(i_stream_get_error(limited));
+	else if (ret == 0)
+		*error_r = "stream has not all of the message";
+	else
+		*error_r = NULL;
+
+	message_decoder_deinit(&walk.decoder);
+	message_parser_deinit(&parser, &parts);
+	i_stream_unref(&limited);
+	buffer_free(&walk.header);
+	buffer_free(&walk.text);
+	pool_unref(&walk.part_pool);
+	return *error_r == NULL ? 0 : -1;
+}

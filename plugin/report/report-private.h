@@ -1,0 +1,226 @@
+#ifndef REPORT_PRIVATE_H
+#define REPORT_PRIVATE_H
+
+/* Inside the room: what the readers of the several parts of a report share. */
+
+#include <ctype.h>
+#include "buffer.h"
+#include "str.h"
+#include "array.h"
+#include "report.h"
+#include "report-limits.h"
+
+/* What speaks for one class or another. Each counts once; report-evidence.c
+   says how much. */
+enum report_trait {
+	/* who speaks */
+	REPORT_TRAIT_NULL_SENDER,
+	REPORT_TRAIT_NULL_FROM,
+	REPORT_TRAIT_DAEMON_FROM,
+	REPORT_TRAIT_DAEMON_PATH,
+	REPORT_TRAIT_POSTMASTER,
+	REPORT_TRAIT_MAIL_SYSTEM,
+	REPORT_TRAIT_MAIL_FILTER,
+	REPORT_TRAIT_UNATTENDED,
+	/* what the header says */
+	REPORT_TRAIT_AUTO_GENERATED,
+	REPORT_TRAIT_AUTO_REPLIED,
+	REPORT_TRAIT_AUTO_REPLY_FIELD,
+	REPORT_TRAIT_ANSWER,
+	REPORT_TRAIT_HUMAN_SUBJECT,
+	REPORT_TRAIT_FAILED_RECIPIENTS,
+	REPORT_TRAIT_SUBJECT_FAILURE,
+	REPORT_TRAIT_SUBJECT_AUTO_REPLY,
+	REPORT_TRAIT_SUBJECT_CHALLENGE,
+	REPORT_TRAIT_SUBJECT_VIRUS,
+	REPORT_TRAIT_SUBJECT_ABUSE,
+	/* multipart/report, and its report-type */
+	REPORT_TRAIT_REPORT,
+	REPORT_TRAIT_REPORT_DSN,
+	/* what the body has */
+	REPORT_TRAIT_DSN_PART,
+	REPORT_TRAIT_MDN_PART,
+	REPORT_TRAIT_ARF_PART,
+	REPORT_TRAIT_RETURNED_PART,
+	REPORT_TRAIT_DSN_TEXT,
+	REPORT_TRAIT_RETURNED_TEXT,
+	REPORT_TRAIT_TEXT_FAILURE,
+	REPORT_TRAIT_TEXT_REPLY_CODE,
+	REPORT_TRAIT_TEXT_ADDRESS,
+	REPORT_TRAIT_TEXT_CHALLENGE,
+	REPORT_TRAIT_TEXT_VIRUS,
+	REPORT_TRAIT_JSON_NOTICE,
+
+	REPORT_TRAIT_COUNT
+};
+
+/* How much a Message-ID's place tells: what a weaker place names counts only if
+   no stronger one names any. */
+enum report_rank {
+	/* somewhere in the running text */
+	REPORT_RANK_TEXT,
+	/* a header block in a text */
+	REPORT_RANK_TEXT_BLOCK,
+	/* Original-Message-ID of a machine-readable part */
+	REPORT_RANK_FIELD,
+	/* the part that returns the original or its header */
+	REPORT_RANK_PART,
+};
+
+/* Actions of RFC 3464, 2.3.3, the strongest first. */
+enum report_action {
+	REPORT_ACTION_FAILED,
+	REPORT_ACTION_DELAYED,
+	REPORT_ACTION_SUCCESS,
+	REPORT_ACTION_NONE,
+};
+
+struct report_ranked_id {
+	struct report_message_id id;
+	enum report_rank rank;
+};
+
+/* One report_read(). */
+struct report_reader {
+	/* for what is returned */
+	pool_t pool;
+	struct report *report;
+
+	/* bits of enum report_trait */
+	uint64_t traits;
+	/* strongest action of all recipients */
+	enum report_action action;
+	/* recipient that the fields read now belong to */
+	struct report_recipient *recipient;
+
+	ARRAY(struct report_ranked_id) ids;
+	/* what is known only from text or header; counts if no part names
+	   recipients */
+	ARRAY_TYPE(const_string) failed_addresses;
+	/* X-Failed-Recipients */
+	ARRAY_TYPE(const_string) failed_field;
+	/* addresses that the report's own header names: no failed ones */
+	ARRAY_TYPE(const_string) own_addresses;
+	/* the rank that original_to and the rest come from */
+	enum report_rank original_rank;
+	/* bytes of text read so far */
+	size_t text_size;
+
+	/* the returned part was seen: further ones are something else */
+	bool original_seen:1;
+	/* the block ended in the middle of the field that is read now */
+	bool field_is_cut:1;
+	/* MDN: Disposition says deleted by an automatic action (a rejection
+	   by RFC 5429 looks so too) */
+	bool mdn_deleted:1;
+};
+
+static inline void
+report_trait_add(struct report_reader *reader, enum report_trait trait)
+{
+	reader->traits |= 1ULL << trait;
+}
+
+static inline bool
+report_trait_has(const struct report_reader *reader, enum report_trait trait)
+{
+	return (reader->traits & (1ULL << trait)) != 0;
+}
+
+/* report-fields.c: header fields of one block */
+
+/* name: without colon; value: on one line, without leading and trailing white
+   space, NUL-terminated. Both are gone after the call. */
+typedef void report_field_callback_t(struct report_reader *reader,
+				     const char *name, const char *value,
+				     void *context);
+
+/* Calls back for each header field in [block, block + size), up to the first
+   empty line. */
+void report_fields_read(struct report_reader *reader, const void *block,
+			size_t size, report_field_callback_t *callback,
+			void *context);
+
+/* Kinds of header blocks, by the fields that they have. */
+enum report_block {
+	/* RFC 5322: somebody's message */
+	REPORT_BLOCK_MESSAGE,
+	/* RFC 3464, RFC 8098, RFC 5965: a machine-readable report */
+	REPORT_BLOCK_REPORT,
+	/* neither */
+	REPORT_BLOCK_NONE,
+};
+/* Which kind of block the field usually stands in. name: size bytes.
+   *identifies_r: found in real header blocks, hardly in prose. */
+enum report_block report_field_kind(const unsigned char *name, size_t size,
+				    bool *identifies_r);
+
+/* report-message-id.c */
+
+/* Appends the Message-IDs in a field's value, normalised. */
+void report_message_ids_read(struct report_reader *reader, const char *value,
+			     enum report_rank rank);
+/* The same for In-Reply-To and References of the report itself: nearest: the
+   last one comes first. */
+void report_references_read(struct report_reader *reader, const char *value,
+			    bool nearest_last);
+/* Fills report->message_ids from reader->ids, best first. */
+void report_message_ids_finish(struct report_reader *reader);
+
+/* report-address.c */
+
+/* Addresses of an address list field, lower-case, appended to dest. */
+void report_addresses_read(pool_t pool, const char *value,
+			   ARRAY_TYPE(const_string) *dest);
+/* Address of a DSN field ("rfc822; user@example.com", RFC 6533 too), lower-case
+   and decoded; NULL if there is none. */
+const char *report_typed_address(pool_t pool, const char *value);
+/* Appends one address, unless dest has it or is full. Takes what lies in
+   [data, data + size) as it is, but for case. */
+void report_address_add(pool_t pool, const void *data, size_t size,
+			ARRAY_TYPE(const_string) *dest, unsigned int max);
+bool report_address_is_role(const char *address);
+
+/* report-sender.c: the report's own header */
+void report_sender_read(struct report_reader *reader, enum report_sender sender,
+			const void *header, size_t size);
+
+/* report-original.c: the returned header block */
+
+/* Returns TRUE if at least two fields of a message header were there. */
+bool report_original_read(struct report_reader *reader, const void *header,
+			  size_t size, enum report_rank rank);
+
+/* report-dsn.c: fields of message/delivery-status, disposition-notification
+   and feedback-report. A block is what stands between empty lines. */
+void report_dsn_read(struct report_reader *reader, const void *block,
+		     size_t size);
+/* The action or status that value starts with, lower-case; NULL = none. */
+const char *report_keyword(pool_t pool, const char *value);
+
+/* report-text.c: a text for humans, decoded to UTF-8 */
+enum report_text_kind {
+	/* what the reporter says */
+	REPORT_TEXT_NOTICE,
+	/* consists of header blocks: the first field is one */
+	REPORT_TEXT_FIELDS,
+	/* body of the returned message */
+	REPORT_TEXT_RETURNED,
+};
+void report_text_read(struct report_reader *reader, const void *text,
+		      size_t size, enum report_text_kind kind);
+
+/* report-json.c: a notification service's JSON. Returns FALSE if text is
+   something else. */
+bool report_json_read(struct report_reader *reader, const void *text,
+		      size_t size, unsigned int depth);
+
+/* report-mime.c: walks through the message's parts. Returns 0, or -1 if the
+   stream failed. */
+int report_mime_read(struct report_reader *reader, struct istream *input,
+		     enum report_sender sender, const char **error_r);
+
+/* report-evidence.c: which class the traits make */
+enum report_class report_evidence_class(const struct report_reader *reader);
+
+#endif

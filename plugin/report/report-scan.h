@@ -1,0 +1,43 @@
+#ifndef REPORT_SCAN_H
+#define REPORT_SCAN_H
+
+/* The one look that ordinary mail gets: a scan of the header block in the
+   stream's own buffer. It decides whether report_read() is worth its time, and
+   sees headers that only we may write. No allocation, no system call for a
+   message that lies in memory. */
+
+struct istream;
+
+/* The header that carries our verdict (DESIGN.md, section 7). */
+#define REPORT_VERDICT_HEADER "X-Backscatter"
+
+struct report_scan {
+	/* Bytes of the header block, without the empty line that ends it.
+	   Valid only if complete. */
+	size_t header_size;
+	/* The whole header block was seen and lies in the stream's buffer. If it
+	   is longer than REPORT_SCAN_MAX_HEADER, marked and forged are TRUE
+	   without having been looked for. */
+	bool complete:1;
+	/* May be a report: report_read() has to decide. A false alarm costs a
+	   read, a miss costs a verdict. */
+	bool marked:1;
+	/* A header of the name X-Backscatter is there, which somebody else
+	   wrote. */
+	bool forged:1;
+};
+
+/* Scans from the stream's current offset, which must be the message's first
+   byte and stays where it is. A null envelope sender (MAIL FROM:<>) marks the
+   message, whatever its header says. May raise the stream's maximum buffer size
+   up to REPORT_SCAN_MAX_HEADER. A read error leaves complete FALSE and the error
+   in the stream. */
+void report_scan_header(struct istream *input, bool null_sender,
+			struct report_scan *scan_r);
+
+/* Appends the header block to dest without the fields that forged stands for.
+   header, size: what report_scan_header() found complete. */
+void report_scan_copy_without_forged(buffer_t *dest,
+				     const unsigned char *header, size_t size);
+
+#endif
