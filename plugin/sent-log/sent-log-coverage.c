@@ -1,0 +1,178 @@
+/* From when on the log is complete as far as it knows itself (DESIGN.md 5.2 to
+   5.4). What follows from it for a report is left to plugin/verdict/. */
+
+#include "sent-log-private.h"
+
+#include <string.h>
+
+int sent_log_write_coverage(struct sent_log *log, time_t start,
+			    enum sent_log_coverage_cause cause)
+{
+	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_SET_COVERAGE);
+
+	if (stmt == NULL)
+		return -1;
+	(void)sqlite3_bind_int64(stmt, 1, start);
+	(void)sqlite3_bind_int64(stmt, 2, cause);
+	return sent_log_run(log, stmt);
+}
+
+int sent_log_raise_coverage(struct sent_log *log)
+{
+	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_RAISE_COVERAGE);
+
+	if (stmt == NULL)
+		return -1;
+	(void)sqlite3_bind_int64(stmt, 1, sent_log_cutoff(log));
+	(void)sqlite3_bind_int64(stmt, 2, SENT_LOG_COVERAGE_EXPIRED);
+	return sent_log_run(log, stmt);
+}
+
+static int read_coverage(struct sent_log *log,
+			 struct sent_log_coverage *coverage_r)
+{
+	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_GET_COVERAGE);
+
+	if (stmt == NULL)
+		return -1;
+	(void)sqlite3_bind_int64(stmt, 1, sent_log_cutoff(log));
+	switch (sent_log_step(log, stmt)) {
+	case -1:
+		return -1;
+	case 0:
+		log->corrupt = true;
+		return sent_log_fail(log, "the start of coverage is missing");
+	}
+	coverage_r->start = sqlite3_column_int64(stmt, 0);
+	coverage_r->cause = sqlite3_column_int(stmt, 1);
+	coverage_r->created = sqlite3_column_int64(stmt, 2);
+	coverage_r->listed_sources = (unsigned int)sqlite3_column_int(stmt, 3);
+	coverage_r->has_rows = sqlite3_column_int(stmt, 4) != 0;
+	(void)sqlite3_reset(stmt);
+	return 0;
+}
+
+static bool is_future(const struct sent_log *log, time_t start)
+{
+	return start > log->now + SENT_LOG_CLOCK_SLACK_SECS;
+}
+
+/* What has to be written before coverage may be believed. */
+static int settle_coverage(struct sent_log *log,
+			   struct sent_log_coverage *coverage)
+{
+	bool was_future;
+
+	if (sent_log_write_begin(log) < 0 || read_coverage(log, coverage) < 0)
+		return -1;
+	was_future = is_future(log, coverage->start);
+	if (was_future &&
+	    (sent_log_write_coverage(log, log->now,
+				     SENT_LOG_COVERAGE_CLOCK) < 0 ||
+	     read_coverage(log, coverage) < 0))
+		return -1;
+	if (sent_log_write_commit(log) < 0)
+		return -1;
+	if (was_future) {
+		sent_log_notice(log, "coverage started in the future (was the "
+				"clock wrong?), so it starts anew");
+	}
+	return 0;
+}
+
+static int get_coverage(struct sent_log *log,
+			struct sent_log_coverage *coverage_r)
+{
+	if (sent_log_file_open(log) < 0 || read_coverage(log, coverage_r) < 0)
+		return -1;
+	if ((sent_log_gap_exists(log) || is_future(log, coverage_r->start)) &&
+	    settle_coverage(log, coverage_r) < 0)
+		return -1;
+
+	/* Rows before count as absent, removed or not. */
+	if (coverage_r->start < sent_log_cutoff(log)) {
+		coverage_r->start = sent_log_cutoff(log);
+		coverage_r->cause = SENT_LOG_COVERAGE_EXPIRED;
+	}
+	return 1;
+}
+
+int sent_log_get_coverage(struct sent_log *log, time_t now,
+			  struct sent_log_coverage *coverage_r,
+			  const char **error_r)
+{
+	memset(coverage_r, 0, sizeof(*coverage_r));
+	sent_log_call_begin(log, now);
+	return sent_log_call_end(log, get_coverage(log, coverage_r), error_r);
+}
+
+static int set_coverage(struct sent_log *log, time_t start,
+			enum sent_log_coverage_cause cause)
+{
+	if (sent_log_write_begin(log) < 0 ||
+	    sent_log_write_coverage(log, start, cause) < 0 ||
+	    sent_log_write_commit(log) < 0)
+		return -1;
+	return 1;
+}
+
+int sent_log_set_coverage(struct sent_log *log, time_t start,
+			  enum sent_log_coverage_cause cause, time_t now,
+			  const char **error_r)
+{
+	sent_log_call_begin(log, now);
+	return sent_log_call_end(log, set_coverage(log, start, cause), error_r);
+}
+
+/* Returns 1 if they are those of the settings, 0 or -1. */
+static int has_listed_sources(struct sent_log *log)
+{
+	sqlite3_stmt *stmt =
+		sent_log_statement(log, SENT_LOG_GET_LISTED_SOURCES);
+	int64_t listed_sources = -1;
+
+	if (stmt == NULL || sent_log_get_int64(log, stmt, &listed_sources) < 0)
+		return -1;
+	return listed_sources == (int64_t)log->set.listed_sources ? 1 : 0;
+}
+
+static int write_listed_sources(struct sent_log *log)
+{
+	sqlite3_stmt *stmt =
+		sent_log_statement(log, SENT_LOG_SET_LISTED_SOURCES);
+
+	if (stmt == NULL)
+		return -1;
+	(void)sqlite3_bind_int64(stmt, 1, log->set.listed_sources);
+	if (sent_log_run(log, stmt) < 0)
+		return -1;
+	return sent_log_write_coverage(log, log->now,
+				       SENT_LOG_COVERAGE_SOURCES_CHANGED);
+}
+
+static int set_listed_sources(struct sent_log *log)
+{
+	int ret;
+
+	if (sent_log_file_open(log) < 0)
+		return -1;
+	ret = has_listed_sources(log);
+	if (ret != 0)
+		return ret;
+
+	if (sent_log_write_begin(log) < 0)
+		return -1;
+	/* another delivery may have been first */
+	ret = has_listed_sources(log);
+	if (ret < 0 || (ret == 0 && write_listed_sources(log) < 0) ||
+	    sent_log_write_commit(log) < 0)
+		return -1;
+	return ret;
+}
+
+int sent_log_set_listed_sources(struct sent_log *log, time_t now,
+				const char **error_r)
+{
+	sent_log_call_begin(log, now);
+	return sent_log_call_end(log, set_listed_sources(log), error_r);
+}

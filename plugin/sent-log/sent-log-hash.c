@@ -1,0 +1,105 @@
+/* What stands in the file instead of Message-IDs and addresses: the first 128
+   bits of HMAC-SHA256 under the key of this file, over the kind and the value. */
+
+#include "sent-log-private.h"
+
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+#include <string.h>
+
+/* Part of the file format: they keep a Message-ID that looks like an address
+   from being taken for one. */
+static const char *const hash_kind_names[] = {
+	[SENT_LOG_HASH_MESSAGE_ID] = "message-id",
+	[SENT_LOG_HASH_ENVELOPE_ID] = "envelope-id",
+	[SENT_LOG_HASH_SERIAL] = "serial",
+	[SENT_LOG_HASH_ADDRESS] = "address",
+	[SENT_LOG_HASH_DOMAIN] = "domain",
+};
+
+static EVP_MAC_CTX *hmac_sha256_new(const unsigned char *key, size_t key_size)
+{
+	char digest[] = "SHA256";
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest,
+						 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *mac = EVP_MAC_CTX_new(hmac);
+
+	/* the context holds its own reference */
+	EVP_MAC_free(hmac);
+	if (mac != NULL && EVP_MAC_init(mac, key, key_size, params) != 1) {
+		EVP_MAC_CTX_free(mac);
+		mac = NULL;
+	}
+	return mac;
+}
+
+int sent_log_hash_init(struct sent_log *log)
+{
+	sent_log_hash_deinit(log);
+	log->mac = hmac_sha256_new(log->key, sizeof(log->key));
+	if (log->mac == NULL)
+		return sent_log_fail(log, "OpenSSL has no HMAC-SHA256");
+	return 0;
+}
+
+void sent_log_hash_deinit(struct sent_log *log)
+{
+	EVP_MAC_CTX_free(log->mac);
+	log->mac = NULL;
+}
+
+static int hash_bytes(struct sent_log *log, enum sent_log_hash_kind kind,
+		      const char *value, size_t size,
+		      struct sent_log_hash *hash_r)
+{
+	const char *name = hash_kind_names[kind];
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	size_t digest_size;
+
+	/* with its NUL, so that no name and value run into each other */
+	if (EVP_MAC_init(log->mac, log->key, sizeof(log->key), NULL) != 1 ||
+	    EVP_MAC_update(log->mac, (const unsigned char *)name,
+			   strlen(name) + 1) != 1 ||
+	    EVP_MAC_update(log->mac, (const unsigned char *)value, size) != 1 ||
+	    EVP_MAC_final(log->mac, digest, &digest_size, sizeof(digest)) != 1)
+		return sent_log_fail(log, "HMAC-SHA256 failed in OpenSSL");
+
+	memcpy(hash_r->bytes, digest, sizeof(hash_r->bytes));
+	return 0;
+}
+
+int sent_log_hash(struct sent_log *log, enum sent_log_hash_kind kind,
+		  const char *value, struct sent_log_hash *hash_r)
+{
+	return hash_bytes(log, kind, value, strlen(value), hash_r);
+}
+
+int sent_log_hash_identity(struct sent_log *log,
+			   const struct sent_log_identity *identity,
+			   struct sent_log_hash *hash_r)
+{
+	static const enum sent_log_hash_kind kinds[] = {
+		[SENT_LOG_IDENTITY_MESSAGE_ID] = SENT_LOG_HASH_MESSAGE_ID,
+		[SENT_LOG_IDENTITY_ENVELOPE_ID] = SENT_LOG_HASH_ENVELOPE_ID,
+		[SENT_LOG_IDENTITY_SERIAL] = SENT_LOG_HASH_SERIAL,
+	};
+
+	return sent_log_hash(log, kinds[identity->kind], identity->value,
+			     hash_r);
+}
+
+int sent_log_hash_domain(struct sent_log *log, const char *address,
+			 struct sent_log_hash *hash_r)
+{
+	const char *at = strrchr(address, '@');
+
+	if (at == NULL || at[1] == '\0')
+		return 0;
+	if (sent_log_hash(log, SENT_LOG_HASH_DOMAIN, at + 1, hash_r) < 0)
+		return -1;
+	return 1;
+}

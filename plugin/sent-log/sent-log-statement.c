@@ -1,0 +1,205 @@
+/* All SQL that is not schema, prepared once per open file. Which statement is
+   run when, and in which transaction, is decided elsewhere. */
+
+#include "sent-log-private.h"
+
+/* ?1 = identity's hash, ?2 = cutoff. CROSS JOIN keeps SQLite to this order,
+   whatever it believes about the sizes of tables. */
+#define FROM_ENTRY \
+	" FROM identity i CROSS JOIN message m ON m.id = i.message"
+#define WHERE_ENTRY " WHERE i.hash = ?1 AND m.logged_at >= ?2"
+
+#define ROW_COLUMNS \
+	" m.id, m.source, m.logged_at, m.date," \
+	" (SELECT count(*) FROM identity WHERE message = m.id)," \
+	" (SELECT count(*) FROM recipient WHERE message = m.id)," \
+	" (SELECT hash FROM identity WHERE message = m.id" \
+	"  ORDER BY kind, hash LIMIT 1)"
+
+static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
+	[SENT_LOG_FIND_ENTRY] =
+		"SELECT i.source, m.logged_at" FROM_ENTRY WHERE_ENTRY,
+	[SENT_LOG_FIND_ENTRY_RECIPIENT] =
+		"SELECT 1" FROM_ENTRY " CROSS JOIN recipient r"
+		" ON r.message = m.id AND r.address = ?3" WHERE_ENTRY
+		" LIMIT 1",
+	[SENT_LOG_COUNT_ENTRY_RECIPIENTS] =
+		"SELECT count(DISTINCT r.address)" FROM_ENTRY
+		" CROSS JOIN recipient r ON r.message = m.id" WHERE_ENTRY,
+	[SENT_LOG_LIST_ENTRY_DOMAINS] =
+		"SELECT r.domain" FROM_ENTRY
+		" CROSS JOIN recipient r ON r.message = m.id" WHERE_ENTRY,
+	/* newest first: the first is nearly always the answer */
+	[SENT_LOG_FIND_RECIPIENT] =
+		"SELECT 1 FROM recipient r CROSS JOIN message m"
+		" ON m.id = r.message"
+		" WHERE r.address = ?1 AND m.logged_at >= ?2"
+		" ORDER BY r.message DESC LIMIT 1",
+	[SENT_LOG_FIND_MESSAGE] =
+		"SELECT message FROM identity WHERE hash = ?1 AND source = ?2",
+	[SENT_LOG_INSERT_MESSAGE] =
+		"INSERT INTO message"
+		" (source, logged_at, date, from_own_address)"
+		" VALUES (?1, ?2, ?3, ?4)",
+	[SENT_LOG_RENEW_MESSAGE] =
+		"UPDATE message SET logged_at = max(logged_at, ?2),"
+		" date = max(date, ?3),"
+		" from_own_address = max(from_own_address, ?4)"
+		" WHERE id = ?1 AND (logged_at < ?2 OR date < ?3"
+		" OR from_own_address < ?4)",
+	[SENT_LOG_INSERT_IDENTITY] =
+		"INSERT OR IGNORE INTO identity (hash, source, kind, message)"
+		" VALUES (?1, ?2, ?3, ?4)",
+	[SENT_LOG_INSERT_RECIPIENT] =
+		"INSERT OR IGNORE INTO recipient (message, address, domain)"
+		" VALUES (?1, ?2, ?3)",
+	[SENT_LOG_COUNT_RECIPIENTS] =
+		"SELECT count(*) FROM recipient WHERE message = ?1",
+	[SENT_LOG_GET_REPORTS] =
+		"SELECT reports FROM report_count"
+		" WHERE original = ?1 AND class = ?2 AND recipient = ?3",
+	[SENT_LOG_COUNT_REPORT] =
+		"INSERT INTO report_count"
+		" (original, class, recipient, reports, last_at)"
+		" VALUES (?1, ?2, ?3, 1, ?4)"
+		" ON CONFLICT (original, class, recipient) DO UPDATE"
+		" SET reports = reports + 1, last_at = max(last_at, ?4)",
+	[SENT_LOG_FIND_OLD_MESSAGE] =
+		"SELECT id FROM message WHERE logged_at < ?1"
+		" ORDER BY logged_at LIMIT 1",
+	[SENT_LOG_DELETE_RECIPIENTS] =
+		"DELETE FROM recipient WHERE message = ?1 AND address IN"
+		" (SELECT address FROM recipient WHERE message = ?1 LIMIT ?2)",
+	[SENT_LOG_DELETE_IDENTITIES] =
+		"DELETE FROM identity WHERE message = ?1",
+	[SENT_LOG_DELETE_MESSAGE] =
+		"DELETE FROM message WHERE id = ?1",
+	[SENT_LOG_DELETE_OLD_REPORTS] =
+		"DELETE FROM report_count WHERE (original, class, recipient) IN"
+		" (SELECT original, class, recipient FROM report_count"
+		" WHERE last_at < ?1 ORDER BY last_at LIMIT ?2)",
+	[SENT_LOG_GET_COVERAGE] =
+		"SELECT coverage_start, coverage_cause, created,"
+		" listed_sources,"
+		" EXISTS (SELECT 1 FROM message WHERE logged_at >= ?1)"
+		" FROM meta",
+	[SENT_LOG_SET_COVERAGE] =
+		"UPDATE meta SET coverage_start = ?1, coverage_cause = ?2",
+	[SENT_LOG_RAISE_COVERAGE] =
+		"UPDATE meta SET coverage_start = ?1, coverage_cause = ?2"
+		" WHERE coverage_start < ?1",
+	[SENT_LOG_GET_LISTED_SOURCES] =
+		"SELECT listed_sources FROM meta",
+	[SENT_LOG_SET_LISTED_SOURCES] =
+		"UPDATE meta SET listed_sources = ?1",
+	[SENT_LOG_GET_GAP] =
+		"SELECT 1 FROM meta WHERE gap_inode = ?1 AND gap_time = ?2",
+	[SENT_LOG_SET_GAP] =
+		"UPDATE meta SET gap_inode = ?1, gap_time = ?2",
+	[SENT_LOG_GET_FILE] =
+		"SELECT hash_key, file_inode, file_born FROM meta",
+	[SENT_LOG_SET_FILE] =
+		"UPDATE meta SET file_inode = ?1, file_born = ?2",
+	[SENT_LOG_LIST_ROWS] =
+		"SELECT" ROW_COLUMNS " FROM message m WHERE m.id > ?1"
+		" ORDER BY m.id LIMIT ?2",
+	[SENT_LOG_COUNT_MESSAGES] =
+		"SELECT count(*) FROM message WHERE source = ?1",
+	/* DESIGN.md 5.5; source 4 and kind 0 in figures, as in the index */
+	[SENT_LOG_FIND_UNLISTED_COPY] =
+		"SELECT" ROW_COLUMNS " FROM message m"
+		" WHERE m.source = 4 AND m.from_own_address = 1"
+		" AND m.date > ?1 AND m.date <= ?2"
+		" AND m.logged_at >= ?3 AND m.logged_at < ?4"
+		" AND EXISTS (SELECT 1 FROM identity i"
+		"  WHERE i.message = m.id AND i.kind = 0)"
+		" AND NOT EXISTS (SELECT 1 FROM identity i"
+		"  CROSS JOIN identity known ON known.hash = i.hash"
+		"  WHERE i.message = m.id AND (known.source & ?5) != 0)"
+		" ORDER BY m.date DESC LIMIT 1",
+};
+
+sqlite3_stmt *sent_log_statement(struct sent_log *log,
+				 enum sent_log_statement statement)
+{
+	sqlite3_stmt **stmt = &log->statements[statement];
+	int rc;
+
+	if (*stmt != NULL)
+		return *stmt;
+	rc = sqlite3_prepare_v3(log->db, statement_sql[statement], -1,
+				SQLITE_PREPARE_PERSISTENT, stmt, NULL);
+	if (rc != SQLITE_OK) {
+		(void)sent_log_fail_sqlite(log, log->db, rc,
+					   "can't read the tables");
+		return NULL;
+	}
+	return *stmt;
+}
+
+void sent_log_bind_hash(sqlite3_stmt *stmt, int index,
+			const struct sent_log_hash *hash)
+{
+	(void)sqlite3_bind_blob(stmt, index, hash->bytes, sizeof(hash->bytes),
+				SQLITE_STATIC);
+}
+
+int sent_log_step(struct sent_log *log, sqlite3_stmt *stmt)
+{
+	int rc = sqlite3_step(stmt);
+
+	if (rc == SQLITE_ROW)
+		return 1;
+	if (rc != SQLITE_DONE) {
+		(void)sent_log_fail_sqlite(log, log->db, rc,
+					   sqlite3_stmt_readonly(stmt) ?
+						   "can't read" :
+						   "can't write");
+	}
+	(void)sqlite3_reset(stmt);
+	return rc == SQLITE_DONE ? 0 : -1;
+}
+
+int sent_log_run(struct sent_log *log, sqlite3_stmt *stmt)
+{
+	int ret = sent_log_step(log, stmt);
+
+	if (ret > 0)
+		(void)sqlite3_reset(stmt);
+	return ret < 0 ? -1 : 0;
+}
+
+int sent_log_get_int64(struct sent_log *log, sqlite3_stmt *stmt,
+		       int64_t *value_r)
+{
+	int ret = sent_log_step(log, stmt);
+
+	if (ret > 0) {
+		*value_r = sqlite3_column_int64(stmt, 0);
+		(void)sqlite3_reset(stmt);
+	}
+	return ret;
+}
+
+int sent_log_exec(struct sent_log *log, sqlite3 *db, const char *sql)
+{
+	int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+
+	if (rc != SQLITE_OK)
+		return sent_log_fail_sqlite(log, db, rc, "can't write");
+	return 0;
+}
+
+void sent_log_statements_reset(struct sent_log *log)
+{
+	for (unsigned int i = 0; i < SENT_LOG_STATEMENT_COUNT; i++)
+		(void)sqlite3_reset(log->statements[i]);
+}
+
+void sent_log_statements_free(struct sent_log *log)
+{
+	for (unsigned int i = 0; i < SENT_LOG_STATEMENT_COUNT; i++) {
+		(void)sqlite3_finalize(log->statements[i]);
+		log->statements[i] = NULL;
+	}
+}
