@@ -1,0 +1,264 @@
+/* From setting strings to struct backscatter_settings, by one table. Where the
+   strings come from (plugin {} or typed settings) is compat's business. Needs
+   libdovecot only, so that doveconf can check settings with it. */
+
+#include "lib.h"
+#include "array.h"
+#include "str.h"
+#include "sent-log/sent-log.h"
+#include "compat/dovecot-compat.h"
+#include "backscatter-settings.h"
+
+#include <time.h>
+
+#define SETTING_PREFIX "backscatter_"
+
+struct settings_parser {
+	pool_t pool;
+	struct backscatter_settings *set;
+	ARRAY_TYPE(const_string) errors;
+	/* class that the setting is about (backscatter_action_<class>) */
+	enum report_class class;
+};
+
+struct setting_definition {
+	const char *name;
+	const char *default_value;
+	/* Returns 0 if the value is right. On -1 it has set the value that loses
+	   nothing, and *allowed_r says what is allowed. */
+	int (*parse)(struct settings_parser *parser, const char *value,
+		     const char **allowed_r);
+	enum report_class class;
+};
+
+static const char *const *
+parse_list(struct settings_parser *parser, const char *value)
+{
+	return (const char *const *)p_strsplit_spaces(parser->pool, value, " ,\t");
+}
+
+static int parse_sources(struct settings_parser *parser, const char *value,
+			 const char **allowed_r)
+{
+	const char *const *names = t_strsplit_spaces(value, " ,\t");
+	unsigned int source;
+
+	parser->set->sources_valid = TRUE;
+	for (; *names != NULL; names++) {
+		source = sent_log_source_parse(*names);
+		if (source == 0 || source == SENT_LOG_SOURCE_ADMIN) {
+			parser->set->sources = 0;
+			parser->set->sources_valid = FALSE;
+			*allowed_r = "submission, milter and sent, or empty";
+			return -1;
+		}
+		parser->set->sources |= source;
+	}
+	return 0;
+}
+
+static int parse_addresses(struct settings_parser *parser, const char *value,
+			   const char **allowed_r)
+{
+	ARRAY_TYPE(const_string) addresses;
+	const char *const *list = parse_list(parser, value);
+	int ret = 0;
+
+	p_array_init(&addresses, parser->pool, 4);
+	for (; *list != NULL; list++) {
+		const char *domain = strrchr(*list, '@');
+
+		if (domain == NULL || domain[1] == '\0') {
+			*allowed_r = "addresses (user@domain) and @domain for "
+				"all of a domain";
+			ret = -1;
+			continue;
+		}
+		array_push_back(&addresses, list);
+	}
+	array_append_zero(&addresses);
+	parser->set->addresses = array_front(&addresses);
+	return ret;
+}
+
+static bool is_bounce_class(enum report_class class)
+{
+	return class == REPORT_CLASS_DSN_FAILED ||
+		class == REPORT_CLASS_DSN_DELAYED ||
+		class == REPORT_CLASS_DSN_SUCCESS ||
+		class == REPORT_CLASS_BOUNCE;
+}
+
+static int parse_action(struct settings_parser *parser, const char *value,
+			const char **allowed_r)
+{
+	enum action action = ACTION_ANNOTATE;
+	int ret = action_parse(value, &action);
+
+	for (unsigned int i = 0; i < REPORT_CLASS_COUNT; i++) {
+		parser->set->actions[i] = is_bounce_class((enum report_class)i) ?
+			action : ACTION_ANNOTATE;
+	}
+	*allowed_r = "annotate, quarantine, discard and reject";
+	return ret;
+}
+
+static int parse_class_action(struct settings_parser *parser, const char *value,
+			      const char **allowed_r)
+{
+	if (*value == '\0')
+		return 0;
+	*allowed_r = "annotate, quarantine, discard and reject";
+	if (action_parse(value, &parser->set->actions[parser->class]) == 0)
+		return 0;
+	parser->set->actions[parser->class] = ACTION_ANNOTATE;
+	return -1;
+}
+
+static int parse_mailbox(struct settings_parser *parser, const char *value,
+			 const char **allowed_r)
+{
+	if (*value == '\0' || strcasecmp(value, "INBOX") == 0) {
+		parser->set->mailbox = "Backscatter";
+		*allowed_r = "the name of a mailbox other than INBOX";
+		return -1;
+	}
+	parser->set->mailbox = p_strdup(parser->pool, value);
+	return 0;
+}
+
+static int parse_db(struct settings_parser *parser, const char *value,
+		    const char **allowed_r)
+{
+	/* a %variable is expanded later */
+	if (*value != '/' && *value != '%' && strncmp(value, "~/", 2) != 0) {
+		*allowed_r = "a path that starts with / or ~/";
+		return -1;
+	}
+	parser->set->db = p_strdup(parser->pool, value);
+	return 0;
+}
+
+static int parse_interval(const char *value, unsigned int *seconds_r,
+			  const char **allowed_r)
+{
+	const char *error;
+
+	if (compat_parse_interval(value, seconds_r, &error) == 0 &&
+	    *seconds_r > 0)
+		return 0;
+	*allowed_r = "a time such as 90 days";
+	return -1;
+}
+
+static int parse_retention(struct settings_parser *parser, const char *value,
+			   const char **allowed_r)
+{
+	if (parse_interval(value, &parser->set->retention, allowed_r) == 0)
+		return 0;
+	/* rather no expiry than rows that the administrator wanted to keep */
+	parser->set->retention = INT_MAX;
+	return -1;
+}
+
+static int parse_report_age(struct settings_parser *parser, const char *value,
+			    const char **allowed_r)
+{
+	if (parse_interval(value, &parser->set->report_age, allowed_r) < 0) {
+		parser->set->report_age = parser->set->retention;
+		return -1;
+	}
+	if (parser->set->report_age > parser->set->retention) {
+		parser->set->retention = parser->set->report_age;
+		*allowed_r = "a time not longer than backscatter_retention";
+		return -1;
+	}
+	return 0;
+}
+
+static int parse_since(struct settings_parser *parser, const char *value,
+		       const char **allowed_r)
+{
+	struct tm tm;
+	const char *end;
+
+	if (*value == '\0')
+		return 0;
+	i_zero(&tm);
+	tm.tm_isdst = -1;
+	end = strptime(value, "%Y-%m-%d", &tm);
+	if (end != NULL && *end == '\0') {
+		parser->set->since = mktime(&tm);
+		return 0;
+	}
+	/* a date that can't be read may be today */
+	parser->set->since = time(NULL);
+	*allowed_r = "a date as YYYY-MM-DD, or empty";
+	return -1;
+}
+
+static int parse_sent_mailboxes(struct settings_parser *parser,
+				const char *value,
+				const char **allowed_r ATTR_UNUSED)
+{
+	/* names may have spaces inside, so only commas separate */
+	const char *const *names = t_strsplit_spaces(value, ",");
+	ARRAY_TYPE(const_string) trimmed;
+
+	p_array_init(&trimmed, parser->pool, 2);
+	for (; *names != NULL; names++) {
+		const char *name = p_strdup(parser->pool,
+					    t_str_trim(*names, " \t"));
+
+		if (*name != '\0')
+			array_push_back(&trimmed, &name);
+	}
+	array_append_zero(&trimmed);
+	parser->set->sent_mailboxes = array_front(&trimmed);
+	return 0;
+}
+
+static const struct setting_definition setting_definitions[] = {
+#define BACKSCATTER_SETTING(setting_name, setting_default, parser, report_class) \
+	{ SETTING_PREFIX #setting_name, setting_default, parser, \
+	  REPORT_CLASS_##report_class },
+#include "backscatter-settings-table.h"
+#undef BACKSCATTER_SETTING
+};
+
+static void
+parse_setting(struct settings_parser *parser,
+	      const struct setting_definition *definition, const char *value)
+{
+	const char *allowed, *error;
+
+	parser->class = definition->class;
+	if (definition->parse(parser, value, &allowed) == 0)
+		return;
+	error = p_strdup_printf(parser->pool,
+		"Setting %s has the wrong value '%s': allowed are %s",
+		definition->name, value, allowed);
+	array_push_back(&parser->errors, &error);
+}
+
+const struct backscatter_settings *
+backscatter_settings_parse(pool_t pool, backscatter_setting_get_t *get,
+			   void *context)
+{
+	struct settings_parser parser = { .pool = pool };
+
+	parser.set = p_new(pool, struct backscatter_settings, 1);
+	p_array_init(&parser.errors, pool, 1);
+	for (unsigned int i = 0; i < N_ELEMENTS(setting_definitions); i++) T_BEGIN {
+		const struct setting_definition *definition =
+			&setting_definitions[i];
+		const char *value = get(definition->name, context);
+
+		if (value == NULL)
+			value = definition->default_value;
+		parse_setting(&parser, definition, value);
+	} T_END;
+	array_append_zero(&parser.errors);
+	parser.set->errors = array_front(&parser.errors);
+	return parser.set;
+}

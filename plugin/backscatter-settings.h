@@ -1,0 +1,43 @@
+#ifndef BACKSCATTER_SETTINGS_H
+#define BACKSCATTER_SETTINGS_H
+
+/* The settings of one user, parsed and checked (DESIGN.md, section 9). */
+
+#include "report/report.h"
+#include "verdict/action.h"
+
+struct backscatter_settings {
+	/* enum sent_log_source bits */
+	unsigned int sources;
+	/* own addresses beyond the login; NULL-terminated */
+	const char *const *addresses;
+	enum action actions[REPORT_CLASS_COUNT];
+	const char *mailbox;
+	/* as written, "~/" not expanded; NULL if the setting is wrong */
+	const char *db;
+	/* seconds */
+	unsigned int retention;
+	unsigned int report_age;
+	/* 0 = not set */
+	time_t since;
+	/* NULL-terminated */
+	const char *const *sent_mailboxes;
+
+	/* backscatter_sources itself could be read */
+	bool sources_valid;
+	/* One line a wrong setting: its name, its value, what is allowed.
+	   NULL-terminated. In place of a wrong value stands the one that loses
+	   nothing: no sources, annotate, rows that never expire. */
+	const char *const *errors;
+};
+
+/* Returns the value of a setting by its full name, NULL = not set. */
+typedef const char *
+backscatter_setting_get_t(const char *name, void *context);
+/* Never fails: see errors. Allocated from pool. A user's settings are read by
+   compat_settings_get(). */
+const struct backscatter_settings *
+backscatter_settings_parse(pool_t pool, backscatter_setting_get_t *get,
+			   void *context);
+
+#endif

@@ -1,0 +1,18 @@
+/* Times as Dovecot writes them. */
+
+#include "lib.h"
+#include "compat/dovecot-compat.h"
+
+#if DOVECOT_VERSION_MINOR >= 4
+#include "str-parse.h"
+#define parse_interval str_parse_get_interval
+#else
+#include "settings-parser.h"
+#define parse_interval settings_get_time
+#endif
+
+int compat_parse_interval(const char *str, unsigned int *seconds_r,
+			  const char **error_r)
+{
+	return parse_interval(str, seconds_r, error_r);
+}

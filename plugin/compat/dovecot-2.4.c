@@ -1,0 +1,96 @@
+/* Dovecot 2.4 */
+
+#include "lib.h"
+
+#if DOVECOT_VERSION_MINOR >= 4
+
+#include "array.h"
+#include "settings.h"
+#include "settings-parser.h"
+#include "mail-user.h"
+#include "mail-storage-private.h"
+#include "mail-storage-settings.h"
+#include "compat/dovecot-compat.h"
+#include "compat/setting-info.h"
+
+static const char *get_nothing(const char *name ATTR_UNUSED,
+			       void *context ATTR_UNUSED)
+{
+	return NULL;
+}
+
+/* Checked by ourselves: a wrong value of one setting must not take the others
+   away. */
+const struct backscatter_settings *
+compat_settings_get(struct mail_user *user, pool_t pool)
+{
+	struct backscatter_typed_settings *typed;
+	const struct backscatter_settings *set;
+	const char *error;
+
+	if (settings_get(user->event, &backscatter_setting_parser_info,
+			 SETTINGS_GET_FLAG_NO_CHECK, &typed, &error) < 0) {
+		e_error(user->event, "backscatter: %s - defaults are used",
+			error);
+		return backscatter_settings_parse(pool, get_nothing, NULL);
+	}
+	set = backscatter_settings_parse(pool, backscatter_typed_setting_get,
+					 typed);
+	settings_free(typed);
+	return set;
+}
+
+/* What mail_storage_settings say. Returns 0, or -1 after an error line. */
+static int
+get_storage_settings(struct mail_user *user,
+		     const struct mail_storage_settings **set_r)
+{
+	const char *error;
+
+	if (settings_get(user->event, &mail_storage_setting_parser_info, 0,
+			 set_r, &error) < 0) {
+		e_error(user->event, "backscatter: %s", error);
+		return -1;
+	}
+	return 0;
+}
+
+const char *compat_recipient_delimiter(struct mail_user *user, pool_t pool)
+{
+	const struct mail_storage_settings *set;
+	const char *delimiter;
+
+	if (get_storage_settings(user, &set) < 0)
+		return "+";
+	delimiter = p_strdup(pool, set->recipient_delimiter);
+	settings_free(set);
+	return delimiter;
+}
+
+bool compat_mmap_disabled(struct mail_user *user)
+{
+	const struct mail_storage_settings *set;
+	bool disabled;
+
+	/* the rollback journal works everywhere */
+	if (get_storage_settings(user, &set) < 0)
+		return TRUE;
+	disabled = set->mmap_disable;
+	settings_free(set);
+	return disabled;
+}
+
+bool compat_mailbox_has_special_use(struct mailbox *box, const char *use)
+{
+	const char *special_use;
+
+	if (box->set == NULL || !array_is_created(&box->set->special_use))
+		return FALSE;
+	array_foreach_elem(&box->set->special_use, special_use) {
+		if (strcasecmp(special_use, use) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+#endif

@@ -1,0 +1,60 @@
+/* Dovecot 2.4: the typed settings, for the plugins and for doveconf. Needs
+   libdovecot only. */
+
+#include "lib.h"
+
+#if DOVECOT_VERSION_MINOR >= 4
+
+#include "settings-parser.h"
+#include "backscatter-settings.h"
+#include "compat/setting-info.h"
+
+static const struct setting_define backscatter_setting_defines[] = {
+#define BACKSCATTER_SETTING(setting_name, setting_default, parser, report_class) \
+	SETTING_DEFINE_STRUCT_STR("backscatter_"#setting_name, \
+				  backscatter_##setting_name, \
+				  struct backscatter_typed_settings),
+#include "backscatter-settings-table.h"
+#undef BACKSCATTER_SETTING
+	SETTING_DEFINE_LIST_END
+};
+
+static const struct backscatter_typed_settings backscatter_default_settings = {
+#define BACKSCATTER_SETTING(setting_name, setting_default, parser, report_class) \
+	.backscatter_##setting_name = setting_default,
+#include "backscatter-settings-table.h"
+#undef BACKSCATTER_SETTING
+};
+
+const char *backscatter_typed_setting_get(const char *name, void *context)
+{
+	const struct setting_define *define = backscatter_setting_defines;
+
+	for (; define->key != NULL; define++) {
+		if (strcmp(define->key, name) == 0)
+			return *(const char **)PTR_OFFSET(context, define->offset);
+	}
+	return NULL;
+}
+
+static bool
+backscatter_settings_check(void *set, pool_t pool, const char **error_r)
+{
+	const struct backscatter_settings *parsed =
+		backscatter_settings_parse(pool, backscatter_typed_setting_get,
+					   set);
+
+	*error_r = parsed->errors[0];
+	return *error_r == NULL;
+}
+
+const struct setting_parser_info backscatter_setting_parser_info = {
+	.name = "backscatter",
+	.defines = backscatter_setting_defines,
+	.defaults = &backscatter_default_settings,
+	.struct_size = sizeof(struct backscatter_typed_settings),
+	.pool_offset1 = 1 + offsetof(struct backscatter_typed_settings, pool),
+	.check_func = backscatter_settings_check,
+};
+
+#endif

@@ -1,0 +1,21 @@
+#ifndef SETTING_INFO_H
+#define SETTING_INFO_H
+
+/* Dovecot 2.4: the typed settings. All of them are strings for Dovecot; the check
+   at configuration time is the parser that 2.3 uses at run time, so that both
+   say the same about a wrong value. */
+
+struct backscatter_typed_settings {
+	pool_t pool;
+#define BACKSCATTER_SETTING(setting_name, setting_default, parser, report_class) \
+	const char *backscatter_##setting_name;
+#include "backscatter-settings-table.h"
+#undef BACKSCATTER_SETTING
+};
+
+extern const struct setting_parser_info backscatter_setting_parser_info;
+
+/* backscatter_setting_get_t; context: struct backscatter_typed_settings */
+const char *backscatter_typed_setting_get(const char *name, void *context);
+
+#endif
