@@ -1,0 +1,206 @@
+/* The delivery of one report to one recipient: judged, acted upon, logged. Which
+   message and which recipient is for delivery-lmtp.c and delivery-lda.c to say;
+   what the verdict is, for verdict/. */
+
+#include "lib.h"
+#include "array.h"
+#include "smtp-address.h"
+#include "mail-deliver.h"
+#include "mail-storage.h"
+#include "mail-user.h"
+#include "judge.h"
+#include "delivery-report.h"
+
+#include <time.h>
+
+struct delivery_report {
+	pool_t pool;
+	const struct report *report;
+	struct mailbox_log *log;
+	struct judgement judgement;
+	/* why the action is not the one that the verdict asked for */
+	const char *failure;
+};
+
+const struct report *
+delivery_read_report(pool_t pool, struct istream *input, bool null_sender,
+		     struct event *event)
+{
+	struct report *report = p_new(pool, struct report, 1);
+	const char *error;
+	int ret;
+
+	ret = report_read(pool, input, null_sender ? REPORT_SENDER_NULL :
+			  REPORT_SENDER_ADDRESS, report, &error);
+	if (ret < 0) {
+		e_error(event, "backscatter: Reading the message failed: %s - "
+			"delivered unjudged", error);
+	}
+	return ret > 0 ? report : NULL;
+}
+
+bool delivery_sender_is_null(const struct smtp_address *mail_from)
+{
+	return smtp_address_isnull(mail_from) &&
+		!smtp_address_is_broken(mail_from);
+}
+
+struct delivery_report *
+delivery_report_begin(const struct report *report, struct mail_user *user,
+		      const struct delivery_envelope *envelope,
+		      struct event *event)
+{
+	struct judge_envelope judge_envelope = {
+		.recipient = envelope->recipient == NULL ? NULL :
+			smtp_address_encode(envelope->recipient),
+		.null_sender = envelope->null_sender,
+		.can_reject = envelope->can_reject,
+	};
+	struct delivery_report *delivery;
+	const char *error;
+	time_t now = time(NULL);
+	pool_t pool = pool_alloconly_create("backscatter delivery", 1024);
+
+	delivery = p_new(pool, struct delivery_report, 1);
+	delivery->pool = pool;
+	delivery->report = report;
+	delivery->log = mailbox_log_init(user, event);
+	if (delivery->log->log != NULL && delivery->log->set->sources_valid &&
+	    sent_log_set_listed_sources(delivery->log->log, now, &error) < 0)
+		mailbox_log_set_unavailable(delivery->log, error);
+	judge_report(delivery->log, report, &judge_envelope, now,
+		     &delivery->judgement);
+	delivery->judgement.facts.log_error =
+		p_strdup(pool, delivery->judgement.facts.log_error);
+	return delivery;
+}
+
+const char *delivery_report_header(const struct delivery_report *delivery)
+{
+	return t_strdup_printf("%s: %s\r\n", REPORT_VERDICT_HEADER,
+			       judgement_header_value(&delivery->judgement));
+}
+
+bool delivery_report_is_rejected(const struct delivery_report *delivery)
+{
+	return delivery->judgement.action == ACTION_REJECT;
+}
+
+/* Opens the mailbox, or creates and subscribes it. */
+static int quarantine_mailbox_open(struct mailbox *box)
+{
+	enum mail_error error;
+
+	if (mailbox_open(box) == 0)
+		return 0;
+	(void)mailbox_get_last_error(box, &error);
+	if (error != MAIL_ERROR_NOTFOUND)
+		return -1;
+	/* another delivery may be creating it at this moment */
+	if (mailbox_create(box, NULL, FALSE) < 0) {
+		(void)mailbox_get_last_error(box, &error);
+		if (error != MAIL_ERROR_EXISTS)
+			return -1;
+	}
+	if (mailbox_set_subscribed(box, TRUE) < 0)
+		return -1;
+	return mailbox_open(box);
+}
+
+/* lda_mailbox_autocreate is off by default, and says nothing about ours. */
+static int
+quarantine_mailbox_create(struct mail_user *user, const char *name,
+			  const char **error_r)
+{
+	struct mailbox *box = mailbox_alloc_for_user(user, name,
+						     MAILBOX_FLAG_POST_SESSION);
+	int ret = quarantine_mailbox_open(box);
+
+	if (ret < 0)
+		*error_r = t_strdup(mailbox_get_last_internal_error(box, NULL));
+	mailbox_free(&box);
+	return ret;
+}
+
+static int
+delivery_report_quarantine(struct delivery_report *delivery,
+			   struct mail_deliver_context *ctx,
+			   struct mail_storage **storage_r)
+{
+	const char *name = delivery->log->set->mailbox;
+	const char *error = "mailbox can't be opened";
+
+	if (quarantine_mailbox_create(ctx->rcpt_user, name, &error) == 0) {
+		if (mail_deliver_save(ctx, name, 0, NULL, storage_r) == 0)
+			return 0;
+		if (*storage_r != NULL) {
+			error = mail_storage_get_last_internal_error(*storage_r,
+								     NULL);
+		}
+	}
+	delivery->failure = p_strdup_printf(delivery->pool,
+		"quarantine in %s failed: %s - delivered instead", name, error);
+	/* or the failed save's error would end the delivery with 451 */
+	*storage_r = NULL;
+	return -1;
+}
+
+bool delivery_report_act(struct delivery_report *delivery,
+			 struct mail_deliver_context *ctx,
+			 struct mail_storage **storage_r)
+{
+	*storage_r = NULL;
+	switch (delivery->judgement.action) {
+	case ACTION_QUARANTINE:
+		return delivery_report_quarantine(delivery, ctx,
+						  storage_r) == 0;
+	case ACTION_DISCARD:
+		return TRUE;
+	case ACTION_ANNOTATE:
+	case ACTION_REJECT:
+	case ACTION_COUNT:
+		break;
+	}
+	return FALSE;
+}
+
+static void delivery_report_count(struct delivery_report *delivery)
+{
+	const char *error;
+
+	if (!delivery->judgement.facts.verdict.log_available)
+		return;
+	if (facts_count_report(&delivery->judgement.facts, delivery->report,
+			       delivery->log->log, time(NULL), &error) < 0) {
+		e_error(delivery->log->event,
+			"backscatter: Counting a report failed: %s", error);
+	}
+}
+
+static void delivery_report_log(const struct delivery_report *delivery)
+{
+	const struct judgement *judgement = &delivery->judgement;
+	const char *line = t_strdup_printf("backscatter: %s action=%s",
+		judgement_log_line(judgement, delivery->report),
+		action_name(delivery->failure != NULL ? ACTION_ANNOTATE :
+			    judgement->action));
+
+	if (delivery->failure != NULL)
+		e_error(delivery->log->event, "%s (%s)", line, delivery->failure);
+	else if (judgement->result.reason == VERDICT_REASON_LOG_UNAVAILABLE)
+		e_error(delivery->log->event, "%s", line);
+	else
+		e_info(delivery->log->event, "%s", line);
+}
+
+void delivery_report_end(struct delivery_report **_delivery, bool stored)
+{
+	struct delivery_report *delivery = *_delivery;
+
+	*_delivery = NULL;
+	if (stored)
+		delivery_report_count(delivery);
+	delivery_report_log(delivery);
+	mailbox_log_deinit(&delivery->log);
+	pool_unref(&delivery->pool);
+}

@@ -1,0 +1,53 @@
+/* The deliver hook. Module names decide the order: lib95 is called before Sieve
+   (lib90), so that Sieve sees our header and a quarantined report skips it. */
+
+#include "lib.h"
+#include "mail-deliver.h"
+#include "delivery.h"
+#include "delivery-lda.h"
+#include "delivery-lmtp.h"
+#include "delivery-report.h"
+
+static deliver_mail_func_t *next_deliver_mail;
+
+static int delivery_next(struct mail_deliver_context *ctx,
+			 struct mail_storage **storage_r)
+{
+	return next_deliver_mail == NULL ? -1 :
+		next_deliver_mail(ctx, storage_r);
+}
+
+/* LMTP has put the header into the mail already (delivery-lmtp.c). */
+static int delivery_lmtp_hook(struct mail_deliver_context *ctx,
+			      struct mail_storage **storage_r)
+{
+	struct delivery_report *report = delivery_lmtp_current_report();
+
+	if (report == NULL)
+		return delivery_next(ctx, storage_r);
+	/* this mail has one recipient's header: no other may be given it */
+	ctx->save_dest_mail = FALSE;
+	if (delivery_report_act(report, ctx, storage_r))
+		return 1;
+	return delivery_next(ctx, storage_r);
+}
+
+static int delivery_hook(struct mail_deliver_context *ctx,
+			 struct mail_storage **storage_r)
+{
+	if (delivery_is_lmtp())
+		return delivery_lmtp_hook(ctx, storage_r);
+	return delivery_lda(ctx, storage_r, next_deliver_mail);
+}
+
+void delivery_init(void)
+{
+	next_deliver_mail = mail_deliver_hook_set(delivery_hook);
+	delivery_lmtp_init();
+}
+
+void delivery_deinit(void)
+{
+	mail_deliver_hook_set(next_deliver_mail);
+	delivery_lmtp_deinit();
+}

@@ -1,0 +1,239 @@
+/* Storage hooks on Sent mailboxes: copies are collected as they are saved and
+   logged just before their transaction is committed. A row too many harms nothing,
+   a missing one loses a bounce: so the row comes first. */
+
+#include "lib.h"
+#include "array.h"
+#include "mail-storage-private.h"
+#include "mail-storage-hooks.h"
+#include "mail-user.h"
+#include "sent-copy.h"
+#include "imap.h"
+
+#include <time.h>
+
+#define IMAP_SENT_USER_CONTEXT(obj) \
+	MODULE_CONTEXT(obj, imap_sent_user_module)
+#define IMAP_SENT_MAILBOX_CONTEXT(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, imap_sent_storage_module)
+#define IMAP_SENT_TRANSACTION_CONTEXT(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, imap_sent_storage_module)
+
+struct imap_sent_user {
+	union mail_user_module_context module_ctx;
+	struct mailbox_log *log;
+	struct own_addresses *own;
+};
+
+struct imap_sent_transaction {
+	union mailbox_transaction_module_context module_ctx;
+	pool_t pool;
+	ARRAY_TYPE(sent_copy) copies;
+	/* the headers of a saved copy couldn't be read */
+	const char *error;
+};
+
+static MODULE_CONTEXT_DEFINE_INIT(imap_sent_user_module,
+				  &mail_user_module_register);
+static MODULE_CONTEXT_DEFINE_INIT(imap_sent_storage_module,
+				  &mail_storage_module_register);
+
+/* The services through which a user's own clients save. */
+static const char *const sending_services[] = {
+	"imap", "doveadm", "dsync", NULL
+};
+
+static void
+imap_sent_collect(struct mailbox_transaction_context *trans, struct mail *mail)
+{
+	struct imap_sent_transaction *strans =
+		IMAP_SENT_TRANSACTION_CONTEXT(trans);
+	struct imap_sent_user *suser =
+		IMAP_SENT_USER_CONTEXT(trans->box->storage->user);
+	struct sent_copy copy;
+	const char *error;
+
+	if (sent_copy_read(strans->pool, mail, suser->own, time(NULL), &copy,
+			   &error) < 0) {
+		strans->error = p_strdup(strans->pool, error);
+		return;
+	}
+	array_push_back(&strans->copies, &copy);
+}
+
+static int imap_sent_save_finish(struct mail_save_context *ctx)
+{
+	union mailbox_module_context *mctx =
+		IMAP_SENT_MAILBOX_CONTEXT(ctx->transaction->box);
+	/* a copy that is made by saving is collected by imap_sent_copy() */
+	struct mail *mail = ctx->copying_via_save ? NULL : ctx->dest_mail;
+
+	if (mctx->super.save_finish(ctx) < 0)
+		return -1;
+	if (mail != NULL) T_BEGIN {
+		imap_sent_collect(ctx->transaction, mail);
+	} T_END;
+	return 0;
+}
+
+static int imap_sent_copy(struct mail_save_context *ctx, struct mail *mail)
+{
+	union mailbox_module_context *mctx =
+		IMAP_SENT_MAILBOX_CONTEXT(ctx->transaction->box);
+
+	if (mctx->super.copy(ctx, mail) < 0)
+		return -1;
+	T_BEGIN {
+		imap_sent_collect(ctx->transaction, mail);
+	} T_END;
+	return 0;
+}
+
+static struct mailbox_transaction_context *
+imap_sent_transaction_begin(struct mailbox *box,
+			    enum mailbox_transaction_flags flags,
+			    const char *reason)
+{
+	union mailbox_module_context *mctx = IMAP_SENT_MAILBOX_CONTEXT(box);
+	struct mailbox_transaction_context *trans =
+		mctx->super.transaction_begin(box, flags, reason);
+	pool_t pool = pool_alloconly_create("backscatter sent copies", 512);
+	struct imap_sent_transaction *strans =
+		p_new(pool, struct imap_sent_transaction, 1);
+
+	strans->pool = pool;
+	p_array_init(&strans->copies, pool, 1);
+	MODULE_CONTEXT_SET(trans, imap_sent_storage_module, strans);
+	return trans;
+}
+
+/* The message is in the Sent mailbox, or will be, and most likely on its way. */
+static void
+imap_sent_failed(struct imap_sent_user *suser, const char *error)
+{
+	struct event *event = suser->log->event;
+	const char *gap_error;
+
+	if (suser->log->log == NULL) {
+		e_error(event, "backscatter: Sent copy not logged: %s", error);
+		return;
+	}
+	if (sent_log_mark_gap(suser->log->log, &gap_error) > 0) {
+		e_error(event, "backscatter: Sent copy not logged: %s - "
+			"coverage restarts when the log can be written again",
+			error);
+		return;
+	}
+	e_error(event, "backscatter: Sent copy not logged: %s, nor the gap "
+		"marked: %s - run 'doveadm backscatter coverage restart -u %s' "
+		"when this is mended", error, gap_error,
+		suser->log->user->username);
+}
+
+static void
+imap_sent_log(struct imap_sent_user *suser, struct imap_sent_transaction *strans)
+{
+	const char *error = strans->error;
+
+	if (array_count(&strans->copies) > 0) {
+		const char *log_error;
+
+		if (sent_copy_log(suser->log, &strans->copies, time(NULL),
+				  &log_error) < 0)
+			error = log_error;
+	}
+	if (error != NULL)
+		imap_sent_failed(suser, error);
+}
+
+static int
+imap_sent_transaction_commit(struct mailbox_transaction_context *trans,
+			     struct mail_transaction_commit_changes *changes_r)
+{
+	union mailbox_module_context *mctx =
+		IMAP_SENT_MAILBOX_CONTEXT(trans->box);
+	struct imap_sent_transaction *strans =
+		IMAP_SENT_TRANSACTION_CONTEXT(trans);
+	struct imap_sent_user *suser =
+		IMAP_SENT_USER_CONTEXT(trans->box->storage->user);
+
+	T_BEGIN {
+		imap_sent_log(suser, strans);
+	} T_END;
+	pool_unref(&strans->pool);
+	return mctx->super.transaction_commit(trans, changes_r);
+}
+
+static void
+imap_sent_transaction_rollback(struct mailbox_transaction_context *trans)
+{
+	union mailbox_module_context *mctx =
+		IMAP_SENT_MAILBOX_CONTEXT(trans->box);
+	struct imap_sent_transaction *strans =
+		IMAP_SENT_TRANSACTION_CONTEXT(trans);
+
+	pool_unref(&strans->pool);
+	mctx->super.transaction_rollback(trans);
+}
+
+static void imap_sent_mailbox_allocated(struct mailbox *box)
+{
+	struct imap_sent_user *suser =
+		IMAP_SENT_USER_CONTEXT(box->storage->user);
+	struct mailbox_vfuncs *v = box->vlast;
+	union mailbox_module_context *mctx;
+
+	if (suser == NULL || !sent_copy_is_sent_mailbox(box, suser->log->set))
+		return;
+
+	mctx = p_new(box->pool, union mailbox_module_context, 1);
+	mctx->super = *v;
+	box->vlast = &mctx->super;
+	v->save_finish = imap_sent_save_finish;
+	v->copy = imap_sent_copy;
+	v->transaction_begin = imap_sent_transaction_begin;
+	v->transaction_commit = imap_sent_transaction_commit;
+	v->transaction_rollback = imap_sent_transaction_rollback;
+	MODULE_CONTEXT_SET_SELF(box, imap_sent_storage_module, mctx);
+}
+
+static void imap_sent_user_deinit(struct mail_user *user)
+{
+	struct imap_sent_user *suser = IMAP_SENT_USER_CONTEXT(user);
+
+	mailbox_log_deinit(&suser->log);
+	suser->module_ctx.super.deinit(user);
+}
+
+static void imap_sent_user_created(struct mail_user *user)
+{
+	struct mail_user_vfuncs *v = user->vlast;
+	struct imap_sent_user *suser;
+
+	if (user->autocreated || user->service == NULL ||
+	    !str_array_find(sending_services, user->service))
+		return;
+
+	suser = p_new(user->pool, struct imap_sent_user, 1);
+	suser->module_ctx.super = *v;
+	user->vlast = &suser->module_ctx.super;
+	v->deinit = imap_sent_user_deinit;
+	suser->log = mailbox_log_init(user, user->event);
+	suser->own = mailbox_log_own_addresses(suser->log, NULL, user->pool);
+	MODULE_CONTEXT_SET(user, imap_sent_user_module, suser);
+}
+
+static struct mail_storage_hooks imap_sent_hooks = {
+	.mail_user_created = imap_sent_user_created,
+	.mailbox_allocated = imap_sent_mailbox_allocated,
+};
+
+void imap_sent_init(struct module *module)
+{
+	mail_storage_hooks_add(module, &imap_sent_hooks);
+}
+
+void imap_sent_deinit(void)
+{
+	mail_storage_hooks_remove(&imap_sent_hooks);
+}

@@ -1,0 +1,106 @@
+/* Brings the mailbox's log, the verdict table and the actions together. */
+
+#include "lib.h"
+#include "str.h"
+#include "str-sanitize.h"
+#include "judge.h"
+
+#define JUDGE_LOG_MESSAGE_ID_MAX 200
+
+static void
+judge_gather(struct mailbox_log *log, const struct report *report,
+	     const struct judge_envelope *envelope, time_t now,
+	     struct facts *facts_r)
+{
+	struct facts_policy policy = {
+		.listed_sources = log->set->sources,
+		.since = log->set->since,
+		.report_age = log->set->report_age,
+		.retention = log->set->retention,
+	};
+	struct own_addresses *own =
+		mailbox_log_own_addresses(log, envelope->recipient,
+					  pool_datastack_create());
+
+	facts_gather(report, log->log, own, &policy, now, facts_r);
+	if (log->log == NULL)
+		facts_r->log_error = log->error;
+}
+
+void judge_report(struct mailbox_log *log, const struct report *report,
+		  const struct judge_envelope *envelope, time_t now,
+		  struct judgement *judgement_r)
+{
+	struct action_facts action_facts;
+
+	i_zero(judgement_r);
+	judge_gather(log, report, envelope, now, &judgement_r->facts);
+	verdict_decide(&judgement_r->facts.verdict, &judgement_r->result);
+
+	i_zero(&action_facts);
+	action_facts.wanted = log->set->actions[report->class];
+	action_facts.only_submission_listed =
+		log->set->sources == SENT_LOG_SOURCE_SUBMISSION;
+	action_facts.serial_of_unknown_key =
+		judgement_r->facts.serial_of_unknown_key;
+	action_facts.null_sender = envelope->null_sender;
+	action_facts.can_reject = envelope->can_reject;
+	judgement_r->action = action_decide(&judgement_r->result, &action_facts);
+}
+
+const char *judgement_header_value(const struct judgement *judgement)
+{
+	const struct verdict_result *result = &judgement->result;
+	string_t *value = t_str_new(128);
+
+	str_printfa(value, "%s; class=%s; reason=%s",
+		    verdict_name(result->verdict),
+		    report_class_name(judgement->facts.verdict.class),
+		    verdict_reason_name(result->reason));
+	if (result->evidence != VERDICT_EVIDENCE_NONE) {
+		str_printfa(value, "; evidence=%s",
+			    verdict_evidence_name(result->evidence));
+	}
+	return str_c(value);
+}
+
+static const char *log_message_id(const char *message_id)
+{
+	if (message_id == NULL)
+		return "unspecified";
+	return t_strdup_printf("<%s>",
+		str_sanitize(message_id, JUDGE_LOG_MESSAGE_ID_MAX));
+}
+
+/* What an administrator should know beside verdict and reason. */
+static const char *judgement_hint(const struct judgement *judgement)
+{
+	switch (judgement->result.reason) {
+	case VERDICT_REASON_LOG_UNAVAILABLE:
+		return judgement->facts.log_error;
+	case VERDICT_REASON_NOT_COVERED:
+		return coverage_state_explanation(judgement->result.coverage);
+	default:
+		return NULL;
+	}
+}
+
+const char *judgement_log_line(const struct judgement *judgement,
+			       const struct report *report)
+{
+	const struct verdict_result *result = &judgement->result;
+	const char *hint = judgement_hint(judgement);
+	string_t *line = t_str_new(256);
+
+	str_printfa(line, "msgid=%s: report class=%s verdict=%s reason=%s "
+		    "evidence=%s original-msgid=%s",
+		    log_message_id(report->message_id),
+		    report_class_name(report->class),
+		    verdict_name(result->verdict),
+		    verdict_reason_name(result->reason),
+		    verdict_evidence_name(result->evidence),
+		    log_message_id(judgement->facts.original_message_id));
+	if (hint != NULL)
+		str_printfa(line, " (%s)", hint);
+	return str_c(line);
+}

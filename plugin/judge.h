@@ -1,0 +1,42 @@
+#ifndef JUDGE_H
+#define JUDGE_H
+
+/* Judges one report for one mailbox: what the delivery does with it, and what
+   "doveadm backscatter explain" shows. */
+
+#include "verdict/action.h"
+#include "verdict/facts.h"
+#include "mailbox-log.h"
+
+/* What the delivery knows beside the message. */
+struct judge_envelope {
+	/* the mailbox's own address in the envelope; NULL = unknown */
+	const char *recipient;
+	bool null_sender:1;
+	/* this way of delivery can refuse a single recipient */
+	bool can_reject:1;
+};
+
+struct judgement {
+	struct facts facts;
+	struct verdict_result result;
+	enum action action;
+};
+
+/* now: this host's clock. Never fails; strings in *judgement_r live in the data
+   stack frame of the caller. */
+void judge_report(struct mailbox_log *log, const struct report *report,
+		  const struct judge_envelope *envelope, time_t now,
+		  struct judgement *judgement_r);
+
+/* The value of the X-Backscatter header, e.g.
+   "genuine; class=dsn-failed; reason=message-id; evidence=message-id". Made of
+   our own words only. */
+const char *judgement_header_value(const struct judgement *judgement);
+
+/* The log line about a judged report, without the action. Message-IDs are
+   sanitised. */
+const char *judgement_log_line(const struct judgement *judgement,
+			       const struct report *report);
+
+#endif

@@ -1,0 +1,22 @@
+/* Entry points of lib95_backscatter_plugin.so, for lda, lmtp, imap and every
+   other process that has it in mail_plugins. */
+
+#include "lib.h"
+#include "module-dir.h"
+#include "delivery.h"
+#include "imap.h"
+#include "plugin.h"
+
+const char *backscatter_plugin_version = DOVECOT_ABI_VERSION;
+
+void backscatter_plugin_init(struct module *module)
+{
+	delivery_init();
+	imap_sent_init(module);
+}
+
+void backscatter_plugin_deinit(void)
+{
+	imap_sent_deinit();
+	delivery_deinit();
+}

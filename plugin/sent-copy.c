@@ -1,0 +1,188 @@
+/* From a mail in a Sent mailbox to a row in the sent log. */
+
+#include "lib.h"
+#include "array.h"
+#include "message-address.h"
+#include "mail-storage-private.h"
+#include "mail-namespace.h"
+#include "compat/dovecot-compat.h"
+#include "report/report.h"
+#include "sent-copy.h"
+
+/* More addresses than any mail client sends to at once. */
+#define SENT_COPY_MAX_RECIPIENTS 10000
+
+static const char *const recipient_headers[] = {
+	"To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc",
+};
+
+bool sent_copy_is_sent_mailbox(struct mailbox *box,
+			       const struct backscatter_settings *set)
+{
+	if (mailbox_get_namespace(box)->type != MAIL_NAMESPACE_TYPE_PRIVATE)
+		return FALSE;
+	return compat_mailbox_has_special_use(box, "\\Sent") ||
+		str_array_find(set->sent_mailboxes, mailbox_get_vname(box));
+}
+
+static int
+sent_copy_get_headers(struct mail *mail, const char *name,
+		      const char *const **values_r, const char **error_r)
+{
+	static const char *const none[] = { NULL };
+	int ret = mail_get_headers(mail, name, values_r);
+
+	if (ret == 0)
+		*values_r = none;
+	if (ret < 0) {
+		*error_r = t_strdup(mailbox_get_last_internal_error(mail->box,
+								    NULL));
+	}
+	return ret;
+}
+
+static int
+sent_copy_read_message_ids(pool_t pool, struct mail *mail,
+			   struct sent_copy *copy, const char **error_r)
+{
+	const char *const *values;
+
+	if (sent_copy_get_headers(mail, "Message-ID", &values, error_r) < 0)
+		return -1;
+	for (; *values != NULL; values++) {
+		struct sent_log_identity *identity;
+		const char *message_id =
+			report_message_id_first(pool, *values);
+
+		if (message_id == NULL)
+			continue;
+		identity = array_append_space(&copy->identities);
+		identity->kind = SENT_LOG_IDENTITY_MESSAGE_ID;
+		identity->value = message_id;
+	}
+	return 0;
+}
+
+static void
+sent_copy_add_recipients(pool_t pool, struct sent_copy *copy, const char *value)
+{
+	const struct message_address *address = message_address_parse(
+		pool_datastack_create(), (const unsigned char *)value,
+		strlen(value), SENT_COPY_MAX_RECIPIENTS, 0);
+
+	for (; address != NULL; address = address->next) {
+		const char *recipient;
+
+		if (address->mailbox == NULL || address->domain == NULL ||
+		    *address->mailbox == '\0' || *address->domain == '\0')
+			continue;
+		if (array_count(&copy->recipients) >= SENT_COPY_MAX_RECIPIENTS)
+			return;
+		recipient = str_lcase(p_strconcat(pool, address->mailbox, "@",
+						  address->domain, NULL));
+		array_push_back(&copy->recipients, &recipient);
+	}
+}
+
+static int
+sent_copy_read_recipients(pool_t pool, struct mail *mail,
+			  struct sent_copy *copy, const char **error_r)
+{
+	const char *const *values;
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(recipient_headers); i++) {
+		if (sent_copy_get_headers(mail, recipient_headers[i], &values,
+					  error_r) < 0)
+			return -1;
+		for (; *values != NULL; values++) T_BEGIN {
+			sent_copy_add_recipients(pool, copy, *values);
+		} T_END;
+	}
+	return 0;
+}
+
+static int
+sent_copy_read_from(struct mail *mail, const struct own_addresses *own,
+		    struct sent_copy *copy, const char **error_r)
+{
+	const struct message_address *address;
+	const char *const *values;
+
+	if (sent_copy_get_headers(mail, "From", &values, error_r) < 0)
+		return -1;
+	for (; *values != NULL; values++) {
+		address = message_address_parse(pool_datastack_create(),
+			(const unsigned char *)*values, strlen(*values), 1, 0);
+		if (address != NULL && address->mailbox != NULL &&
+		    address->domain != NULL &&
+		    own_addresses_match(own, t_strconcat(address->mailbox, "@",
+						address->domain, NULL)))
+			copy->from_own_address = TRUE;
+	}
+	return 0;
+}
+
+int sent_copy_read(pool_t pool, struct mail *mail,
+		   const struct own_addresses *own, time_t logged_at,
+		   struct sent_copy *copy_r, const char **error_r)
+{
+	int timezone;
+
+	i_zero(copy_r);
+	p_array_init(&copy_r->identities, pool, 1);
+	p_array_init(&copy_r->recipients, pool, 4);
+	copy_r->logged_at = logged_at;
+	if (sent_copy_read_message_ids(pool, mail, copy_r, error_r) < 0 ||
+	    sent_copy_read_recipients(pool, mail, copy_r, error_r) < 0 ||
+	    sent_copy_read_from(mail, own, copy_r, error_r) < 0)
+		return -1;
+	if (mail_get_date(mail, &copy_r->date, &timezone) < 0 ||
+	    copy_r->date == (time_t)-1)
+		copy_r->date = 0;
+	return 0;
+}
+
+static void
+sent_copy_to_message(const struct sent_copy *copy,
+		     struct sent_log_message *message_r)
+{
+	unsigned int count;
+
+	i_zero(message_r);
+	message_r->source = SENT_LOG_SOURCE_SENT;
+	message_r->identities = array_get(&copy->identities, &count);
+	message_r->identity_count = count;
+	message_r->recipients = array_get(&copy->recipients, &count);
+	message_r->recipient_count = count;
+	message_r->logged_at = copy->logged_at;
+	message_r->date = copy->date;
+	message_r->from_own_address = copy->from_own_address;
+}
+
+int sent_copy_log(struct mailbox_log *log, const ARRAY_TYPE(sent_copy) *copies,
+		  time_t now, const char **error_r)
+{
+	ARRAY(struct sent_log_message) messages;
+	const struct sent_copy *copy;
+	bool without_message_id = FALSE;
+
+	if (log->log == NULL) {
+		*error_r = log->error;
+		return -1;
+	}
+	t_array_init(&messages, array_count(copies));
+	array_foreach(copies, copy) {
+		sent_copy_to_message(copy, array_append_space(&messages));
+		if (array_count(&copy->identities) == 0)
+			without_message_id = TRUE;
+	}
+	if (sent_log_add(log->log, array_front(&messages),
+			 array_count(&messages), now, error_r) < 0)
+		return -1;
+	if (without_message_id && log->set->sources == SENT_LOG_SOURCE_SENT) {
+		return sent_log_set_coverage(log->log, now,
+			SENT_LOG_COVERAGE_NO_MESSAGE_ID, now, error_r);
+	}
+	return 1;
+}

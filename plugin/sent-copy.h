@@ -1,0 +1,43 @@
+#ifndef SENT_COPY_H
+#define SENT_COPY_H
+
+/* The copy of a sent message that a mail client stores: which mailboxes hold such
+   copies, and what the log needs to know of one. For the imap adapter and
+   "doveadm backscatter import". */
+
+#include "mailbox-log.h"
+
+struct mail;
+struct mailbox;
+
+struct sent_copy {
+	/* Message-IDs, normalised; at most one in a valid message */
+	ARRAY(struct sent_log_identity) identities;
+	/* addresses of To, Cc, Bcc and their Resent- forms, lower-case */
+	ARRAY_TYPE(const_string) recipients;
+	/* Date:, 0 = absent or unreadable */
+	time_t date;
+	/* the time that the log counts from */
+	time_t logged_at;
+	bool from_own_address;
+};
+ARRAY_DEFINE_TYPE(sent_copy, struct sent_copy);
+
+/* The mailbox is one of the user's own that his clients save Sent copies to:
+   special-use \Sent or in backscatter_sent_mailboxes, in a private namespace. */
+bool sent_copy_is_sent_mailbox(struct mailbox *box,
+			       const struct backscatter_settings *set);
+
+/* Reads the headers of mail. logged_at: see struct sent_log_message. Everything is
+   allocated from pool. Returns 0, or -1 and an error. */
+int sent_copy_read(pool_t pool, struct mail *mail,
+		   const struct own_addresses *own, time_t logged_at,
+		   struct sent_copy *copy_r, const char **error_r);
+
+/* Writes copies into the log as source "sent". A copy without Message-ID restarts
+   coverage where "sent" is the only source listed: a report on it could not be
+   recognised. Returns 1, or -1 and an error. */
+int sent_copy_log(struct mailbox_log *log, const ARRAY_TYPE(sent_copy) *copies,
+		  time_t now, const char **error_r);
+
+#endif
