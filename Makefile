@@ -47,10 +47,15 @@ SHARED_OBJS := $(call objects,$(ADAPTER_SRCS)) $(ROOM_OBJS) $(COMPAT_OBJS)
 
 PLUGIN := $(BUILD)/modules/lib95_backscatter_plugin.so
 DOVEADM_PLUGIN := $(BUILD)/modules/doveadm/lib10_doveadm_backscatter_plugin.so
+# Dovecot 2.4 asks a module of its own for a plugin's settings.
+DOVECOT_MINOR := $(shell sed -n 's/^.define DOVECOT_VERSION_MINOR //p' \
+	$(call dovecot_var,dovecot_pkgincludedir)/config.h 2>/dev/null)
+SETTINGS_MODULE := $(if $(filter-out 3,$(DOVECOT_MINOR)),$(BUILD)/modules/settings/libbackscatter_settings.so)
+MODULES := $(PLUGIN) $(DOVEADM_PLUGIN) $(SETTINGS_MODULE)
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test-*.c))
 
 .PHONY: all
-all: $(PLUGIN) $(DOVEADM_PLUGIN) ## build the modules
+all: $(MODULES) ## build the modules
 
 # imap and doveadm lack the symbols of lib-lda: hence -ldovecot-lda.
 $(PLUGIN): $(call objects,$(PLUGIN_SRCS)) $(SHARED_OBJS)
@@ -60,6 +65,14 @@ $(PLUGIN): $(call objects,$(PLUGIN_SRCS)) $(SHARED_OBJS)
 $(DOVEADM_PLUGIN): $(call objects,$(DOVEADM_SRCS)) $(SHARED_OBJS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+# No storage symbols in it, or doveconf can't load it.
+$(BUILD)/modules/settings/libbackscatter_settings.so: \
+		$(call objects,$(wildcard plugin/compat/settings-module/*.c) plugin/backscatter-settings.c \
+		plugin/compat/setting-info.c plugin/compat/compat-interval.c plugin/verdict/action.c \
+		plugin/report/report-class.c plugin/sent-log/sent-log-names.c)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^
 
 # The sent log's room knows no Dovecot.
 $(BUILD)/plugin/sent-log/%.o: plugin/sent-log/%.c $(BUILD)/gen/sent-log-migrations.h

@@ -1,0 +1,199 @@
+"""What the plugin costs a delivery, beside the same delivery without it.
+
+Prints one figure a line: name, value, unit, 95 % confidence interval; "#" begins a remark. Behind each ratio comes its
+"-aa": the same between two instances that both are without the plugin. As far as that is off 1, this machine errs.
+
+*-cpu: CPU time of the lmtp process, user and kernel. *-instructions: its user instructions, counted by callgrind, which
+repeat almost exactly. Both of a process that has delivered before. lda-*: of a whole dovecot-lda, its start included.
+
+As root, after make. Ends with 1 if ordinary mail surely costs more than it may.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "e2e"))
+
+from cases import CASES, SMALL, Case
+from instance import WARM_UP, CountedInstance, Instance, lda_instructions
+from interval import Estimate, estimate, estimate_ratio
+
+PLAIN_A, PLAIN_B, PLUGIN = VARIANTS = ["plain-a", "plain-b", "plugin"]
+ROUNDS, QUICK_ROUNDS = 200, 3
+BLOCK = 10              # rounds before the mailboxes are emptied and the processes replaced
+COUNTED_ROUNDS, QUICK_COUNTED_ROUNDS = 5, 2
+LDA = "lda-ham-4k"
+
+# The most that ordinary mail may cost (ratio).
+TARGETS = {"lmtp-ham-4k-cpu": 1.02, "lmtp-ham-4k-instructions": 1.02}
+
+# What one delivery cost, by variant.
+Costs = dict[str, float]
+
+
+@dataclass
+class Figure:
+    name: str
+    value: Estimate
+    unit: str
+
+    def __str__(self) -> str:
+        digits = 1 if self.unit == "us" else 3
+        return f"{self.name} {self.value.value:.{digits}f} {self.unit} {self.value.low:.{digits}f}-{self.value.high:.{digits}f}"
+
+    @property
+    def too_high(self) -> bool:
+        return self.value.low > TARGETS.get(self.name, float("inf"))
+
+
+class Bench:
+    def __init__(self, rounds: int, counted_rounds: int, only: str):
+        self.rounds, self.counted_rounds, self.only = rounds, counted_rounds, only
+        self.serials = count(1)
+        self.figures: list[Figure] = []
+
+    def run(self) -> None:
+        self.measure_cpu([case for case in CASES if self.only in f"{case.name}-cpu"])
+        counted = [case for case in CASES if self.only in f"{case.name}-instructions"]
+        with tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
+            Path(folder).chmod(0o777)     # lda writes as its user
+            if counted:
+                self.count_instructions(counted, Path(folder))
+            if self.only in f"{LDA}-instructions":
+                self.count_lda(Path(folder))
+
+    def print(self, name: str, unit: str, found: Estimate) -> None:
+        self.figures.append(Figure(name, found, unit))
+        print(self.figures[-1], flush=True)
+
+    def print_ratios(self, name: str, blocks: list[list[Costs]]) -> None:
+        self.print(name, "ratio", estimate_ratio([[cost[PLUGIN] / plain(cost) for cost in block] for block in blocks]))
+        self.print(f"{name}-aa", "ratio", estimate_ratio([[cost[PLAIN_A] / cost[PLAIN_B] for cost in block]
+                                                          for block in blocks]))
+
+    def serials_of(self, rounds: int, batch: int) -> list[list[int]]:
+        """Of the messages to warm up with, and of each round's."""
+        return [[next(self.serials) for _ in range(size)] for size in [WARM_UP] + [batch] * rounds]
+
+    # CPU time
+
+    def measure_cpu(self, cases: list[Case]) -> None:
+        with ExitStack() as stack:
+            instances = [stack.enter_context(Instance(name)) for name in VARIANTS] if cases else []
+            for instance in instances:
+                instance.cover()
+            for case in cases:
+                blocks = [self.measure_block(case, instances, min(BLOCK, self.rounds - start))
+                          for start in range(0, self.rounds, BLOCK)]
+                self.print_ratios(f"{case.name}-cpu", blocks)
+                if case.verdict:
+                    self.print(f"{case.name}-cpu-added", "us", estimate(
+                        [[(cost[PLUGIN] - plain(cost)) / 1000 for cost in block] for block in blocks]))
+
+    def measure_block(self, case: Case, instances: list[Instance], rounds: int) -> list[Costs]:
+        warm_up, *serials = self.serials_of(rounds, case.batch)
+        for instance in instances:
+            instance.empty_mailboxes()
+            instance.prepare(case, sum(serials, warm_up))
+            instance.connect()
+            instance.deliver(case, warm_up)
+        costs = [self.measure_round(case, instances, batch) for batch in serials]
+        for instance in instances:
+            instance.disconnect()
+            instance.check(case, WARM_UP + rounds * case.batch)
+        return costs
+
+    @staticmethod
+    def measure_round(case: Case, instances: list[Instance], batch: list[int]) -> Costs:
+        costs = {}
+        for instance in random.sample(instances, len(instances)):
+            before = instance.cpu()
+            instance.deliver(case, batch)
+            costs[instance.name] = (instance.cpu() - before) / len(batch)
+        return costs
+
+    # User instructions
+
+    def count_instructions(self, cases: list[Case], folder: Path) -> None:
+        plan = {case.name: self.serials_of(self.counted_rounds, case.batch) for case in cases}
+        counts: dict[str, list[Costs]] = {case.name: [{} for _ in range(self.counted_rounds)] for case in cases}
+        for name in VARIANTS:
+            with CountedInstance(name, folder) as instance:
+                instance.cover()
+                for case in cases:
+                    instance.prepare(case, sum(plan[case.name], []))
+                instance.connect()
+                for case in cases:
+                    instance.empty_mailboxes()
+                    warm_up, *serials = plan[case.name]
+                    instance.deliver(case, warm_up)
+                    instance.instructions()
+                    for cost, batch in zip(counts[case.name], serials):
+                        instance.deliver(case, batch)
+                        cost[name] = instance.instructions() / len(batch)
+                    instance.check(case, WARM_UP + self.counted_rounds * case.batch)
+                instance.disconnect()
+        for name, costs in counts.items():
+            self.print_ratios(f"{name}-instructions", [costs])
+
+    def count_lda(self, folder: Path) -> None:
+        costs: list[Costs] = [{} for _ in range(self.counted_rounds)]
+        message = SMALL.replace(b"\r\n", b"\n")
+        for name in VARIANTS:
+            with Instance(name) as instance:
+                lda_instructions(instance, message, folder)
+                for cost in costs:
+                    cost[name] = lda_instructions(instance, message, folder)
+        self.print_ratios(f"{LDA}-instructions", [costs])
+
+
+def plain(cost: Costs) -> float:
+    return (cost[PLAIN_A] + cost[PLAIN_B]) / 2
+
+
+def remark(text: str) -> None:
+    print(f"# {text}", flush=True)
+
+
+def load() -> str:
+    return "load " + " ".join(f"{average:.2f}" for average in os.getloadavg())
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, help=f"rounds of each CPU figure (default {ROUNDS})")
+    parser.add_argument("--only", default="", metavar="NAME", help="figures whose name contains NAME (lmtp-ham-4k-cpu)")
+    parser.add_argument("--quick", action="store_true", help="too few rounds to tell anything: to see that it works")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
+    return options
+
+
+def main() -> int:
+    options = arguments()
+    if os.geteuid() != 0 or shutil.which("valgrind") is None:
+        sys.exit("bench.py: needs root, and valgrind")
+    version = subprocess.run(["dovecot", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    remark(f"Dovecot {version}, {os.cpu_count()} cores, {load()}, {options.rounds} rounds")
+    started = time.monotonic()
+    bench = Bench(options.rounds, QUICK_COUNTED_ROUNDS if options.quick else COUNTED_ROUNDS, options.only)
+    bench.run()
+    remark(f"{time.monotonic() - started:.0f} s, {load()}")
+    too_high = [figure for figure in bench.figures if figure.too_high]
+    for figure in too_high:
+        print(f"bench.py: {figure}: at most {TARGETS[figure.name]} is allowed", file=sys.stderr)
+    return 1 if too_high else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Running daemons in the foreground, and waiting for what they log.
+
+A daemon's output is its log. Whoever waits for a line is woken by it, or fails at a deadline, with the log in the error.
+A daemon is stopped by its process id, and so is what it started: everything lives in its session.
+"""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+STOP_SECONDS = 10.0
+
+
+class Log:
+    """Lines in the order they came, kept in a file too (for humans)."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+
+    def add(self, line: str) -> None:
+        with self._changed, self.path.open("a") as file:
+            file.write(line + "\n")
+            self._lines.append(line)
+            self._changed.notify_all()
+
+    def lines(self, regex: str = "", since: int = 0) -> list[str]:
+        with self._changed:
+            return [line for line in self._lines[since:] if re.search(regex, line)]
+
+    def mark(self) -> int:
+        """Where the log ends now: pass it as `since` to see only what comes after."""
+        with self._changed:
+            return len(self._lines)
+
+    def wait(self, regex: str, timeout: float = 10, since: int = 0) -> re.Match:
+        def match():
+            for line in self._lines[since:]:
+                if found := re.search(regex, line):
+                    return found
+            return None
+
+        with self._changed:
+            found = self._changed.wait_for(match, timeout)
+        if found is None:
+            raise TimeoutError(f"no log line {regex!r} within {timeout} s:\n{self}")
+        return found
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+class Daemon:
+    """`argv` runs in the foreground; returns from the constructor once it has logged `ready`.
+
+    It ends with this process, whatever ends that.
+    idle: names of processes that only wait once nothing else of the daemon runs: stop() need not wait for them.
+    """
+
+    def __init__(self, argv: list[str], log: Log, ready: str, *, timeout: float = 20,
+                 idle: frozenset[str] = frozenset(), cwd: str = "/", env: dict[str, str] | None = None):
+        self.log, self._idle = log, idle
+        since = log.mark()
+        self._process = subprocess.Popen(
+            argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        self.pid = self._process.pid
+        # Told nothing before its input ends, it ends the daemon. (A death signal would not survive the daemon's setuid().)
+        self._watchdog = subprocess.Popen(["sh", "-c", 'read stopped || kill "$0"', str(self.pid)],
+                                          cwd="/", stdin=subprocess.PIPE, start_new_session=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            found = log.wait(f"{ready}|^process ended: {self.pid}$", timeout, since)
+        except TimeoutError:
+            self.stop()
+            raise
+        if found.group().startswith("process ended"):
+            self.stop()
+            raise RuntimeError(f"{argv[0]} ended at once:\n{log}")
+
+    def _read(self) -> None:
+        with self._process.stdout as output:
+            for line in output:
+                self.log.add(line.decode(errors="replace").rstrip("\n"))
+        self.log.add(f"process ended: {self.pid}")
+
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL for what is still there after a while; returns when nothing of it runs any more."""
+        if self.running():
+            self._process.terminate()
+        self._wait_for(self._idle)
+        for pid in processes(self.pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self._watchdog.communicate(b"stopped\n")
+        self._process.wait(STOP_SECONDS)
+        self._wait_for(frozenset())
+        self._reader.join(STOP_SECONDS)
+
+    def _wait_for(self, idle: frozenset[str]) -> None:
+        """Until no others than the idle ones run. They are not our children: they can only be looked at."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline and not set(processes(self.pid).values()) <= idle:
+            time.sleep(0.005)
+
+
+def processes(session: int) -> dict[int, str]:
+    """Process ids and names of what runs in a session."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, rest = stat.read_text(errors="replace").split("(", 1)[1].rsplit(")", 1)
+        except OSError:
+            continue
+        state, _, _, process_session = rest.split()[:4]
+        if int(process_session) == session and state != "Z":
+            found[int(stat.parent.name)] = name
+    return found
+
+
+def loopback_address() -> str:
+    """An address of this host that nobody else uses: with it every instance can have its own fixed ports."""
+    return f"127.{random.randint(64, 127)}.{random.randint(0, 255)}.{random.randint(1, 254)}"

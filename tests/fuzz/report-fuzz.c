@@ -1,0 +1,132 @@
+/* libFuzzer target for the header scan and the report reader. Built with
+   clang -fsanitize=fuzzer,address,undefined together with plugin/report/, linked
+   with -ldovecot; the seeds are in report-seeds/.
+
+   Beside what the sanitizers find it checks what report.h and report-scan.h
+   promise. */
+
+#include "lib.h"
+#include "array.h"
+#include "buffer.h"
+#include "istream.h"
+#include "report/report.h"
+#include "report/report-limits.h"
+#include "report/report-scan.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_string(const char *str, size_t max)
+{
+	if (str == NULL)
+		return;
+	i_assert(*str != '\0' && strlen(str) <= max);
+	for (; *str != '\0'; str++) {
+		i_assert((unsigned char)*str >= ' ');
+		i_assert(*str < 'A' || *str > 'Z');
+	}
+}
+
+static void
+check_strings(const ARRAY_TYPE(const_string) *strings, unsigned int max_count,
+	      size_t max)
+{
+	const char *str;
+
+	i_assert(array_count(strings) <= max_count);
+	array_foreach_elem(strings, str) {
+		i_assert(str != NULL);
+		check_string(str, max);
+	}
+}
+
+static void check_report(const struct report *report)
+{
+	const struct report_message_id *id;
+	const struct report_recipient *rcpt;
+
+	i_assert(report_class_name(report->class) != NULL);
+	check_string(report->message_id, REPORT_MAX_MESSAGE_ID_SIZE);
+	check_strings(&report->to, REPORT_MAX_ADDRESSES,
+		      REPORT_MAX_ADDRESS_SIZE);
+	check_strings(&report->references, REPORT_MAX_REFERENCES,
+		      REPORT_MAX_MESSAGE_ID_SIZE);
+	check_strings(&report->original_to, REPORT_MAX_ADDRESSES,
+		      REPORT_MAX_ADDRESS_SIZE);
+	check_strings(&report->redirected_from, REPORT_MAX_ADDRESSES,
+		      REPORT_MAX_ADDRESS_SIZE);
+	i_assert(array_count(&report->message_ids) <= REPORT_MAX_MESSAGE_IDS);
+	array_foreach(&report->message_ids, id) {
+		check_string(id->id, REPORT_MAX_MESSAGE_ID_SIZE);
+		i_assert(strpbrk(id->id, " \t<>") == NULL || !id->whole);
+		i_assert(!id->whole || strchr(id->id, '@') != NULL);
+	}
+	i_assert(array_count(&report->recipients) <=
+		 REPORT_MAX_RECIPIENTS * 2);
+	array_foreach(&report->recipients, rcpt) {
+		check_string(rcpt->original_recipient, REPORT_MAX_ADDRESS_SIZE);
+		check_string(rcpt->final_recipient, REPORT_MAX_ADDRESS_SIZE);
+		check_string(rcpt->action, SIZE_MAX);
+		check_string(rcpt->status, SIZE_MAX);
+	}
+}
+
+static void check_copy(const unsigned char *header, size_t size)
+{
+	buffer_t *copy = buffer_create_dynamic(default_pool, size + 1);
+	struct report_scan scan;
+	struct istream *input;
+
+	report_scan_copy_without_forged(copy, header, size);
+	input = i_stream_create_from_data(copy->data, copy->used);
+	report_scan_header(input, FALSE, &scan);
+	i_assert(scan.complete && !scan.forged);
+	i_stream_unref(&input);
+	buffer_free(&copy);
+}
+
+static void check_scan(struct istream *input, size_t message_size)
+{
+	struct report_scan scan;
+	const unsigned char *data;
+	size_t size;
+
+	report_scan_header(input, FALSE, &scan);
+	i_assert(input->v_offset == 0);
+	if (!scan.complete) {
+		i_assert(scan.marked && scan.forged);
+		return;
+	}
+	i_assert(scan.header_size <= message_size);
+	data = i_stream_get_data(input, &size);
+	i_assert(size >= scan.header_size);
+	check_copy(data, scan.header_size);
+}
+
+int LLVMFuzzerInitialize(int *argc ATTR_UNUSED, char ***argv ATTR_UNUSED)
+{
+	lib_init();
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct istream *input = i_stream_create_from_data(data, size);
+	pool_t pool = pool_alloconly_create("fuzz report", 1024);
+	struct report report;
+	const char *error;
+	enum report_sender sender;
+	int ret;
+
+	check_scan(input, size);
+	sender = size % 3;
+	T_BEGIN {
+		ret = report_read(pool, input, sender, &report, &error);
+		i_assert(ret >= 0);
+		i_assert((ret == 1) == (report.class != REPORT_CLASS_NONE));
+		check_report(&report);
+	} T_END;
+	i_stream_unref(&input);
+	pool_unref(&pool);
+	return 0;
+}
