@@ -94,7 +94,7 @@ const char *judgement_log_line(const struct judgement *judgement,
 
 	str_printfa(line, "msgid=%s: report class=%s verdict=%s reason=%s "
 		    "evidence=%s original-msgid=%s",
-		    log_message_id(report->message_id),
+		    log_message_id(report->message_id_written),
 		    report_class_name(report->class),
 		    verdict_name(result->verdict),
 		    verdict_reason_name(result->reason),

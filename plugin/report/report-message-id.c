@@ -4,9 +4,11 @@
 #include "message-id.h"
 #include "report-private.h"
 
-/* Called for each Message-ID in a value; whole: not cut off. */
+/* Called for each Message-ID in a value. written: in the case that it came in;
+   whole: not cut off. */
 typedef void message_id_callback_t(struct report_reader *reader,
-				   const char *id, bool whole, void *context);
+				   const char *written, bool whole,
+				   void *context);
 
 /* left@right, and neither side has lost something: reporters shorten with
    dots, which no dot-atom has in a row (RFC 5322, 3.2.3). */
@@ -48,7 +50,7 @@ message_id_unquote(const char *start, const char *end)
 		/* no "@": old systems had such ones */
 		id = t_strdup_until(start + 1, end);
 	}
-	return message_id_is_printable(id) ? t_str_lcase(id) : NULL;
+	return message_id_is_printable(id) ? id : NULL;
 }
 
 static void
@@ -60,7 +62,7 @@ message_ids_bracketed(struct report_reader *reader, const char *value,
 	while ((start = strchr(value, '<')) != NULL) {
 		end = strchr(start, '>');
 		if (end == NULL) {
-			id = t_str_lcase(message_id_first_word(start + 1));
+			id = message_id_first_word(start + 1);
 			if (message_id_is_printable(id) &&
 			    strlen(id) <= REPORT_MAX_MESSAGE_ID_SIZE)
 				callback(reader, id, FALSE, context);
@@ -93,7 +95,7 @@ message_ids_foreach(struct report_reader *reader, const char *value,
 		message_ids_bracketed(reader, value, callback, context);
 		return;
 	}
-	id = t_str_lcase(t_strcut(message_id_first_word(value), '>'));
+	id = t_strcut(message_id_first_word(value), '>');
 	if (!message_id_is_printable(id) ||
 	    strlen(id) > REPORT_MAX_MESSAGE_ID_SIZE)
 		return;
@@ -103,13 +105,13 @@ message_ids_foreach(struct report_reader *reader, const char *value,
 }
 
 static void
-message_id_add(struct report_reader *reader, const char *id, bool whole,
+message_id_add(struct report_reader *reader, const char *written, bool whole,
 	       void *context)
 {
 	const enum report_rank *rank = context;
 	struct report_ranked_id *ranked;
 
-	if (*rank == REPORT_RANK_TEXT && strchr(id, '@') == NULL) {
+	if (*rank == REPORT_RANK_TEXT && strchr(written, '@') == NULL) {
 		/* just a word */
 		return;
 	}
@@ -118,7 +120,8 @@ message_id_add(struct report_reader *reader, const char *id, bool whole,
 		return;
 	}
 	ranked = array_append_space(&reader->ids);
-	ranked->id.id = p_strdup(reader->pool, id);
+	ranked->id.written = p_strdup(reader->pool, written);
+	ranked->id.id = str_lcase(p_strdup(reader->pool, written));
 	ranked->id.whole = whole;
 	ranked->rank = *rank;
 }
@@ -130,16 +133,17 @@ void report_message_ids_read(struct report_reader *reader, const char *value,
 }
 
 static void
-reference_add(struct report_reader *reader, const char *id,
+reference_add(struct report_reader *reader, const char *written,
 	      bool whole ATTR_UNUSED, void *context)
 {
 	ARRAY_TYPE(const_string) *ids = context;
+	const char *id;
 
-	if (strchr(id, '@') == NULL) {
+	if (strchr(written, '@') == NULL) {
 		/* "Your message of Monday" */
 		return;
 	}
-	id = p_strdup(reader->pool, id);
+	id = str_lcase(p_strdup(reader->pool, written));
 	array_push_back(ids, &id);
 }
 
@@ -183,21 +187,28 @@ void report_references_read(struct report_reader *reader, const char *value,
 }
 
 static void
-message_id_keep_first(struct report_reader *reader ATTR_UNUSED, const char *id,
-		      bool whole ATTR_UNUSED, void *context)
+message_id_keep_first(struct report_reader *reader ATTR_UNUSED,
+		      const char *written, bool whole ATTR_UNUSED, void *context)
 {
 	const char **first = context;
 
 	if (*first == NULL)
-		*first = id;
+		*first = written;
 }
 
-const char *report_message_id_first(pool_t pool, const char *value)
+const char *report_message_id_first_written(pool_t pool, const char *value)
 {
 	const char *first = NULL;
 
 	message_ids_foreach(NULL, value, message_id_keep_first, &first);
 	return first == NULL ? NULL : p_strdup(pool, first);
+}
+
+const char *report_message_id_first(pool_t pool, const char *value)
+{
+	const char *first = report_message_id_first_written(pool, value);
+
+	return first == NULL ? NULL : str_lcase(p_strdup(pool, first));
 }
 
 static bool

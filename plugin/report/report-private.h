@@ -167,6 +167,9 @@ void report_references_read(struct report_reader *reader, const char *value,
 /* Fills report->message_ids from reader->ids, best first. */
 void report_message_ids_finish(struct report_reader *reader);
 
+/* As report_message_id_first(), in the case that it came in. */
+const char *report_message_id_first_written(pool_t pool, const char *value);
+
 /* report-address.c */
 
 /* Addresses of an address list field, lower-case, appended to dest. */

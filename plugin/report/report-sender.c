@@ -296,6 +296,8 @@ read_message_id(struct report_reader *reader, const char *value,
 	if (reader->report->message_id == NULL) {
 		reader->report->message_id =
 			report_message_id_first(reader->pool, value);
+		reader->report->message_id_written =
+			report_message_id_first_written(reader->pool, value);
 	}
 }
 

@@ -40,8 +40,11 @@ enum report_sender {
 };
 
 struct report_message_id {
-	/* Without brackets, white space and comments, all lower-case. */
+	/* Without brackets, white space and comments, all lower-case: for
+	   comparing. */
 	const char *id;
+	/* The same in the case that it came in: for log lines. */
+	const char *written;
 	/* left@right, and not cut off by the reporter. Only a whole one may
 	   count as "not in the log". */
 	bool whole:1;
@@ -64,8 +67,9 @@ struct report {
 
 	/* The report itself. Arrays are always created, perhaps empty. */
 
-	/* its own Message-ID, normalised; NULL = none */
+	/* its own Message-ID, normalised and as written; NULL = none */
 	const char *message_id;
+	const char *message_id_written;
 	/* addresses of its To: header, lower-case */
 	ARRAY_TYPE(const_string) to;
 	/* Message-IDs of its own In-Reply-To and References, normalised,

@@ -115,6 +115,13 @@ static int wait_for_lock(void *context, int count)
 	return sent_log_wait(context) ? 1 : 0;
 }
 
+/* Without the checkpoint that would change or remove what lies beside it. */
+static void close_untouched(sqlite3 *db)
+{
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	(void)sqlite3_close(db);
+}
+
 sqlite3 *sent_log_connect(struct sent_log *log, const char *path)
 {
 	static const char settings[] =
@@ -134,7 +141,7 @@ sqlite3 *sent_log_connect(struct sent_log *log, const char *path)
 	}
 	if (rc != SQLITE_OK) {
 		(void)sent_log_fail_sqlite(log, db, rc, "can't open");
-		(void)sqlite3_close(db);
+		close_untouched(db);
 		return NULL;
 	}
 	return db;
@@ -293,12 +300,10 @@ void sent_log_file_close(struct sent_log *log)
 
 	sent_log_statements_free(log);
 	/* What lies beside the path may belong to another file by now. */
-	if (log->corrupt || file_moved(log)) {
-		(void)sqlite3_db_config(log->db,
-					SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
-					NULL);
-	}
-	(void)sqlite3_close(log->db);
+	if (log->corrupt || file_moved(log))
+		close_untouched(log->db);
+	else
+		(void)sqlite3_close(log->db);
 	log->db = NULL;
 	sent_log_hash_deinit(log);
 }

@@ -22,6 +22,8 @@ int sent_log_mark_gap(struct sent_log *log, const char **error_r)
 		      0600);
 
 	if (fd >= 0 && futimens(fd, NULL) == 0) {
+		/* whatever the umask has made of it */
+		(void)fchmod(fd, 0600);
 		(void)close(fd);
 		return 1;
 	}

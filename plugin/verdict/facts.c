@@ -79,7 +79,7 @@ gather_from_report(struct facts_context *ctx, const struct own_addresses *own)
 	verdict->named_evidence = named_evidence(report);
 	array_foreach(&report->message_ids, message_id) {
 		if (ctx->facts->original_message_id == NULL)
-			ctx->facts->original_message_id = message_id->id;
+			ctx->facts->original_message_id = message_id->written;
 		if (message_id->whole)
 			verdict->whole_message_id = TRUE;
 		if (strncmp(message_id->id, SIEVE_MESSAGE_ID_PREFIX,
@@ -133,6 +133,8 @@ gather_identity(struct facts_context *ctx, enum sent_log_identity_kind kind,
 	if (verdict->logged_evidence != VERDICT_EVIDENCE_NONE &&
 	    compared && !shared)
 		return 0;
+	if (evidence == VERDICT_EVIDENCE_REFERENCE)
+		ctx->facts->original_message_id = value;
 	verdict->logged_evidence = evidence;
 	verdict->recipients_compared = compared;
 	verdict->recipient_shared = shared;

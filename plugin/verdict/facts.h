@@ -23,8 +23,9 @@ struct facts {
 	/* The identity that verdict.logged_evidence speaks of; value is NULL if
 	   there is none. Points into the report. */
 	struct sent_log_identity original;
-	/* The first Message-ID that the report shows, for the log line; NULL =
-	   none. Points into the report. */
+	/* For the log line: the reference that is in the log, or else the first
+	   Message-ID that the report shows, as written; NULL = none. Points into
+	   the report. */
 	const char *original_message_id;
 	/* A serial was returned whose key is unknown here. */
 	bool serial_of_unknown_key;

@@ -105,7 +105,7 @@ report_add_message_id(struct fixture *fixture, const char *id, bool whole)
 	struct report_message_id *message_id =
 		array_append_space(&fixture->report.message_ids);
 
-	message_id->id = id;
+	message_id->id = message_id->written = id;
 	message_id->whole = whole;
 }
 
