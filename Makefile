@@ -109,11 +109,39 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ROOM_OBJS)
 deps: ## install the Debian packages that are missing (as root)
 	tests/e2e/install-packages
 
+# The corpus is not part of the tree: real bounces, ham and spam, beside it.
+CORPUS ?= ../shared/corpus
+.PHONY: check-corpus
+check-corpus: all ## the report reader on real mail (CORPUS=folder)
+	@if [ -e $(CORPUS)/manifest.tsv ]; then tests/check-corpus $(CORPUS); \
+		else echo "check-corpus: skipped, no $(CORPUS)/manifest.tsv"; fi
+
+# clang's libFuzzer with ASan and UBSan: one target per parser, seeds beside it.
+FUZZ_SECONDS ?= 600
+FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*-fuzz.c))
+.PHONY: fuzz
+fuzz: deps $(FUZZERS) ## fuzz each parser (FUZZ_SECONDS=600 in all)
+	@for fuzzer in $(FUZZERS); do name=$$(basename $$fuzzer -fuzz); \
+		mkdir -p $(BUILD)/fuzz/$$name-corpus; \
+		$$fuzzer -max_total_time=$$(($(FUZZ_SECONDS) / $(words $(FUZZERS)))) \
+			-max_len=32768 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0 \
+			-artifact_prefix=$(BUILD)/fuzz/$$name- \
+			$(BUILD)/fuzz/$$name-corpus tests/fuzz/$$name-seeds || exit 1; done
+
+$(BUILD)/fuzz/report-fuzz: tests/fuzz/report-fuzz.c $(wildcard plugin/report/*.[ch])
+	@mkdir -p $(@D)
+	$(Q)clang $(FUZZ_FLAGS) $(OUR_CFLAGS) $(DOVECOT_CFLAGS) -o $@ $(filter %.c,$^) $(DOVECOT_LIBS)
+
 # What needs the packages runs in a make of its own: this one has looked for
 # dovecot-config before they were there.
 .PHONY: check
 check: deps ## build and run all tests, as root; ends with their counts
-	$(MAKE) check-unit check-e2e
+	$(MAKE) check-unit check-corpus check-fuzz check-e2e
+
+.PHONY: check-fuzz
+check-fuzz: $(FUZZERS)
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=20
 
 .PHONY: check-unit
 check-unit: all $(UNIT_TESTS) ## unit tests only
@@ -131,8 +159,13 @@ demo: deps ## the main job, shown on real messages, as root
 
 .PHONY: bench
 bench: deps ## what the plugin costs, as ratios
-	$(MAKE) all
+	$(MAKE) all $(BUILD)/tests/bench/report-bench
+	$(BUILD)/tests/bench/report-bench $(wildcard $(CORPUS)/eml/sisimai-*.eml) \
+		$(wildcard tests/fuzz/report-seeds/*.eml)
 	$(PYTHON) tests/bench/bench.py
+
+$(BUILD)/tests/bench/report-bench: $(BUILD)/tests/bench/report-bench.o $(REPORT_OBJS)
+	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS)
 
 .PHONY: install
 install: all ## into the directories of dovecot-config, below DESTDIR
@@ -159,4 +192,4 @@ help: ## this list
 # kept: make would remove them as intermediate files
 .SECONDARY:
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
