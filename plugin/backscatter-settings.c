@@ -176,21 +176,29 @@ static int parse_report_age(struct settings_parser *parser, const char *value,
 	return 0;
 }
 
+int backscatter_date_parse(const char *str, time_t *time_r)
+{
+	struct tm tm, normalised;
+	const char *end;
+
+	i_zero(&tm);
+	tm.tm_isdst = -1;
+	end = strptime(str, "%Y-%m-%d", &tm);
+	if (end == NULL || *end != '\0')
+		return -1;
+	/* mktime() takes February 31 for a day in March */
+	normalised = tm;
+	*time_r = mktime(&normalised);
+	return normalised.tm_mday == tm.tm_mday &&
+		normalised.tm_mon == tm.tm_mon ? 0 : -1;
+}
+
 static int parse_since(struct settings_parser *parser, const char *value,
 		       const char **allowed_r)
 {
-	struct tm tm;
-	const char *end;
-
-	if (*value == '\0')
+	if (*value == '\0' ||
+	    backscatter_date_parse(value, &parser->set->since) == 0)
 		return 0;
-	i_zero(&tm);
-	tm.tm_isdst = -1;
-	end = strptime(value, "%Y-%m-%d", &tm);
-	if (end != NULL && *end == '\0') {
-		parser->set->since = mktime(&tm);
-		return 0;
-	}
 	/* a date that can't be read may be today */
 	parser->set->since = time(NULL);
 	*allowed_r = "a date as YYYY-MM-DD, or empty";

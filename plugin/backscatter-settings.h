@@ -31,6 +31,10 @@ struct backscatter_settings {
 	const char *const *errors;
 };
 
+/* "2026-01-31" -> the first second of that day, local time. Returns 0, or -1 if there
+   is no such day. */
+int backscatter_date_parse(const char *str, time_t *time_r);
+
 /* Returns the value of a setting by its full name, NULL = not set. */
 typedef const char *
 backscatter_setting_get_t(const char *name, void *context);

@@ -8,6 +8,7 @@
 #include "doveadm-backscatter.h"
 #include "doveadm-log.h"
 
+#include <sysexits.h>
 #include <time.h>
 
 #define COVERAGE_COMMAND "backscatter coverage"
@@ -99,24 +100,31 @@ static void coverage_view_print(const struct coverage_view *view,
 	doveadm_print(coverage_explanation(view));
 }
 
+/* Prints what holds now. Returns 0 or -1. */
+static int
+coverage_print(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
+	       struct mailbox_log *log, bool exists)
+{
+	struct coverage_view view;
+	const char *error;
+
+	if (coverage_view_read(log, time(NULL), exists, &view, &error) < 0)
+		return doveadm_log_failed(ctx, user, error);
+	coverage_view_print(&view, log->set->sources);
+	return 0;
+}
+
 static int coverage_show(struct doveadm_mail_cmd_context *ctx,
 			 struct mail_user *user)
 {
 	struct mailbox_log *log;
-	struct coverage_view view;
-	const char *error;
 	int ret;
 
 	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_EXISTING, &log);
-	if (ret >= 0) {
-		if (coverage_view_read(log, time(NULL), ret > 0, &view,
-				       &error) < 0)
-			ret = doveadm_log_failed(ctx, user, error);
-		else
-			coverage_view_print(&view, log->set->sources);
-	}
+	if (ret >= 0)
+		ret = coverage_print(ctx, user, log, ret > 0);
 	mailbox_log_deinit(&log);
-	return ret < 0 ? -1 : 0;
+	return ret;
 }
 
 static int
@@ -131,8 +139,21 @@ coverage_set(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
 	if (ret > 0 && sent_log_set_coverage(log->log, start, cause, time(NULL),
 					     &error) < 0)
 		ret = doveadm_log_failed(ctx, user, error);
+	if (ret > 0)
+		ret = coverage_print(ctx, user, log, TRUE);
 	mailbox_log_deinit(&log);
-	return ret < 0 ? -1 : 0;
+	return ret;
+}
+
+/* A date, or a time before now ("14 days"). Returns 0 or -1. */
+static int coverage_parse_since(const char *since, time_t *start_r)
+{
+	bool utc;
+
+	/* Dovecot's parser takes any two figures for month and day */
+	if (strchr(since, '-') != NULL)
+		return backscatter_date_parse(since, start_r);
+	return mail_parse_human_timestamp(since, start_r, &utc);
 }
 
 /* "show" or "restart"; NULL = none given */
@@ -149,10 +170,9 @@ cmd_coverage_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 {
 	const char *since;
 	time_t start;
-	bool utc;
 
 	if (doveadm_cmd_param_str(ctx->cctx, "since", &since)) {
-		if (mail_parse_human_timestamp(since, &start, &utc) < 0)
+		if (coverage_parse_since(since, &start) < 0)
 			i_unreached();
 		return coverage_set(ctx, user, start, SENT_LOG_COVERAGE_SET);
 	}
@@ -166,14 +186,16 @@ cmd_coverage_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 static void coverage_check_since(const char *since)
 {
 	time_t start;
-	bool utc;
 
-	if (mail_parse_human_timestamp(since, &start, &utc) < 0) {
-		i_fatal("--since has the wrong value '%s': allowed are a date "
-			"as YYYY-MM-DD and a time as '14 days'", since);
+	if (coverage_parse_since(since, &start) < 0) {
+		i_fatal_status(EX_USAGE, "--since has the wrong value '%s': "
+			"allowed are a date as YYYY-MM-DD and a time as "
+			"'14 days'", since);
 	}
-	if (start > time(NULL))
-		i_fatal("--since %s lies in the future", since);
+	if (start > time(NULL)) {
+		i_fatal_status(EX_USAGE, "--since %s lies in the future",
+			       since);
+	}
 }
 
 static void
@@ -185,14 +207,11 @@ cmd_coverage_init(struct doveadm_mail_cmd_context *ctx COMPAT_DOVEADM_INIT_ARGS)
 		if (command != NULL)
 			doveadm_mail_help_name(COVERAGE_COMMAND);
 		coverage_check_since(since);
-		return;
 	}
-	if (null_strcmp(command, "restart") == 0)
-		return;
-	if (command != NULL && strcmp(command, "show") != 0)
+	if (command != NULL && strcmp(command, "restart") != 0 &&
+	    strcmp(command, "show") != 0)
 		doveadm_mail_help_name(COVERAGE_COMMAND);
 
-	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
 	doveadm_print_header_simple("covered");
 	doveadm_print_header_simple("since");
 	doveadm_print_header_simple("cause");
@@ -209,6 +228,7 @@ static struct doveadm_mail_cmd_context *cmd_coverage_alloc(void)
 	COMPAT_DOVEADM_ACCEPT_OPTIONS(ctx, "s:");
 	ctx->v.init = cmd_coverage_init;
 	ctx->v.run = cmd_coverage_run;
+	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
 	return ctx;
 }
 

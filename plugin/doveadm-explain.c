@@ -12,6 +12,7 @@
 #include "doveadm-log.h"
 #include "judge.h"
 
+#include <sysexits.h>
 #include <time.h>
 
 #define EXPLAIN_COMMAND "backscatter explain"
@@ -111,7 +112,8 @@ cmd_explain_init(struct doveadm_mail_cmd_context *ctx COMPAT_DOVEADM_INIT_ARGS)
 	/* opens the file here, where doveadm still is who started it */
 	if (i_stream_read(ctx->cmd_input) < 0 &&
 	    ctx->cmd_input->stream_errno != 0)
-		i_fatal("%s", i_stream_get_error(ctx->cmd_input));
+		i_fatal_status(EX_NOINPUT, "%s",
+			       i_stream_get_error(ctx->cmd_input));
 
 	doveadm_print_header("row", "row",
 			     DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY);

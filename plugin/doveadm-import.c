@@ -48,7 +48,7 @@ static void import_flush(struct import_context *import)
 	if (array_count(&import->batch) == 0)
 		return;
 	array_foreach(&import->batch, copy) {
-		if (array_count(&copy->identities) == 0) {
+		if (!copy->has_message_id) {
 			import->last_without_message_id =
 				I_MAX(import->last_without_message_id,
 				      copy->logged_at);

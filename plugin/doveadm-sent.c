@@ -8,6 +8,7 @@
 #include "doveadm-backscatter.h"
 #include "doveadm-log.h"
 
+#include <sysexits.h>
 #include <time.h>
 
 #define SENT_LIST_PAGE 100
@@ -30,10 +31,7 @@ sent_add_message(struct mailbox_log *log, const char *message_id,
 
 	identity.value = report_message_id_first(pool_datastack_create(),
 						 message_id);
-	if (identity.value == NULL) {
-		*error_r = t_strdup_printf("'%s' is no Message-ID", message_id);
-		return -1;
-	}
+	i_assert(identity.value != NULL);
 	t_array_init(&addresses, 4);
 	for (; *recipients != NULL; recipients++) {
 		const char *address = t_str_lcase(*recipients);
@@ -79,6 +77,8 @@ cmd_sent_add_init(struct doveadm_mail_cmd_context *ctx COMPAT_DOVEADM_INIT_ARGS)
 
 	if (!doveadm_cmd_param_str(ctx->cctx, "message-id", &message_id))
 		doveadm_mail_help_name("backscatter sent add");
+	if (report_message_id_first(pool_datastack_create(), message_id) == NULL)
+		i_fatal_status(EX_USAGE, "'%s' is no Message-ID", message_id);
 }
 
 static struct doveadm_mail_cmd_context *cmd_sent_add_alloc(void)

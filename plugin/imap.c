@@ -118,6 +118,8 @@ imap_sent_failed(struct imap_sent_user *suser, const char *error)
 		e_error(event, "backscatter: Sent copy not logged: %s", error);
 		return;
 	}
+	/* the log's own, and valid only until its next call */
+	error = t_strdup(error);
 	if (sent_log_mark_gap(suser->log->log, &gap_error) > 0) {
 		e_error(event, "backscatter: Sent copy not logged: %s - "
 			"coverage restarts when the log can be written again",

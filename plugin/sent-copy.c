@@ -59,6 +59,7 @@ sent_copy_read_message_ids(pool_t pool, struct mail *mail,
 		identity = array_append_space(&copy->identities);
 		identity->kind = SENT_LOG_IDENTITY_MESSAGE_ID;
 		identity->value = message_id;
+		copy->has_message_id = TRUE;
 	}
 	return 0;
 }
@@ -123,6 +124,17 @@ sent_copy_read_from(struct mail *mail, const struct own_addresses *own,
 	return 0;
 }
 
+/* Without it every import would add the copy once more. */
+static void sent_copy_identify(pool_t pool, struct sent_copy *copy)
+{
+	struct sent_log_identity *identity =
+		array_append_space(&copy->identities);
+
+	identity->kind = SENT_LOG_IDENTITY_COPY;
+	identity->value = p_strdup_printf(pool, "%s %s", dec2str(copy->date),
+		t_array_const_string_join(&copy->recipients, " "));
+}
+
 int sent_copy_read(pool_t pool, struct mail *mail,
 		   const struct own_addresses *own, time_t logged_at,
 		   struct sent_copy *copy_r, const char **error_r)
@@ -140,6 +152,8 @@ int sent_copy_read(pool_t pool, struct mail *mail,
 	if (mail_get_date(mail, &copy_r->date, &timezone) < 0 ||
 	    copy_r->date == (time_t)-1)
 		copy_r->date = 0;
+	if (!copy_r->has_message_id)
+		sent_copy_identify(pool, copy_r);
 	return 0;
 }
 
@@ -160,12 +174,28 @@ sent_copy_to_message(const struct sent_copy *copy,
 	message_r->from_own_address = copy->from_own_address;
 }
 
+/* An old copy (an import) broke it then, not now. */
+static int
+sent_copy_break_coverage(struct mailbox_log *log, time_t start, time_t now,
+			 const char **error_r)
+{
+	struct sent_log_coverage coverage;
+
+	if (sent_log_get_coverage(log->log, now, &coverage, error_r) < 0)
+		return -1;
+	if (coverage.start >= start)
+		return 1;
+	return sent_log_set_coverage(log->log, start,
+		SENT_LOG_COVERAGE_NO_MESSAGE_ID, now, error_r);
+}
+
 int sent_copy_log(struct mailbox_log *log, const ARRAY_TYPE(sent_copy) *copies,
 		  time_t now, const char **error_r)
 {
 	ARRAY(struct sent_log_message) messages;
 	const struct sent_copy *copy;
-	bool without_message_id = FALSE;
+	/* the newest copy whose report could not be matched */
+	time_t without_message_id = 0;
 
 	if (log->log == NULL) {
 		*error_r = log->error;
@@ -174,15 +204,15 @@ int sent_copy_log(struct mailbox_log *log, const ARRAY_TYPE(sent_copy) *copies,
 	t_array_init(&messages, array_count(copies));
 	array_foreach(copies, copy) {
 		sent_copy_to_message(copy, array_append_space(&messages));
-		if (array_count(&copy->identities) == 0)
-			without_message_id = TRUE;
+		if (!copy->has_message_id)
+			without_message_id = I_MAX(without_message_id,
+						   copy->logged_at);
 	}
 	if (sent_log_add(log->log, array_front(&messages),
 			 array_count(&messages), now, error_r) < 0)
 		return -1;
-	if (without_message_id && log->set->sources == SENT_LOG_SOURCE_SENT) {
-		return sent_log_set_coverage(log->log, now,
-			SENT_LOG_COVERAGE_NO_MESSAGE_ID, now, error_r);
-	}
-	return 1;
+	if (without_message_id == 0 ||
+	    log->set->sources != SENT_LOG_SOURCE_SENT)
+		return 1;
+	return sent_copy_break_coverage(log, without_message_id, now, error_r);
 }

@@ -11,7 +11,8 @@ struct mail;
 struct mailbox;
 
 struct sent_copy {
-	/* Message-IDs, normalised; at most one in a valid message */
+	/* Message-IDs, normalised (at most one in a valid message), or else what
+	   the copy can be recognised by when it is read again */
 	ARRAY(struct sent_log_identity) identities;
 	/* addresses of To, Cc, Bcc and their Resent- forms, lower-case */
 	ARRAY_TYPE(const_string) recipients;
@@ -20,6 +21,7 @@ struct sent_copy {
 	/* the time that the log counts from */
 	time_t logged_at;
 	bool from_own_address;
+	bool has_message_id;
 };
 ARRAY_DEFINE_TYPE(sent_copy, struct sent_copy);
 

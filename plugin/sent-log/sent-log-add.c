@@ -261,6 +261,8 @@ static int add_messages(struct sent_log *log,
 			return -1;
 		messages += done;
 		count -= (size_t)done;
+		/* a delivery may be waiting for the end of an import */
+		log->others_write = count > 0;
 	}
 	return 1;
 }

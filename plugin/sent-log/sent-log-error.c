@@ -11,7 +11,9 @@
 
 /* The lock that is waited for is free for some microseconds only when many
    write at once, so looking often is what gets it. */
-#define WAIT_STEP_USECS 1000
+#define WAIT_STEP_USECS 250
+/* Long enough that whoever waits finds the lock free. */
+#define YIELD_USECS (4 * WAIT_STEP_USECS)
 
 void *sent_log_alloc(size_t size)
 {
@@ -121,12 +123,25 @@ void sent_log_wait_start(struct sent_log *log)
 	log->waiting_since_msecs = monotonic_msecs();
 }
 
+static void sleep_usecs(long usecs)
+{
+	const struct timespec time = { .tv_nsec = usecs * 1000 };
+
+	(void)nanosleep(&time, NULL);
+}
+
 bool sent_log_wait(struct sent_log *log)
 {
-	const struct timespec step = { .tv_nsec = WAIT_STEP_USECS * 1000 };
-
 	if (waited_msecs(log) >= (int64_t)log->set.deadline_msecs)
 		return false;
-	(void)nanosleep(&step, NULL);
+	log->others_write = true;
+	sleep_usecs(WAIT_STEP_USECS);
 	return true;
+}
+
+void sent_log_yield(struct sent_log *log)
+{
+	if (log->others_write)
+		sleep_usecs(YIELD_USECS);
+	log->others_write = false;
 }

@@ -82,6 +82,12 @@ static int find_real_path(struct sent_log *log)
 	return 0;
 }
 
+/* SQLite takes a file of one byte for an empty one, too. */
+static bool is_empty(const struct sent_log_file *file)
+{
+	return file->size <= 1;
+}
+
 int sent_log_file_look(struct sent_log *log, struct sent_log_file *file_r)
 {
 	int ret;
@@ -93,7 +99,7 @@ int sent_log_file_look(struct sent_log *log, struct sent_log_file *file_r)
 		return sent_log_fail(log, "%s", strerror(errno));
 	if (ret > 0 && !S_ISREG(file_r->mode))
 		return sent_log_fail(log, "not a regular file");
-	return ret > 0 && file_r->size > 0 ? 1 : 0;
+	return ret > 0 && !is_empty(file_r) ? 1 : 0;
 }
 
 /* One stat(), never open(): closing a second descriptor would drop SQLite's
@@ -102,7 +108,7 @@ static bool file_moved(struct sent_log *log)
 {
 	struct sent_log_file file;
 
-	return sent_log_stat(log->path, &file) <= 0 || file.size == 0 ||
+	return sent_log_stat(log->path, &file) <= 0 || is_empty(&file) ||
 	       file.device_major != log->file.device_major ||
 	       file.device_minor != log->file.device_minor ||
 	       !sent_log_same_file(file.inode, file.born, log->file.inode,
@@ -310,6 +316,7 @@ void sent_log_file_close(struct sent_log *log)
 
 int sent_log_write_begin(struct sent_log *log)
 {
+	sent_log_yield(log);
 	for (unsigned int i = 0; i < OPEN_ATTEMPTS; i++) {
 		if (sent_log_file_open(log) < 0 ||
 		    sent_log_exec(log, log->db, "BEGIN IMMEDIATE") < 0)

@@ -13,6 +13,7 @@ static const char *const hash_kind_names[] = {
 	[SENT_LOG_HASH_MESSAGE_ID] = "message-id",
 	[SENT_LOG_HASH_ENVELOPE_ID] = "envelope-id",
 	[SENT_LOG_HASH_SERIAL] = "serial",
+	[SENT_LOG_HASH_COPY] = "copy",
 	[SENT_LOG_HASH_ADDRESS] = "address",
 	[SENT_LOG_HASH_DOMAIN] = "domain",
 };
@@ -86,6 +87,7 @@ int sent_log_hash_identity(struct sent_log *log,
 		[SENT_LOG_IDENTITY_MESSAGE_ID] = SENT_LOG_HASH_MESSAGE_ID,
 		[SENT_LOG_IDENTITY_ENVELOPE_ID] = SENT_LOG_HASH_ENVELOPE_ID,
 		[SENT_LOG_IDENTITY_SERIAL] = SENT_LOG_HASH_SERIAL,
+		[SENT_LOG_IDENTITY_COPY] = SENT_LOG_HASH_COPY,
 	};
 
 	return sent_log_hash(log, kinds[identity->kind], identity->value,

@@ -50,6 +50,7 @@ enum sent_log_hash_kind {
 	SENT_LOG_HASH_MESSAGE_ID,
 	SENT_LOG_HASH_ENVELOPE_ID,
 	SENT_LOG_HASH_SERIAL,
+	SENT_LOG_HASH_COPY,
 	SENT_LOG_HASH_ADDRESS,
 	SENT_LOG_HASH_DOMAIN,
 };
@@ -113,6 +114,8 @@ struct sent_log {
 	/* this transaction takes up a gap mark */
 	bool gap_taken:1;
 
+	/* they had to be waited for, or this one writes on and on */
+	bool others_write:1;
 	/* a corrupt file was moved aside and nothing stands in its place */
 	bool replaces_corrupt:1;
 };
@@ -139,6 +142,9 @@ void sent_log_notice(struct sent_log *log, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Waits a little for another process. Returns false if the deadline is over. */
 bool sent_log_wait(struct sent_log *log);
+/* If others wrote a moment ago, lets them have the lock first: it goes to whoever
+   looks at the right moment, and who writes again at once has the best chance. */
+void sent_log_yield(struct sent_log *log);
 /* The deadline counts from here. */
 void sent_log_wait_start(struct sent_log *log);
 /* Abort if there is no memory, as everything in Dovecot does. */

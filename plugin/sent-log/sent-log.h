@@ -43,6 +43,10 @@ enum sent_log_identity_kind {
 	SENT_LOG_IDENTITY_MESSAGE_ID,
 	SENT_LOG_IDENTITY_ENVELOPE_ID,
 	SENT_LOG_IDENTITY_SERIAL,
+	/* A Sent copy without Message-ID, by what else there is of it. Nothing
+	   that comes back names it; it only keeps a copy that is imported twice
+	   from being two. */
+	SENT_LOG_IDENTITY_COPY,
 };
 
 struct sent_log_settings {

@@ -6,7 +6,7 @@ Prints one figure a line: name, value, unit, 95 % confidence interval; "#" begin
 *-cpu: CPU time of the lmtp process, user and kernel. *-instructions: its user instructions, counted by callgrind, which
 repeat almost exactly. Both of a process that has delivered before. lda-*: of a whole dovecot-lda, its start included.
 
-As root, after make. Ends with 1 if ordinary mail surely costs more than it may.
+As root, after make. Ends with 1 if ordinary mail takes more instructions than it may.
 """
 
 import argparse
@@ -34,8 +34,9 @@ BLOCK = 10              # rounds before the mailboxes are emptied and the proces
 COUNTED_ROUNDS, QUICK_COUNTED_ROUNDS = 5, 2
 LDA = "lda-ham-4k"
 
-# The most that ordinary mail may cost (ratio).
-TARGETS = {"lmtp-ham-4k-cpu": 1.02, "lmtp-ham-4k-instructions": 1.02}
+# The most that ordinary mail may cost. The same holds for lmtp-ham-4k-cpu, but that is for a reader to judge, with its
+# -aa beside it: it can be further off than its interval says.
+TARGETS = {"lmtp-ham-4k-instructions": 1.02}
 
 # What one delivery cost, by variant.
 Costs = dict[str, float]

@@ -119,7 +119,8 @@ def lda_instructions(instance: Instance, message: bytes, folder: Path) -> int:
     """User instructions of one dovecot-lda, from its start to its end. It asks the config service, as an MTA's lda does:
     with a file it would first become doveconf."""
     dump = folder / "lda"
-    dump.unlink(missing_ok=True)
+    dump.write_text("")
+    dump.chmod(0o666)       # opened by root at the start, and by the user at the end
     subprocess.run([*callgrind(dump), str(LIBEXEC / "dovecot-lda"), "-c", str(instance.dovecot.run / "config"), "-d", OWNER,
                     "-r", OWNER], input=message, check=True, timeout=DEADLINE, cwd="/", capture_output=True)
     return instructions(dump)

@@ -24,18 +24,16 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import dovecot_config
+from dovecot_config import LIBEXEC, LMTP_PORT, ROOT
 from process import Daemon, Log, loopback_address
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BACKSCATTER_BUILD", ROOT / "build"))
-OUR_CONFIG = ROOT / "conf.d" / "95-backscatter.conf"
-SYSTEM_MODULES = Path("/usr/lib/dovecot/modules")
-LIBEXEC = Path("/usr/lib/dovecot")
 
 ALICE, BOB, CAROL = "alice@example.test", "bob@example.test", "carol@example.test"
 PASSWORD = "secret"
 FIRST_UID = 42001
-LMTP_PORT = 2424
 DEADLINE = 30.0
 
 
@@ -104,31 +102,32 @@ class UnixImap(imaplib.IMAP4):
 class Dovecot:
     """
     users: names, or name -> userdb extra fields ({"backscatter_action": "annotate"}; values without blanks).
-    plugin: plugin {} settings.   extra: raw configuration, read last.
+    plugin: plugin {} settings.   extra: raw configuration, read last. Both with 2.3's names: see dovecot_config for 2.4.
+    unchecked: plugin {} settings that may be wrong. 2.4 would not start with them: there they come from the userdb.
     backscatter: False = Dovecot as if our plugin did not exist.
     mail_format: maildir, sdbox, mdbox.   sieve: Sieve in lmtp and lda.
     quota: a quota_rule ("*:storage=1M"), or None = no quota plugin.   acl: the ACL plugin (see set_acl()).
     mail_plugins: more plugins, protocol -> names ("" = all protocols).
+    modules: where ours are; default: as built here.
     folder: where it lives; default: a new folder in /tmp that stop() removes. Not below a folder that is closed to
     other uids (pytest's tmp_path is), and with a short name (unix sockets).
     """
 
     def __init__(self, folder: Path | None = None, *, users=(ALICE, BOB, CAROL), plugin: dict[str, str] | None = None,
-                 extra: str = "", backscatter: bool = True, mail_format: str = "maildir", sieve: bool = True,
+                 unchecked: dict[str, str] | None = None, extra: str = "", backscatter: bool = True, mail_format: str = "maildir", sieve: bool = True,
                  quota: str | None = None, acl: bool = False, lmtp_save_to_detail_mailbox: bool = False,
-                 mail_plugins: dict[str, str] | None = None, debug: bool = False):
+                 mail_plugins: dict[str, str] | None = None, modules: Path = BUILD / "modules", debug: bool = False):
         self.own_folder = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="bs-", dir="/tmp")) if folder is None else Path(folder)
         self.folder.mkdir(exist_ok=True)
         self.folder.chmod(0o755)
-        self.plugin = dict(plugin or {})
+        self.plugin, self.unchecked = dict(plugin or {}), dict(unchecked or {})
         self.extra, self.backscatter, self.mail_format, self.sieve = extra, backscatter, mail_format, sieve
         self.quota, self.acl, self.debug = quota, acl, debug
         self.lmtp_save_to_detail_mailbox = lmtp_save_to_detail_mailbox
-        self.mail_plugins = dict(mail_plugins or {})
+        self.mail_plugins, self.modules = dict(mail_plugins or {}), modules
         self.address = loopback_address()
         self.config = self.folder / "dovecot.conf"
-        self.doveadm_program = self.folder / "doveadm-program"
         self.run = self.folder / "run"
         self.log = Log(self.folder / "log")
         self.users: dict[str, User] = {}
@@ -140,10 +139,10 @@ class Dovecot:
     # Life
 
     def start(self) -> "Dovecot":
-        self._link_modules()
+        dovecot_config.install_modules(self.folder, self.modules if self.backscatter else None)
         self._write_users()
-        self.config.write_text(self._configuration())
-        self._daemon = Daemon(["dovecot", "-F", "-c", str(self.config)], self.log, r"Dovecot v\S+ .*starting up",
+        self.config.write_text(dovecot_config.configuration(self))
+        self._daemon = Daemon(dovecot_config.command(self, "dovecot", "-F"), self.log, r"Dovecot v\S+ .*starting up",
                               idle=frozenset({"dovecot", "log"}))
         self.pid = self._daemon.pid
         return self
@@ -211,93 +210,6 @@ class Dovecot:
         if self._daemon is not None:
             time.sleep(1 - time.time() % 1)
 
-    # Configuration
-
-    def _link_modules(self) -> None:
-        """The system's modules as links; ours as copies, for `make` may replace them while we run."""
-        modules, doveadm = self.folder / "modules", self.folder / "doveadm"
-        link_modules(SYSTEM_MODULES, modules, BUILD / "modules" if self.backscatter else None)
-        link_modules(SYSTEM_MODULES / "doveadm", doveadm, BUILD / "modules" / "doveadm" if self.backscatter else None)
-        make_doveadm(self.doveadm_program, doveadm)
-
-    def _configuration(self) -> str:
-        location = {"maildir": "maildir:~/Maildir", "sdbox": "sdbox:~/sdbox", "mdbox": "mdbox:~/mdbox"}
-        everywhere = [self.mail_plugins.get("", ""), "quota" if self.quota else "", "acl" if self.acl else ""]
-        settings = {"sieve": "file:~/sieve;active=~/.dovecot.sieve", "sieve_redirect_envelope_from": "recipient"}
-        if self.quota:
-            settings |= {"quota": "count:User quota", "quota_vsizes": "yes", "quota_rule": self.quota}
-        if self.acl:
-            settings["acl"] = "vfile"
-        delivery = "sieve" if self.sieve else ""
-        text = f"""
-base_dir = {self.run}
-state_dir = {self.run}
-log_path = /dev/stderr
-mail_debug = {"yes" if self.debug else "no"}
-ssl = no
-disable_plaintext_auth = no
-protocols = imap lmtp
-listen = 127.0.0.1
-hostname = mx.example.test
-postmaster_address = postmaster@example.test
-recipient_delimiter = +
-lmtp_save_to_detail_mailbox = {"yes" if self.lmtp_save_to_detail_mailbox else "no"}
-login_trusted_networks = 127.0.0.0/8
-first_valid_uid = 1000
-mail_location = {location[self.mail_format]}
-mail_plugin_dir = {self.folder}/modules
-mail_plugins = {" ".join(everywhere)}
-passdb {{
-  driver = passwd-file
-  args = username_format=%Lu {self.folder}/users
-}}
-userdb {{
-  driver = passwd-file
-  args = username_format=%Lu {self.folder}/users
-}}
-service lmtp {{
-  unix_listener lmtp {{
-    mode = 0666
-  }}
-  inet_listener lmtp {{
-    address = {self.address}
-    port = {LMTP_PORT}
-  }}
-}}
-service imap-login {{
-  inet_listener imap {{
-    port = 0
-  }}
-  inet_listener imaps {{
-    port = 0
-  }}
-  unix_listener imap.sock {{
-    mode = 0666
-  }}
-}}
-namespace inbox {{
-  inbox = yes
-  mailbox Sent {{
-    auto = create
-    special_use = \\Sent
-  }}
-}}
-plugin {{
-{block(settings)}}}
-protocol lmtp {{
-  mail_plugins = $mail_plugins {delivery}
-}}
-protocol lda {{
-  mail_plugins = $mail_plugins {delivery}
-}}
-"""
-        if self.backscatter:
-            text += f"!include {OUR_CONFIG}\n"
-        for protocol, names in self.mail_plugins.items():
-            if protocol:
-                text += f"protocol {protocol} {{\n  mail_plugins = $mail_plugins {names}\n}}\n"
-        return text + f"plugin {{\n{block(self.plugin)}}}\n{self.extra}\n"
-
     # Delivery
 
     @property
@@ -318,7 +230,7 @@ protocol lda {{
     def lda(self, user: str, message: bytes, *, mail_from: str | None = None, orig_rcpt: str | None = None,
             final_rcpt: str | None = None, mailbox: str | None = None, options: tuple[str, ...] = ()) -> Result:
         """dovecot-lda -d USER [-f FROM] [-a ORIG_RCPT] [-r FINAL_RCPT] [-m MAILBOX]; -e: errors to stderr."""
-        argv = [str(LIBEXEC / "dovecot-lda"), "-c", str(self.config), "-e", "-d", user]
+        argv = dovecot_config.command(self, LIBEXEC / "dovecot-lda", "-e", "-d", user)
         for option, value in (("-f", mail_from), ("-a", orig_rcpt), ("-r", final_rcpt), ("-m", mailbox)):
             if value is not None:
                 argv += [option, value]
@@ -350,7 +262,7 @@ protocol lda {{
                 check: bool = True) -> Result:
         """doveadm [-f FORMATTER] ARGS; `user` goes in as -u USER where doveadm's mail commands want it: right behind the
         command ("fetch -u USER", "backscatter sent add -u USER")."""
-        argv = [str(self.doveadm_program), "-c", str(self.config)]
+        argv = dovecot_config.command(self, self.folder / "doveadm-program")
         if formatter is not None:
             argv += ["-f", formatter]
         if user is not None:
@@ -405,6 +317,10 @@ protocol lda {{
         """Processes of a service: "lmtp", "imap"."""
         rows = self.doveadm("process", "status", service, formatter="tab").rows()
         return [int(row["pid"]) for row in rows]
+
+    def doveconf(self, *args: str) -> Result:
+        """doveconf on this instance's configuration."""
+        return self._command(dovecot_config.doveconf(self, *args), b"")
 
     # Log
 
@@ -495,29 +411,6 @@ def dot_stuffed(message: bytes) -> bytes:
     if not message.endswith(b"\r\n"):
         message += b"\r\n"
     return re.sub(rb"^\.", b"..", message, flags=re.MULTILINE) + b".\r\n"
-
-
-def link_modules(system: Path, target: Path, ours: Path | None) -> None:
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir()
-    for module in system.iterdir():
-        (target / module.name).symlink_to(module)
-    for module in ours.glob("*.so") if ours else ():
-        shutil.copy(module, target / module.name)
-
-
-def make_doveadm(program: Path, modules: Path) -> None:
-    """doveadm's commands come from a folder whose name is compiled in: so this is a copy with another name in its place."""
-    compiled_in, wanted = str(SYSTEM_MODULES / "doveadm").encode() + b"\0", str(modules).encode() + b"\0"
-    binary = Path("/usr/bin/doveadm").read_bytes()
-    assert binary.count(compiled_in) == 1 and len(wanted) <= len(compiled_in), wanted
-    program.unlink(missing_ok=True)
-    program.write_bytes(binary.replace(compiled_in, wanted.ljust(len(compiled_in), b"\0")))
-    program.chmod(0o755)
-
-
-def block(settings: dict[str, str]) -> str:
-    return "".join(f"  {name} = {value}\n" for name, value in settings.items())
 
 
 def maildir(root: Path, mailbox: str) -> Path:

@@ -272,6 +272,10 @@ class OpenSmtpd(Unpacked):
 
     def _prepare(self) -> None:
         super()._prepare()
+        # It reads these at its start, TLS or not.
+        certificates = self.root / "etc" / "ssl" / "certs" / "ca-certificates.crt"
+        certificates.parent.mkdir(parents=True)
+        certificates.touch()
         (self.root / "etc" / "smtpd.conf").write_text(f"""
 listen on {self.address} port {PORT} hostname mx.example.test
 bounce warn-interval 1s

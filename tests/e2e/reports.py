@@ -134,7 +134,12 @@ def difference(raw: bytes, rest: bytes) -> str:
            f"{raw[max(0, len(raw) - at - 60):][:120]!r} is not {rest[max(0, len(rest) - at - 60):][:120]!r}"
 
 
-def report_lines(dovecot: Dovecot, since: int = 0) -> list[str]:
+def report_lines(dovecot: Dovecot, since: int = 0, *, expected: int = 0) -> list[str]:
+    """Our line for each report. lmtp's come by way of the log process, often after its reply: waits until so many are there."""
+    at = since
+    for _ in range(expected):
+        line = dovecot.wait_log(r".*backscatter: msgid=.*", since=at).group()
+        at += dovecot.log_lines(since=at).index(line) + 1
     return dovecot.log_lines(r"backscatter: msgid=", since)
 
 

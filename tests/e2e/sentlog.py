@@ -170,6 +170,13 @@ def mail_elsewhere(folder: Path) -> str:
     return f"mail_location = maildir:{mail}/%u\n"
 
 
+def restart(dovecot: Dovecot, **changes) -> None:
+    """dovecot.restart(), also right after its start: stopped then, the master leaves a lock that the next waits for."""
+    dovecot.halt()
+    (dovecot.run / "instances.lock").unlink(missing_ok=True)
+    dovecot.restart(**changes)
+
+
 def cover(dovecot: Dovecot, user: str = ALICE, since: str = "30d") -> None:
     """As the administrator's word: the log is complete since then."""
     dovecot.doveadm("backscatter", "coverage", "--since", since, user=user)
@@ -234,6 +241,16 @@ class SentLog:
     def start_coverage(self, days_ago: float) -> None:
         """As if the log had been made then."""
         self.query("UPDATE meta SET created = ?1, coverage_start = ?1", int(time() - days_ago * DAY))
+
+    def backup(self, path: Path) -> None:
+        """A copy as a backup program makes it, with the rows that are still in the -wal; owner and mode as here."""
+        with self.connection() as db:
+            copy = sqlite3.connect(path)
+            db.backup(copy)
+            copy.close()
+        status = self.path.stat()
+        os.chown(path, status.st_uid, status.st_gid)
+        path.chmod(status.st_mode & 0o7777)
 
     @contextmanager
     def locked(self):

@@ -1,5 +1,9 @@
 """X-Backscatter as Sieve and the reader see it: there once, written by us, the message around it unchanged."""
 
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 
 import smtp
@@ -12,6 +16,15 @@ BELIEVES_ALL = """
 require ["fileinto", "mailbox"];
 if exists "X-Backscatter" { fileinto :create "Believed"; stop; }
 """
+
+
+@pytest.fixture
+def public_folder():
+    """A folder that other uids can read (pytest's tmp_path is closed to them)."""
+    folder = Path(tempfile.mkdtemp(prefix="bs-public-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 # Sieve
@@ -31,11 +44,10 @@ def test_sieve_sees_the_verdict(dovecot_factory, way, kind, mailbox):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_quarantine_skips_sieve(dovecot_factory, way):
-    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent"})
-    before = dovecot.folder / "before.sieve"
+def test_quarantine_skips_sieve(dovecot_factory, public_folder, way):
+    before = public_folder / "before.sieve"
     before.write_text('require ["fileinto", "mailbox"]; fileinto :create "Before"; stop;')
-    dovecot.restart(plugin={"sieve_before": str(before)})
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent", "sieve_before": str(before)})
     dovecot.set_sieve(ALICE, 'discard;')
     cover(dovecot)
     dovecot.deliver(way, ALICE, report(new_id("forged")))
@@ -63,7 +75,7 @@ SIZES = {"small": (0, 0), "20 KiB": (0, 20_000), "200 KiB": (0, 200_000), "300 K
 
 @pytest.fixture(scope="module")
 def shared():
-    """One instance for many messages: each test takes a mailbox of its own away with it."""
+    """One instance for many messages: each test empties the mailboxes behind it."""
     with Dovecot(plugin={"backscatter_sources": "sent", "backscatter_action": "annotate"}) as dovecot:
         dovecot.set_sieve(ALICE, BELIEVES_ALL)
         cover(dovecot)
@@ -193,7 +205,7 @@ def test_each_recipient_gets_his_own_verdict(dovecot_factory, rcpts, size, forge
         assert_verdict(message, *verdict)
         assert added_headers(message, text).count("X-Backscatter") == 1
         assert message.path.stat().st_uid == dovecot.users[user].uid
-    assert len(report_lines(dovecot)) == 3
+    assert len(report_lines(dovecot, expected=3)) == 3
     assert errors(dovecot) == []
 
 
@@ -295,22 +307,21 @@ def world():
 
 
 @pytest.fixture(params=["refused", "451", "sendmail"])
-def redirecting(request, world, dovecot_factory, tmp_path, monkeypatch):
+def redirecting(request, world, dovecot_factory, public_folder, monkeypatch):
     """redirecting(backscatter) -> dovecot, works(): its redirects fail for the moment, until works() is called."""
     def make(backscatter: bool):
         plugin = {"backscatter_sources": "sent", "backscatter_action": "annotate"} if backscatter else {}
-        dovecot = dovecot_factory(backscatter=backscatter, plugin=plugin)
         host = f"submission_host = {world.address}:{smtp.PORT}\n"
         if request.param == "refused":
-            broken = f"submission_host = {world.address}:{smtp.PORT + 1}\n"
+            broken = f"submission_host = {world.address}:{smtp.PORT + 1}\nsubmission_timeout = 1s\n"
         elif request.param == "sendmail":
-            program = dovecot.folder / "sendmail"
+            program = public_folder / "sendmail"
             program.write_text("#!/bin/sh\ncat > /dev/null\nexit 75\n")
             program.chmod(0o755)
             broken = f"sendmail_path = {program}\n"
         else:
             broken = host
-        dovecot.restart(extra=broken)
+        dovecot = dovecot_factory(backscatter=backscatter, plugin=plugin, extra=broken)
         dovecot.set_sieve(ALICE, REDIRECT)
 
         def works() -> None:

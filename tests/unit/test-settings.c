@@ -141,6 +141,7 @@ static void test_errors(void **state ATTR_UNUSED)
 		{ "backscatter_report_age", "91 days", "not longer than" },
 		{ "backscatter_since", "yesterday", "YYYY-MM-DD" },
 		{ "backscatter_since", "2026-01-31 12:00", "YYYY-MM-DD" },
+		{ "backscatter_since", "2026-02-31", "YYYY-MM-DD" },
 	};
 
 	for (unsigned int i = 0; i < N_ELEMENTS(tests); i++) {

@@ -1,0 +1,303 @@
+"""What differs between Dovecot 2.3 and 2.4 as seen from outside: the configuration file, and where modules are looked for.
+
+Tests speak of settings by the names that 2.3 has for them; here they become those of the Dovecot that is installed.
+"""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SYSTEM_MODULES = Path("/usr/lib/dovecot/modules")
+LIBEXEC = Path("/usr/lib/dovecot")
+LMTP_PORT = 2424
+
+
+def installed_version() -> tuple[int, int, int]:
+    out = subprocess.run(["dovecot", "--version"], capture_output=True, text=True, check=True).stdout
+    major, minor, patch = re.match(r"(\d+)\.(\d+)\.(\d+)", out).groups()
+    return int(major), int(minor), int(patch)
+
+
+VERSION = installed_version()
+IS_2_3 = VERSION < (2, 4)
+OUR_CONFIG = ROOT / "conf.d" / ("95-backscatter.conf" if IS_2_3 else "95-backscatter-2.4.conf")
+
+
+def configuration(dovecot) -> str:
+    """The whole configuration file of a Dovecot (see there)."""
+    return configuration_2_3(dovecot) if IS_2_3 else configuration_2_4(dovecot)
+
+
+def command(dovecot, program: Path | str, *args: str) -> list[str]:
+    """How a program of Dovecot's is run with the configuration of a Dovecot."""
+    argv = [str(program), "-c", str(dovecot.config), *args]
+    if IS_2_3:
+        return argv
+    # What the program itself does in order to read a configuration file, but with a doveconf that knows our modules.
+    # -C: the master checks everything.
+    check = ["-C"] if program == "dovecot" else []
+    return [str(dovecot.folder / "doveconf-program"), "-c", str(dovecot.config), *check, "-F", *argv]
+
+
+def doveconf(dovecot, *args: str) -> list[str]:
+    program = "doveconf" if IS_2_3 else str(dovecot.folder / "doveconf-program")
+    return [program, "-c", str(dovecot.config), *args]
+
+
+# Modules
+
+def install_modules(folder: Path, ours: Path | None) -> None:
+    """The system's modules as links; ours as copies, for `make` may replace them while a Dovecot runs. `ours`: a folder
+    like build/modules, or None.
+
+    mail_plugin_dir names one of the folders. The others' names are compiled into programs: these are copied, with our
+    folder's name in its place."""
+    link_modules(SYSTEM_MODULES, folder / "modules", ours)
+    link_modules(SYSTEM_MODULES / "doveadm", folder / "doveadm", ours and ours / "doveadm")
+    renamed(Path("/usr/bin/doveadm"), folder / "doveadm-program", folder / "doveadm")
+    if not IS_2_3:
+        link_modules(SYSTEM_MODULES / "settings", folder / "settings", ours and ours / "settings")
+        renamed(Path("/usr/bin/doveconf"), folder / "doveconf-program", folder / "settings")
+        renamed(LIBEXEC / "config", folder / "config-program", folder / "settings")
+
+
+def link_modules(system: Path, target: Path, ours: Path | None) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    for module in system.iterdir():
+        (target / module.name).symlink_to(module)
+    for module in ours.glob("*.so") if ours else ():
+        shutil.copy(module, target / module.name)
+
+
+def renamed(program: Path, copy: Path, modules: Path) -> None:
+    compiled_in, wanted = str(SYSTEM_MODULES / modules.name).encode() + b"\0", str(modules).encode() + b"\0"
+    binary = program.read_bytes()
+    assert binary.count(compiled_in) == 1 and len(wanted) <= len(compiled_in), wanted
+    copy.unlink(missing_ok=True)
+    copy.write_bytes(binary.replace(compiled_in, wanted.ljust(len(compiled_in), b"\0")))
+    copy.chmod(0o755)
+
+
+# Dovecot 2.3
+
+def configuration_2_3(dovecot) -> str:
+    location = {"maildir": "maildir:~/Maildir", "sdbox": "sdbox:~/sdbox", "mdbox": "mdbox:~/mdbox"}
+    everywhere = [dovecot.mail_plugins.get("", ""), "quota" if dovecot.quota else "", "acl" if dovecot.acl else ""]
+    settings = {"sieve": "file:~/sieve;active=~/.dovecot.sieve", "sieve_redirect_envelope_from": "recipient"}
+    if dovecot.quota:
+        settings |= {"quota": "count:User quota", "quota_vsizes": "yes", "quota_rule": dovecot.quota}
+    if dovecot.acl:
+        settings["acl"] = "vfile"
+    delivery = "sieve" if dovecot.sieve else ""
+    text = f"""
+base_dir = {dovecot.run}
+state_dir = {dovecot.run}
+log_path = /dev/stderr
+mail_debug = {yes_no(dovecot.debug)}
+ssl = no
+disable_plaintext_auth = no
+protocols = imap lmtp
+listen = 127.0.0.1
+hostname = mx.example.test
+postmaster_address = postmaster@example.test
+recipient_delimiter = +
+lmtp_save_to_detail_mailbox = {yes_no(dovecot.lmtp_save_to_detail_mailbox)}
+login_trusted_networks = 127.0.0.0/8
+first_valid_uid = 1000
+mail_location = {location[dovecot.mail_format]}
+mail_plugin_dir = {dovecot.folder}/modules
+mail_plugins = {" ".join(everywhere)}
+passdb {{
+  driver = passwd-file
+  args = username_format=%Lu {dovecot.folder}/users
+}}
+userdb {{
+  driver = passwd-file
+  args = username_format=%Lu {dovecot.folder}/users
+}}
+{services(dovecot.address)}
+plugin {{
+{block(settings)}}}
+protocol lmtp {{
+  mail_plugins = $mail_plugins {delivery}
+}}
+protocol lda {{
+  mail_plugins = $mail_plugins {delivery}
+}}
+"""
+    if dovecot.backscatter:
+        text += f"!include {OUR_CONFIG}\n"
+    for protocol, names in dovecot.mail_plugins.items():
+        if protocol:
+            text += f"protocol {protocol} {{\n  mail_plugins = $mail_plugins {names}\n}}\n"
+    return text + f"plugin {{\n{block(dovecot.plugin | dovecot.unchecked)}}}\n{dovecot.extra}\n"
+
+
+def block(settings: dict[str, str]) -> str:
+    return "".join(f"  {name} = {value}\n" for name, value in settings.items())
+
+
+def yes_no(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def services(address: str) -> str:
+    """All but the same in both."""
+    # 2.4 refuses to sync with a Maildir unless they agree about the separator
+    separator = "" if IS_2_3 else "\n  separator = ."
+    return f"""\
+service lmtp {{
+  unix_listener lmtp {{
+    mode = 0666
+  }}
+  inet_listener lmtp {{
+    {"address" if IS_2_3 else "listen"} = {address}
+    port = {LMTP_PORT}
+  }}
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = 0
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+  unix_listener imap.sock {{
+    mode = 0666
+  }}
+}}
+namespace inbox {{
+  inbox = yes{separator}
+  mailbox Sent {{
+    auto = create
+    special_use = \\Sent
+  }}
+}}"""
+
+
+# Dovecot 2.4
+
+def configuration_2_4(dovecot) -> str:
+    version = ".".join(map(str, VERSION))
+    everywhere = dovecot.mail_plugins.get("", "").split()
+    everywhere += ["quota"] * bool(dovecot.quota) + ["acl"] * dovecot.acl
+    delivery = ["sieve"] if dovecot.sieve else []
+    text = f"""
+dovecot_config_version = {version}
+dovecot_storage_version = {version}
+base_dir = {dovecot.run}
+state_dir = {dovecot.run}
+log_path = /dev/stderr
+ssl = no
+auth_allow_cleartext = yes
+listen = 127.0.0.1
+hostname = mx.example.test
+postmaster_address = postmaster@example.test
+recipient_delimiter = +
+lmtp_save_to_detail_mailbox = {yes_no(dovecot.lmtp_save_to_detail_mailbox)}
+login_trusted_networks = 127.0.0.0/8
+first_valid_uid = 1000
+mail_driver = {dovecot.mail_format}
+mail_path = ~/{"Maildir" if dovecot.mail_format == "maildir" else dovecot.mail_format}
+mail_plugin_dir = {dovecot.folder}/modules
+sieve_redirect_envelope_from = recipient
+{switched_on("protocols", ["imap", "lmtp"])}
+{switched_on("mail_plugins", everywhere)}
+passdb passwd-file {{
+  passwd_file_path = {dovecot.folder}/users
+}}
+userdb passwd-file {{
+  passwd_file_path = {dovecot.folder}/users
+  fields {{
+  {block(dovecot.unchecked)}
+  }}
+}}
+service config {{
+  executable = {dovecot.folder}/config-program
+}}
+{services(dovecot.address)}
+sieve_script personal {{
+  driver = file
+  path = ~/sieve
+  active_path = ~/.dovecot.sieve
+}}
+protocol lmtp {{
+{switched_on("mail_plugins", delivery)}
+}}
+protocol lda {{
+{switched_on("mail_plugins", delivery)}
+}}
+"""
+    if dovecot.debug:
+        text += "mail_debug = yes\nlog_debug = category=mail\n"
+    if dovecot.quota:
+        text += quota_2_4(dovecot.quota)
+    if dovecot.acl:
+        text += "acl_driver = vfile\n"
+    if dovecot.backscatter:
+        text += f"!include {OUR_CONFIG}\n"
+    for protocol, names in dovecot.mail_plugins.items():
+        if protocol:
+            text += f"protocol {protocol} {{\n{switched_on('mail_plugins', names.split())}\n}}\n"
+    for name, value in dovecot.plugin.items():
+        # 2.3 takes settings that nobody knows
+        if dovecot.backscatter or not name.startswith("backscatter_"):
+            text += plugin_setting_2_4(name, value)
+    return text + raw_2_4(dovecot.extra) + "\n"
+
+
+def switched_on(setting: str, names: list[str]) -> str:
+    return f"{setting} {{\n{block(dict.fromkeys(names, 'yes'))}}}"
+
+
+def quota_2_4(rule: str) -> str:
+    """quota_rule = *:storage=10k. What a message may exceed it by is 10 % in 2.3, and 10 MB in 2.4 unless said."""
+    number, unit = re.fullmatch(r"\*:storage=(\d+)([kM])", rule).groups()
+    limit = int(number) * {"k": 1024, "M": 1024 * 1024}[unit]
+    return f"quota \"User quota\" {{\n  driver = count\n  storage_size = {limit}B\n  storage_grace = {limit // 10}B\n}}\n"
+
+
+def plugin_setting_2_4(name: str, value: str) -> str:
+    if name.startswith("backscatter_"):
+        return f"{name} = {variables_2_4(value)}\n"
+    if name == "acl":
+        return f"acl_driver = {value}\n"
+    if name == "sieve_extensions":
+        changes = {word.lstrip("+-"): yes_no(word[0] != "-") for word in value.split()}
+        return f"{name} {{\n{block(changes)}}}\n"
+    if name in ("sieve_before", "sieve_after"):
+        kind = name.removeprefix("sieve_")
+        return f"sieve_script {kind} {{\n  type = {kind}\n  driver = file\n  path = {value}\n}}\n"
+    if name.startswith("quota_rule") and value.endswith(":ignore"):
+        return f"mailbox {value.removesuffix(':ignore')} {{\n  quota_ignore = yes\n}}\n"
+    raise KeyError(f"how does Dovecot 2.4 write {name} = {value}?")
+
+
+# Lines of raw configuration that 2.4 writes otherwise.
+RAW_2_4 = [
+    (r"^(\s*)(?:mail_)?location = (\w+):(\S+)$", r"\1mail_driver = \2\n\1mail_path = \3"),
+    (r"^(\s*)service_count = (\d+)$", r"\1restart_request_count = \2"),
+    (r"^(\s*)mail_plugins = \$mail_plugins (\w+)$", r"\1mail_plugins {\n\1  \2 = yes\n\1}"),
+]
+
+
+def raw_2_4(text: str) -> str:
+    for regex, replacement in RAW_2_4:
+        text = re.sub(regex, replacement, text, flags=re.MULTILINE)
+    text = re.sub(r"^plugin \{\n(.*?)^\}$", lambda found: plugin_block_2_4(found.group(1)), text, flags=re.MULTILINE | re.DOTALL)
+    return variables_2_4(text)
+
+
+def plugin_block_2_4(lines: str) -> str:
+    settings = (line.strip().split(" = ", 1) for line in lines.splitlines())
+    return "".join(plugin_setting_2_4(name, value) for name, value in settings)
+
+
+def variables_2_4(text: str) -> str:
+    """%u, and a shared namespace's %%u and %%h."""
+    for old, new in (("%%u", "$user"), ("%%h", "%{owner_home}"), ("%u", "%{user}")):
+        text = text.replace(old, new)
+    return text

@@ -1,0 +1,369 @@
+"""The administrator's commands: doveadm backscatter sent|import|coverage|explain|inspect (issue 10, parts 6 and 7)."""
+
+import json
+import re
+import time
+from datetime import date, timedelta
+
+import pytest
+
+from dovecot import ALICE, BOB, CAROL, Dovecot, Result
+from sentlog import (DAY, FRIEND, GENUINE, NOT_COVERED, NOT_SENT, STRANGER, SentLog, cover, coverage, dsn, judged, mdn,
+                     message_id_of, restart, sent_message, unknown)
+
+EX_USAGE, EX_NOUSER, EX_TEMPFAIL = 64, 67, 75
+
+
+def backscatter(dovecot: Dovecot, *args: str, **options) -> Result:
+    return dovecot.doveadm("backscatter", *args, **options)
+
+
+@pytest.fixture
+def server(dovecot_factory) -> Dovecot:
+    return dovecot_factory(plugin={"backscatter_sources": "sent"})
+
+
+# sent add, list, count
+
+@pytest.mark.parametrize("written", ["<{}>", "{}", " < {} > "])
+def test_sent_add(server, written):
+    sent = sent_message()
+    backscatter(server, "sent", "add", written.format(message_id_of(sent).upper()), FRIEND.upper(), user=ALICE)
+    assert SentLog.of(server).counts() == {"admin": 1}
+    assert judged(server, dsn(sent)) == GENUINE
+    assert judged(server, dsn(sent, recipients=[STRANGER])) == unknown("other-recipient")
+    assert judged(server, dsn(sent_message(to=FRIEND))) == unknown("recipient-known")
+
+
+def test_sent_add_without_recipients_fits_every_report(server):
+    sent = sent_message()
+    backscatter(server, "sent", "add", message_id_of(sent), user=ALICE)
+    assert judged(server, dsn(sent, recipients=[STRANGER])) == GENUINE
+
+
+def test_sent_add_gives_evidence_never_coverage(server):
+    backscatter(server, "sent", "add", "1@client.example.test", user=ALICE)
+    assert judged(server, dsn(sent_message(to=STRANGER))) == NOT_COVERED
+
+
+@pytest.mark.parametrize("args, code, words", [
+    (["sent", "add"], EX_USAGE, "backscatter sent add .*message-id"),
+    (["sent", "add", ""], None, "no Message-ID"),
+    (["coverage", "--since", "yesterday"], None, "--since .*'yesterday'.*YYYY-MM-DD"),
+    (["coverage", "--since", "2025-13-45"], None, "--since .*YYYY-MM-DD"),
+    (["coverage", "--since", ""], None, "--since .*YYYY-MM-DD"),
+    (["coverage", "--since", "2999-01-01"], None, "2999-01-01 lies in the future"),
+    (["coverage", "--since"], EX_USAGE, "since"),
+    (["coverage", "show", "--since", "30d"], EX_USAGE, "backscatter coverage"),
+    (["coverage", "begin"], EX_USAGE, "backscatter coverage"),
+    (["explain"], EX_USAGE, "backscatter explain"),
+    (["explain", "/nonexistent"], None, "/nonexistent.*No such file"),
+    (["explain", "/"], None, "directory"),
+    (["import", "--compleet"], EX_USAGE, "compleet")])
+def test_wrong_arguments(server, args, code, words):
+    result = backscatter(server, *args, user=ALICE, check=False)
+    assert result.code == code if code is not None else result.code not in (0, EX_TEMPFAIL), result
+    assert re.search(words, result.err + result.out, re.DOTALL), result
+    assert SentLog.of(server).counts() == {}
+
+
+@pytest.mark.parametrize("args", [["sent", "list"], ["sent", "count"], ["import"], ["coverage"], ["sent", "add", "a@b"]])
+def test_an_unknown_user(server, args):
+    assert backscatter(server, *args, user="nobody@example.test", check=False).code == EX_NOUSER
+
+
+def test_sent_list_and_count(server):
+    for _ in range(3):
+        server.append(ALICE, "Sent", sent_message(to=f"{FRIEND}, {STRANGER}", days_ago=1))
+    backscatter(server, "sent", "add", "1@client.example.test", user=ALICE)
+    rows = backscatter(server, "sent", "list", user=ALICE, formatter="tab").rows()
+    assert [(row["source"], row["recipients"]) for row in rows] == [("sent", "2")] * 3 + [("admin", "0")]
+    for row in rows:
+        logged = time.mktime(time.strptime(row["logged"], "%Y-%m-%d %H:%M:%S"))
+        assert abs(time.time() - logged) < 60 and re.fullmatch("[0-9a-f]{32}", row["hash"])
+    assert rows[0]["date"] and not rows[3]["date"]
+    assert backscatter(server, "sent", "count", user=ALICE, formatter="json").json() == [
+        {"submission": "0", "milter": "0", "sent": "3", "admin": "1"}]
+
+
+def test_sent_list_goes_on_after_a_page(server):
+    for number in range(7):
+        server.doveadm("save", "-m", "Sent", user=ALICE, stdin=sent_message())
+    with SentLog.of(server).connection() as db:
+        db.execute("INSERT INTO message SELECT message.id + number.value * 100, source, logged_at, date, 0 FROM message,"
+                   " json_each('[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29]') AS number")
+    assert len(backscatter(server, "sent", "list", user=ALICE, formatter="tab").rows()) == 7 * 30
+
+
+def test_looking_makes_no_log(server):
+    for args in (["sent", "list"], ["sent", "count"], ["coverage"], ["coverage", "show"]):
+        backscatter(server, *args, "-A")
+    assert SentLog.of(server).files() == []
+    assert coverage(server)["cause"] == "no-log"
+
+
+# All users, all formatters
+
+@pytest.mark.parametrize("formatter", ["table", "tab", "json", "flow", "pager"])
+@pytest.mark.parametrize("args", [["sent", "list"], ["sent", "count"], ["import"], ["coverage"]])
+def test_every_command_for_all_users_and_formatters(server, args, formatter):
+    for user in (ALICE, BOB):
+        server.append(user, "Sent", sent_message(sender=user))
+    one = backscatter(server, *args, user=ALICE, formatter=formatter).out
+    everybody = backscatter(server, *args, "-A", formatter=formatter).out
+    assert one.strip() and ALICE not in one
+    users = {ALICE, BOB} if args == ["sent", "list"] else {ALICE, BOB, CAROL}
+    assert set(re.findall(r"\w+@example\.test", everybody)) == users
+    if formatter == "json":
+        assert len(json.loads(one)) == 1 and {row["username"] for row in json.loads(everybody)} == users
+
+
+@pytest.mark.parametrize("command, says", [(["sent", "add", "1@client.example.test"], None),
+                                           (["coverage", "restart"], "no .* restarted"),
+                                           (["coverage", "--since", "30d"], "yes .* set")])
+def test_commands_that_change_something_work_for_all_users_too(server, command, says):
+    out = backscatter(server, *command, "-A").out
+    for user in (ALICE, BOB, CAROL):
+        assert SentLog.of(server, user).path.exists()
+        assert not out.strip() if says is None else re.search(f"{user} +{says}", out)
+
+
+def test_one_broken_log_does_not_stop_the_others(server):
+    SentLog.of(server).path.mkdir()
+    result = backscatter(server, "import", "-A", check=False)
+    assert result.code == EX_TEMPFAIL and ALICE in result.err
+    assert SentLog.of(server, BOB).path.exists() and SentLog.of(server, CAROL).path.exists()
+
+
+# import
+
+def save_history(dovecot: Dovecot, mailbox: str, count: int, *, days_ago: float = 1, **fields) -> list[bytes]:
+    """Copies that lie there from before the plugin was switched on."""
+    messages = [sent_message(days_ago=days_ago, **fields) for _ in range(count)]
+    restart(dovecot, backscatter=False)
+    with dovecot.imap(ALICE) as client:
+        for message in messages:
+            status, reply = client.append(f'"{mailbox}"', None, f'"{internal_date(days_ago)}"', message)
+            assert status == "OK", reply
+    restart(dovecot, backscatter=True)
+    return messages
+
+
+def internal_date(days_ago: float) -> str:
+    return time.strftime("%d-%b-%Y %H:%M:%S +0000", time.gmtime(time.time() - days_ago * DAY))
+
+
+def test_import_reads_the_history_of_all_sent_mailboxes(dovecot_factory):
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent", "backscatter_sent_mailboxes": "Sent Items"})
+    for mailbox in ("Sent Items", "Other"):
+        dovecot.doveadm("mailbox", "create", mailbox, user=ALICE)
+    history = save_history(dovecot, "Sent", 300)
+    history += save_history(dovecot, "Sent Items", 2)
+    other = save_history(dovecot, "Other", 1)
+    assert SentLog.of(dovecot).counts() == {}
+    [row] = backscatter(dovecot, "import", user=ALICE, formatter="tab").rows()
+    assert list(row.values()) == ["2", "302", "0"]
+    assert SentLog.of(dovecot).counts() == {"sent": 302}
+    for sent in (history[0], history[150], history[-1]):
+        assert judged(dovecot, dsn(sent)) == GENUINE
+    assert judged(dovecot, dsn(other[0], recipients=[])).verdict == "unknown"
+
+
+def test_import_gives_evidence_never_coverage(server):
+    save_history(server, "Sent", 2, days_ago=40)
+    backscatter(server, "import", user=ALICE)
+    assert judged(server, dsn(sent_message(to=STRANGER))) == NOT_COVERED
+
+
+def test_import_complete_is_the_administrators_word(server):
+    [sent] = save_history(server, "Sent", 1, days_ago=40)
+    backscatter(server, "import", "--complete", user=ALICE)
+    assert judged(server, dsn(sent)) == GENUINE
+    assert judged(server, dsn(sent_message(to=STRANGER))) == NOT_SENT
+    assert coverage(server)["covered"] == "yes"
+
+
+def test_imported_rows_are_as_old_as_their_copies(server):
+    [sent] = save_history(server, "Sent", 1, days_ago=40)
+    backscatter(server, "import", user=ALICE)
+    [(logged_at, sent_on)] = SentLog.of(server).query("SELECT logged_at, date FROM message")
+    for when in (logged_at, sent_on):
+        assert abs(time.time() - 40 * DAY - when) < 600
+
+
+def test_copies_older_than_the_retention_are_not_imported(server):
+    save_history(server, "Sent", 3, days_ago=91)
+    [row] = backscatter(server, "import", "--complete", user=ALICE, formatter="tab").rows()
+    assert list(row.values()) == ["1", "0", "3"]
+    assert SentLog.of(server).counts() == {}
+
+
+def test_import_again_changes_nothing(server):
+    save_history(server, "Sent", 5)
+    for _ in range(2):
+        backscatter(server, "import", "--complete", user=ALICE)
+    assert SentLog.of(server).counts() == {"sent": 5}
+    assert judged(server, dsn(sent_message(to=STRANGER))) == NOT_SENT
+
+
+def test_import_again_with_a_copy_without_message_id_changes_nothing(server):
+    save_history(server, "Sent", 1, days_ago=10, message_id=None)
+    for _ in range(2):
+        backscatter(server, "import", user=ALICE)
+    assert SentLog.of(server).counts() == {"sent": 1}
+
+
+def test_an_old_copy_without_message_id_breaks_coverage_when_it_was_saved(server):
+    """5.3: the break is where the copy was sent, and not where somebody reads it once more."""
+    save_history(server, "Sent", 1, days_ago=10, message_id=None)
+    cover(server)
+    backscatter(server, "import", user=ALICE)
+    assert judged(server, dsn(sent_message(to=STRANGER))) == NOT_SENT
+    assert judged(server, dsn(sent_message(to=STRANGER, days_ago=11))) == NOT_COVERED
+
+
+def test_import_complete_stops_at_a_copy_without_message_id(server):
+    save_history(server, "Sent", 1, days_ago=10, message_id=None)
+    backscatter(server, "import", "--complete", user=ALICE)
+    assert judged(server, dsn(sent_message(to=STRANGER))) == NOT_SENT
+    assert judged(server, dsn(sent_message(to=STRANGER, days_ago=11))) == NOT_COVERED
+
+
+def test_import_of_a_mailbox_that_nobody_used(server):
+    [row] = backscatter(server, "import", user=CAROL, formatter="tab").rows()
+    assert row[list(row)[1]] == "0"
+    assert SentLog.of(server, CAROL).path.exists(), "a mailbox that never sends has a log, too"
+
+
+# coverage
+
+@pytest.mark.parametrize("since, days", [("30d", 30), ("30 days", 30), ("15 days", 15),
+                                         ((date.today() - timedelta(days=20)).isoformat(), 20)])
+def test_coverage_since(server, since, days):
+    cover(server, since=since)
+    row = coverage(server)
+    assert (row["covered"], row["cause"], row["sources"]) == ("yes", "set", "sent")
+    start = time.mktime(time.strptime(row["since"], "%Y-%m-%d %H:%M:%S"))
+    assert abs(time.time() - start - days * DAY) < 1.1 * DAY
+
+
+def test_coverage_never_reaches_beyond_the_retention(server):
+    cover(server, since="2000-01-01")
+    row = coverage(server)
+    assert (row["covered"], row["cause"]) == ("yes", "expired")
+    start = time.mktime(time.strptime(row["since"], "%Y-%m-%d %H:%M:%S"))
+    assert abs(time.time() - start - 90 * DAY) < 0.1 * DAY
+
+
+def test_coverage_names_what_is_missing(dovecot):
+    cover(dovecot)
+    row = coverage(dovecot)
+    assert row["covered"] == "no" and "backscatter_sources is empty" in row["explanation"]
+
+
+def test_coverage_without_a_command_is_show(server):
+    cover(server)
+    assert backscatter(server, "coverage", user=ALICE).out == backscatter(server, "coverage", "show", user=ALICE).out
+
+
+# explain
+
+def write_report(dovecot: Dovecot, report: bytes, mode: int = 0o644) -> str:
+    path = dovecot.folder / "report.eml"
+    path.write_bytes(report)
+    path.chmod(mode)
+    return str(path)
+
+
+@pytest.mark.parametrize("case, last_row, verdict, reason, action", [
+    ("genuine", 6, "genuine", "message-id", "annotate"), ("forged", 13, "backscatter", "not-sent", "quarantine"),
+    ("foreign", 8, "unknown", "other-address", "annotate"), ("no identity", 15, "unknown", "no-identity", "annotate")])
+def test_explain_shows_every_row_up_to_the_deciding_one(server, case, last_row, verdict, reason, action):
+    cover(server)
+    sent = sent_message()
+    server.append(ALICE, "Sent", sent)
+    report = {"genuine": dsn(sent), "forged": dsn(sent_message(to=STRANGER)), "no identity": dsn(None),
+              "foreign": dsn(sent_message(to=STRANGER), to="x@elsewhere.example")}[case]
+    path = write_report(server, report)
+    rows = backscatter(server, "explain", path, user=ALICE, formatter="json").json()
+    assert [row["row"] for row in rows] == [str(number) for number in range(1, last_row + 1)]
+    assert all(re.fullmatch(r".+\? .+", row["saw"]) for row in rows)
+    assert {(row["verdict"], row["reason"], row["action"]) for row in rows[:-1]} <= {("-", "-", "-")}
+    assert (rows[-1]["verdict"], rows[-1]["reason"], rows[-1]["action"]) == (verdict, reason, action)
+    assert judged(server, report)[1:] == (verdict, reason), "as it is delivered"
+
+
+def test_explain_counts_nothing(server):
+    sent = sent_message()
+    server.append(ALICE, "Sent", sent)
+    path = write_report(server, dsn(sent))
+    for _ in range(5):
+        rows = backscatter(server, "explain", path, user=ALICE, formatter="tab").rows()
+        assert rows[-1]["verdict"] == "genuine"
+
+
+def test_explain_a_file_that_only_root_can_read(server):
+    path = write_report(server, dsn(sent_message(to=STRANGER)), mode=0o600)
+    assert backscatter(server, "explain", path, user=ALICE, formatter="tab").rows()[-1]["reason"] == "not-covered"
+
+
+def test_explain_for_all_users(server):
+    sent = sent_message()
+    server.append(ALICE, "Sent", sent)
+    path = write_report(server, dsn(sent, to=f"{ALICE}, {BOB}"))
+    rows = backscatter(server, "explain", path, "-A", formatter="json").json()
+    last = {row["username"]: row["reason"] for row in rows}
+    assert last == {ALICE: "message-id", BOB: "not-covered", CAROL: "other-address"}
+
+
+@pytest.mark.parametrize("message, why", [
+    (b"Subject: hello\n\nordinary mail\n", "no mark"),
+    (b"From: mailer-daemon@example.test\nTo: x@example.test\nSubject: hello\n\nnothing\n", "not a report when read")])
+def test_explain_what_is_no_report(server, message, why):
+    [row] = backscatter(server, "explain", write_report(server, message), user=ALICE, formatter="json").json()
+    assert (row["row"], row["verdict"]) == ("0", "-") and re.match(f"not a report: .*{why}", row["saw"])
+
+
+def test_explain_recipient_is_own(server):
+    """-r: as if it had been delivered to this address."""
+    cover(server)
+    path = write_report(server, dsn(sent_message(to=STRANGER), to="sales@example.test"))
+    for options, reason in (([], "other-address"), (["-r", "sales+x@example.test"], "not-sent")):
+        rows = backscatter(server, "explain", *options, path, user=ALICE, formatter="tab").rows()
+        assert rows[-1]["reason"] == reason
+
+
+def test_explain_an_unavailable_log(server):
+    SentLog.of(server).path.mkdir()
+    result = backscatter(server, "explain", write_report(server, dsn(sent_message())), user=ALICE, formatter="tab",
+                         check=False)
+    assert result.rows()[-1]["reason"] == "log-unavailable"
+    assert result.code == EX_TEMPFAIL and "not a regular file" in result.err
+
+
+# inspect
+
+def test_inspect(server):
+    original = sent_message(to=f"{STRANGER}, second@strangers.example", days_ago=2)
+    paths = []
+    for name, content in (("dsn", dsn(original)), ("mdn", mdn(original)), ("plain", b"Subject: hello\n\nbody\n")):
+        path = server.folder / f"{name}.eml"
+        path.write_bytes(content)
+        paths.append(str(path))
+    rows = backscatter(server, "inspect", *paths, formatter="json").json()
+    assert [(row["file"], row["class"]) for row in rows] == [(paths[0], "dsn-failed"), (paths[1], "mdn"), (paths[2], "none")]
+    assert rows[0]["message_ids"] == rows[1]["message_ids"] == message_id_of(original)
+    assert rows[0]["recipients"] == f"{STRANGER} failed 5.1.1, second@strangers.example failed 5.1.1"
+    assert rows[0]["date"].startswith(time.strftime("%Y-%m-%d", time.gmtime(time.time() - 2 * DAY)))
+
+
+def test_inspect_goes_on_after_a_file_that_is_not_there(server):
+    path = write_report(server, dsn(sent_message()))
+    result = backscatter(server, "inspect", "/nonexistent", path, formatter="tab", check=False)
+    assert result.code not in (0, EX_TEMPFAIL) and "/nonexistent" in result.err and "No such file" in result.err
+    assert result.rows()[-1]["file"] == path
+
+
+def test_inspect_without_a_file(server):
+    result = backscatter(server, "inspect", check=False)
+    assert result.code == EX_USAGE and "no file given" in result.err

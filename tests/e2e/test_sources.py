@@ -1,0 +1,321 @@
+"""What fills the sent log: every way by which a client saves to a Sent mailbox, and no other (DESIGN.md, sections 2 and 8)."""
+
+import stat
+import subprocess
+
+import pytest
+
+from dovecot import ALICE, BOB, Dovecot
+from sentlog import (FRIEND, GENUINE, STRANGER, SentLog, coverage, dsn, judged, new_message_id,
+                     restart, sent_message, unknown)
+
+FORMATS = ["maildir", "sdbox", "mdbox"]
+# the same in every format
+SLASH = "namespace inbox {\n  separator = /\n}\n"
+
+
+# Ways into Sent
+
+def by_append(dovecot: Dovecot, message: bytes, mailbox: str) -> None:
+    dovecot.append(ALICE, mailbox, message)
+
+
+def by_multiappend(dovecot: Dovecot, message: bytes, mailbox: str) -> None:
+    with dovecot.imap(ALICE) as client:
+        literals = b"".join(b" {%d+}\r\n%s" % (len(each), each) for each in (message, sent_message(to=STRANGER)))
+        client.send(b'M1 APPEND "%s"%s\r\n' % (mailbox.encode(), literals))
+        while not (line := client.readline()).startswith(b"M1 "):
+            pass
+        assert line.startswith(b"M1 OK"), line
+        client.select(f'"{mailbox}"')
+        client.store("2", "+FLAGS", r"\Deleted")
+        client.expunge()
+
+
+def by_copy(dovecot: Dovecot, message: bytes, mailbox: str) -> None:
+    _from_inbox(dovecot, message, "COPY", mailbox)
+
+
+def by_move(dovecot: Dovecot, message: bytes, mailbox: str) -> None:
+    _from_inbox(dovecot, message, "MOVE", mailbox)
+
+
+def _from_inbox(dovecot: Dovecot, message: bytes, command: str, mailbox: str) -> None:
+    with dovecot.imap(ALICE) as client:
+        client.append("INBOX", None, None, message)
+        client.select("INBOX")
+        status, reply = client.uid(command, "1:*", f'"{mailbox}"')
+        assert status == "OK", reply
+
+
+def by_doveadm_save(dovecot: Dovecot, message: bytes, mailbox: str) -> None:
+    dovecot.doveadm("save", "-m", mailbox, user=ALICE, stdin=message)
+
+
+def by_doveadm_copy(dovecot: Dovecot, message: bytes, mailbox: str) -> None:
+    dovecot.append(ALICE, "INBOX", message)
+    dovecot.doveadm("copy", mailbox, "mailbox", "INBOX", "all", user=ALICE)
+
+
+def by_doveadm_move(dovecot: Dovecot, message: bytes, mailbox: str) -> None:
+    dovecot.append(ALICE, "INBOX", message)
+    dovecot.doveadm("move", mailbox, "mailbox", "INBOX", "all", user=ALICE)
+
+
+def by_dsync(dovecot: Dovecot, message: bytes, mailbox: str) -> None:
+    """From a Maildir that was brought here from another server."""
+    other = dovecot.users[ALICE].home / "other"
+    folder = other / f".{mailbox}"
+    for name in ("cur", "new", "tmp"):
+        (folder / name).mkdir(parents=True)
+    (folder / "cur" / "1700000000.M1P1.elsewhere:2,S").write_bytes(message)
+    subprocess.run(["chown", "-R", str(dovecot.users[ALICE].uid), str(other)], check=True)
+    dovecot.doveadm("sync", "-1", "-R", f"maildir:{other}", user=ALICE)
+
+
+WAYS = [by_append, by_multiappend, by_copy, by_move, by_doveadm_save, by_doveadm_copy, by_doveadm_move, by_dsync]
+
+
+@pytest.mark.parametrize("mail_format", FORMATS)
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_saved_to_sent_is_logged(dovecot_factory, way, mail_format):
+    dovecot = dovecot_factory(mail_format=mail_format, extra=SLASH)
+    sent = sent_message()
+    way(dovecot, sent, "Sent")
+    assert len(dovecot.messages(ALICE, "Sent")) == 1
+    assert SentLog.of(dovecot).counts() == {"sent": 2 if way is by_multiappend else 1}
+    assert judged(dovecot, dsn(sent)) == GENUINE
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_saved_elsewhere_is_not(dovecot_factory, way):
+    dovecot = dovecot_factory(extra="namespace inbox {\n mailbox Drafts {\n auto = create\n special_use = \\Drafts\n }\n}\n")
+    way(dovecot, sent_message(), "Drafts")
+    assert SentLog.of(dovecot).counts() == {}
+
+
+def test_a_draft_that_is_sent_is_logged_when_it_is_moved(dovecot_factory):
+    dovecot = dovecot_factory(extra="namespace inbox {\n mailbox Drafts {\n auto = create\n }\n}\n")
+    sent = sent_message()
+    dovecot.append(ALICE, "Drafts", sent)
+    assert SentLog.of(dovecot).counts() == {}
+    dovecot.doveadm("move", "Sent", "mailbox", "Drafts", "all", user=ALICE)
+    assert judged(dovecot, dsn(sent)) == GENUINE
+
+
+def test_the_same_message_again_is_one_row_with_the_recipients_of_both(dovecot):
+    """A client that saves every revision, or a resent one."""
+    message_id = new_message_id()
+    for to in (FRIEND, STRANGER):
+        dovecot.append(ALICE, "Sent", sent_message(message_id=message_id, to=to))
+    assert SentLog.of(dovecot).counts() == {"sent": 1}
+    original = sent_message(message_id=message_id)
+    for recipient in (FRIEND, STRANGER):
+        assert judged(dovecot, dsn(original, recipients=[recipient])) == GENUINE
+
+
+# Which mailboxes
+
+SENT_MAILBOXES = {"backscatter_sent_mailboxes": "Sent Items, Gesendet ,Archive/2026,Envoyés"}
+
+
+@pytest.mark.parametrize("mailbox, logged", [
+    ("Sent", True), ("Sent Items", True), ("Gesendet", True), ("Archive/2026", True), ("Envoyés", True),
+    ("Items", False), ("gesendet", False), ("Archive", False), ("Trash", False)])
+def test_sent_mailboxes(dovecot_factory, mailbox, logged):
+    dovecot = dovecot_factory(plugin=SENT_MAILBOXES, extra=SLASH)
+    if mailbox != "Sent":
+        dovecot.doveadm("mailbox", "create", mailbox, user=ALICE)
+    dovecot.doveadm("save", "-m", mailbox, user=ALICE, stdin=sent_message())
+    assert SentLog.of(dovecot).counts() == ({"sent": 1} if logged else {})
+
+
+def test_special_use_goes_by_use_not_by_name(dovecot_factory):
+    dovecot = dovecot_factory(
+        extra="namespace inbox {\n mailbox Outgoing {\n auto = create\n special_use = \\Important \\Sent\n }\n}\n")
+    dovecot.append(ALICE, "Outgoing", sent_message())
+    assert SentLog.of(dovecot).counts() == {"sent": 1}
+
+
+@pytest.mark.parametrize("kind", ["public", "shared"])
+def test_others_mailboxes_are_not_logged(dovecot_factory, kind):
+    """What is saved there was sent by whoever saved it, and reports go to another."""
+    dovecot = dovecot_factory(extra=f"""
+namespace {kind} {{
+  type = {kind}
+  prefix = {"Others/%%u/" if kind == "shared" else "Public/"}
+  separator = /
+  location = maildir:{"%%h/Maildir" if kind == "shared" else "~/Public"}
+  subscriptions = no
+  mailbox Sent {{
+    special_use = \\Sent
+    auto = create
+  }}
+}}
+service auth {{
+  unix_listener auth-userdb {{
+    mode = 0777
+  }}
+}}
+plugin {{
+  backscatter_sent_mailboxes = Public/Sent
+}}
+{SLASH}""", acl=kind == "shared")
+    mailbox = "Public/Sent"
+    if kind == "shared":
+        mailbox = f"Others/{BOB}/Sent"
+        dovecot.append(BOB, "INBOX", sent_message(sender=BOB))
+        dovecot.set_acl(BOB, "Sent", f"user={ALICE}", "lookup", "read", "insert", "write", "create", "post")
+        subprocess.run(["chmod", "-R", "a+rwX", str(dovecot.users[BOB].home)], check=True)
+    dovecot.append(ALICE, mailbox, sent_message())
+    assert SentLog.of(dovecot).counts() == {}
+    assert SentLog.of(dovecot, BOB).counts() == {}
+
+
+# Incoming mail never fills the log
+
+def test_mail_to_a_detail_address_is_no_sent_mail(dovecot_factory):
+    dovecot = dovecot_factory(sieve=False, lmtp_save_to_detail_mailbox=True)
+    message = sent_message()
+    assert dovecot.lmtp("spammer@elsewhere.example", ["alice+Sent@example.test"], message)[0][0] == 250
+    assert len(dovecot.messages(ALICE, "Sent")) == 1
+    assert SentLog.of(dovecot).counts() == {}
+
+
+def test_lda_into_sent_is_no_sent_mail(dovecot):
+    assert dovecot.lda(ALICE, sent_message(), mail_from="spammer@elsewhere.example", mailbox="Sent").code == 0
+    assert len(dovecot.messages(ALICE, "Sent")) == 1
+    assert SentLog.of(dovecot).counts() == {}
+
+
+@pytest.mark.parametrize("way", ["lmtp", "lda"])
+def test_what_sieve_files_into_sent_is_no_sent_mail(dovecot, way):
+    dovecot.set_sieve(ALICE, 'require "fileinto"; fileinto "Sent";')
+    dovecot.deliver(way, ALICE, sent_message(), "spammer@elsewhere.example")
+    assert len(dovecot.messages(ALICE, "Sent")) == 1
+    assert SentLog.of(dovecot).counts() == {}
+
+
+# What a row holds
+
+RECIPIENTS = {"To": "to@to.example", "Cc": "cc@cc.example", "Bcc": "bcc@bcc.example", "Resent-To": "resent@resent.example"}
+
+
+@pytest.mark.parametrize("recipient", [*RECIPIENTS.values(), "second@to.example", "inside@group.example", "quoted@q.example"])
+def test_every_recipient_is_known(dovecot, recipient):
+    headers = tuple(f"{name}: {value}" for name, value in RECIPIENTS.items() if name != "To")
+    dovecot.append(ALICE, "Sent", sent_message(
+        to='To@TO.example,\r\n Second <second@to.example>, Friends: inside@group.example;, "a, b" <quoted@q.example>',
+        headers=headers))
+    assert judged(dovecot, dsn(sent_message(to=recipient))) == unknown("recipient-known")
+
+
+@pytest.mark.parametrize("field", [
+    "Message-ID:\r\n <{}>", "Message-Id: {}", "message-id:<{}>", "Message-ID: <{}> (added by a client)", "Message-ID: \t<{}> "])
+@pytest.mark.parametrize("returned", ["Message-ID: <{}>", "Message-Id:\r\n\t<{}>", "MESSAGE-ID: {}"])
+def test_forms_of_a_message_id(dovecot, field, returned):
+    message_id = f"Mixed.{new_message_id()}"
+    dovecot.append(ALICE, "Sent", sent_message(message_id=None, headers=(field.format(message_id),)))
+    original = sent_message(message_id=None, headers=(returned.format(message_id.lower()),))
+    assert judged(dovecot, dsn(original)) == GENUINE
+
+
+def test_a_message_of_many_recipients(dovecot):
+    many = [f"member-{number}@list.example" for number in range(1500)]
+    dovecot.append(ALICE, "Sent", sent_message(to=",\r\n ".join(many)))
+    assert SentLog.of(dovecot).query("SELECT count(*) FROM recipient") == [(1500,)]
+    assert judged(dovecot, dsn(sent_message(to=many[-1]))) == unknown("recipient-known")
+
+
+@pytest.mark.parametrize("message", [b"", b"no header at all", b"Subject: nothing else\r\n\r\n", b"To: broken <@>\r\n\r\n",
+                                     b"To: \xff\xfe@\xe4.example\r\nMessage-ID: <\xff@\xfe>\r\n\r\n"])
+def test_odd_messages_are_saved_and_logged(dovecot, message):
+    with dovecot.imap(ALICE) as client:
+        status, reply = client.append("Sent", None, None, message or b"\r\n")
+        assert status == "OK", reply
+    assert SentLog.of(dovecot).counts() == {"sent": 1}
+    assert not dovecot.log_lines("Error|Panic|Fatal")
+
+
+def test_nothing_is_logged_for_an_append_that_failed(dovecot_factory):
+    dovecot = dovecot_factory(quota="*:storage=10k")
+    with dovecot.imap(ALICE) as client:
+        status, _ = client.append("Sent", None, None, sent_message() + b"x" * 20000)
+        assert status == "NO"
+    assert judged(dovecot, dsn(sent_message())) != GENUINE
+
+
+# The file
+
+def open_log(dovecot: Dovecot):
+    """Its -wal holds rows for as long as the connection lives."""
+    client = dovecot.imap(ALICE)
+    assert client.append("Sent", None, None, sent_message(message_id="SecretId.1@client.example.test"))[0] == "OK"
+    return client
+
+
+def test_nothing_stands_there_in_clear(dovecot):
+    with open_log(dovecot):
+        log = SentLog.of(dovecot)
+        assert log.beside("-wal").stat().st_size > 0
+        content = b"".join(path.read_bytes() for path in log.files()).lower()
+    for word in (b"secretid", b"example.test", b"friend", b"alice", b"confidential"):
+        assert word not in content
+
+
+@pytest.mark.parametrize("opened_by", ["imap", "lmtp", "doveadm"])
+def test_files_belong_to_the_user_alone(dovecot, opened_by):
+    user = dovecot.users[ALICE]
+    if opened_by == "lmtp":
+        judged(dovecot, dsn(sent_message()))
+    if opened_by == "doveadm":
+        dovecot.doveadm("backscatter", "sent", "add", "<1@client.example.test>", user=ALICE)
+    with open_log(dovecot):
+        files = SentLog.of(dovecot).files()
+        assert {".backscatter.db", ".backscatter.db-wal"} <= {path.name for path in files}
+        for path in files:
+            status = path.stat()
+            assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (user.uid, user.uid, 0o600), path
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["moved away", "replaced"])
+def test_a_log_moved_away_under_an_open_imap_process(dovecot, replaced):
+    log = SentLog.of(dovecot)
+    first, second = sent_message(), sent_message()
+    moved = log.path.with_name("moved")
+    dovecot.append(ALICE, "Sent", first)
+    if replaced:
+        log.backup(moved)
+    with dovecot.imap(ALICE) as client:
+        assert client.append("Sent", None, None, sent_message())[0] == "OK"
+        if replaced:
+            moved.rename(log.path)
+        else:
+            log.path.rename(moved)
+        assert client.append("Sent", None, None, second)[0] == "OK"
+        # judged while imap still holds its handle
+        assert judged(dovecot, dsn(second)) == GENUINE
+    assert log.counts() == {"sent": 2 if replaced else 1}
+    assert coverage(dovecot)["cause"] == ("restored" if replaced else "created")
+    assert not dovecot.log_lines("Error:")
+
+
+def test_a_mailbox_on_nfs_uses_a_rollback_journal(dovecot_factory):
+    dovecot = dovecot_factory(extra="mmap_disable = yes\n")
+    sent = sent_message()
+    dovecot.append(ALICE, "Sent", sent)
+    assert SentLog.of(dovecot).query("PRAGMA journal_mode") == [("delete",)]
+    assert judged(dovecot, dsn(sent)) == GENUINE
+
+
+def test_the_log_may_lie_elsewhere(dovecot_factory):
+    dovecot = dovecot_factory()
+    folder = dovecot.folder / "logs"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    restart(dovecot, plugin={"backscatter_db": f"{folder}/%u.db"})
+    sent = sent_message()
+    dovecot.append(ALICE, "Sent", sent)
+    assert SentLog(folder / f"{ALICE}.db").counts() == {"sent": 1}
+    assert SentLog.of(dovecot).files() == []
+    assert judged(dovecot, dsn(sent)) == GENUINE
