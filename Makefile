@@ -15,7 +15,7 @@ MODULE_DIR = $(call dovecot_var,dovecot_moduledir)
 LIBDOVECOT_DIR = $(call dovecot_var,dovecot_pkglibdir)
 
 # make V=1 shows the commands
-Q = $(if $(V),,@echo '  $(if $(filter %.c,$<),CC,LD) $@';)
+Q = $(if $(V),,@echo '  $(if $(filter %.h,$@),GEN,$(if $(filter %.c,$<),CC,LD)) $@';)
 
 WARNINGS := -Wall -W -Wmissing-prototypes -Wmissing-declarations \
 	-Wpointer-arith -Wchar-subscripts -Wformat=2 -Wbad-function-cast \
@@ -24,7 +24,7 @@ ifdef CI
 WARNINGS += -Werror
 endif
 CFLAGS ?= -g -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
-OUR_CFLAGS = -std=gnu99 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) -MMD -MP \
+OUR_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) -MMD -MP \
 	-Iplugin -I$(BUILD)/gen
 DOVECOT_CFLAGS = -DHAVE_CONFIG_H $(call dovecot_var,LIBDOVECOT_INCLUDE)
 LIB_CFLAGS = $(shell pkg-config --cflags sqlite3 libcrypto)
@@ -143,6 +143,10 @@ check: deps ## build and run all tests, as root; ends with their counts
 check-fuzz: $(FUZZERS)
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=20
 
+.PHONY: check-2.4
+check-2.4: deps ## the same in a Debian 13 folder, with Dovecot 2.4 (debootstrap, as root)
+	tests/debian13
+
 .PHONY: check-unit
 check-unit: all $(UNIT_TESTS) ## unit tests only
 	tests/unit/run $(UNIT_TESTS)
@@ -192,4 +196,4 @@ help: ## this list
 # kept: make would remove them as intermediate files
 .SECONDARY:
 
--include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
+-include $(shell find $(BUILD)/plugin $(BUILD)/tests -name '*.d' -type f 2>/dev/null)

@@ -130,8 +130,7 @@ static int parse_mailbox(struct settings_parser *parser, const char *value,
 static int parse_db(struct settings_parser *parser, const char *value,
 		    const char **allowed_r)
 {
-	/* a %variable is expanded later */
-	if (*value != '/' && *value != '%' && strncmp(value, "~/", 2) != 0) {
+	if (*value != '/' && strncmp(value, "~/", 2) != 0) {
 		*allowed_r = "a path that starts with / or ~/";
 		return -1;
 	}

@@ -28,11 +28,6 @@ static const char *mailbox_log_path(struct mailbox_log *log)
 	}
 	if (*log->set->db == '/')
 		return log->set->db;
-	if (*log->set->db != '~') {
-		log->error = p_strdup_printf(log->pool, "backscatter_db=%s: "
-			"no such variable", log->set->db);
-		return NULL;
-	}
 	if (mail_user_get_home(log->user, &home) <= 0) {
 		log->error = p_strdup_printf(log->pool,
 			"backscatter_db=%s needs a home, and the user has none",

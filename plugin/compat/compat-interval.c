@@ -1,13 +1,15 @@
-/* Times as Dovecot writes them. */
+/* Times as Dovecot writes them. The parsers are weak as in dovecot-2.3.c. */
 
 #include "lib.h"
 #include "compat/dovecot-compat.h"
 
 #if DOVECOT_VERSION_MINOR >= 4
 #include "str-parse.h"
+#pragma weak str_parse_get_interval
 #define parse_interval str_parse_get_interval
 #else
 #include "settings-parser.h"
+#pragma weak settings_get_time
 #define parse_interval settings_get_time
 #endif
 

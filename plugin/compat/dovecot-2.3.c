@@ -9,6 +9,11 @@
 #include "mail-storage-settings.h"
 #include "compat/dovecot-compat.h"
 
+/* Weak, so that the other version can load the module far enough to see that it isn't
+   its own, and says so, instead of naming a symbol. */
+#pragma weak mail_user_plugin_getenv
+#pragma weak mail_user_set_get_storage_set
+
 static const char *get_plugin_setting(const char *name, void *context)
 {
 	struct mail_user *user = context;

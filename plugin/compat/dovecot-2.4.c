@@ -13,6 +13,10 @@
 #include "compat/dovecot-compat.h"
 #include "compat/setting-info.h"
 
+/* Weak, so that the other version can load the module far enough to see that it isn't
+   its own, and says so, instead of naming a symbol. */
+#pragma weak settings_get
+
 static const char *get_nothing(const char *name ATTR_UNUSED,
 			       void *context ATTR_UNUSED)
 {

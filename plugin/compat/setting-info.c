@@ -37,12 +37,20 @@ const char *backscatter_typed_setting_get(const char *name, void *context)
 	return NULL;
 }
 
+/* doveconf checks before %{variables} are expanded: a value that has one is not known
+   yet, and can't be checked. */
+static const char *get_known(const char *name, void *context)
+{
+	const char *value = backscatter_typed_setting_get(name, context);
+
+	return value == set_value_unknown ? NULL : value;
+}
+
 static bool
 backscatter_settings_check(void *set, pool_t pool, const char **error_r)
 {
 	const struct backscatter_settings *parsed =
-		backscatter_settings_parse(pool, backscatter_typed_setting_get,
-					   set);
+		backscatter_settings_parse(pool, get_known, set);
 
 	*error_r = parsed->errors[0];
 	return *error_r == NULL;

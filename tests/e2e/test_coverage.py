@@ -8,6 +8,7 @@ from time import time
 import pytest
 
 from dovecot import ALICE, BOB, Dovecot
+from marks import only_2_3
 from sentlog import (DAY, FRIEND, GENUINE, NOT_COVERED, NOT_SENT, QUARANTINE, STRANGER, Judged, SentLog, auto_reply, cover,
                      coverage, dsn, found, judged, mdn, message_id_of, new_message_id, restart, sent_message, unknown)
 
@@ -84,6 +85,7 @@ def test_backscatter_since_of_one_user(dovecot_factory):
     assert judged(dovecot, dsn(sent_message(to=STRANGER), to=BOB), BOB) == NOT_SENT
 
 
+@only_2_3
 @pytest.mark.parametrize("setting, value, named, allowed", [
     ("backscatter_since", "yesterday", "backscatter_since", "YYYY-MM-DD"),
     ("backscatter_sources", "sent sendmail", "backscatter_sources", "submission, milter and sent"),
@@ -139,6 +141,7 @@ def test_the_same_sources_in_another_order_are_no_break(dovecot_factory):
         assert judged(dovecot, forged()) == NOT_SENT
 
 
+@only_2_3
 def test_a_wrong_source_list_is_no_break(sent_server):
     restart(sent_server, plugin={"backscatter_sources": "sent sendmail"})
     assert judged(sent_server, forged()) == NOT_COVERED

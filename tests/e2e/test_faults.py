@@ -205,7 +205,7 @@ def test_full_disk_at_the_logs_folder(dovecot_factory, cleanup):
     folder = dovecot.folder / "logs"
     folder.mkdir()
     folder.chmod(0o1777)
-    restart(dovecot, plugin={"backscatter_sources": "sent", "backscatter_db": f"{folder}/%u.db"})
+    restart(dovecot, plugin={"backscatter_sources": "sent", "backscatter_db": f"{folder}/%{{user}}.db"})
     fill(cleanup.enter_context(tmpfs(folder)))
     assert judged(dovecot, dsn(sent_message(to=STRANGER))) == UNAVAILABLE
     dovecot.append(ALICE, "Sent", sent_message())

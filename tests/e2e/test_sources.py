@@ -313,7 +313,7 @@ def test_the_log_may_lie_elsewhere(dovecot_factory):
     folder = dovecot.folder / "logs"
     folder.mkdir()
     folder.chmod(0o1777)
-    restart(dovecot, plugin={"backscatter_db": f"{folder}/%u.db"})
+    restart(dovecot, plugin={"backscatter_db": f"{folder}/%{{user}}.db"})
     sent = sent_message()
     dovecot.append(ALICE, "Sent", sent)
     assert SentLog(folder / f"{ALICE}.db").counts() == {"sent": 1}

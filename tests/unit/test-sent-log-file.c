@@ -137,12 +137,14 @@ static void run_child(struct fixture *f, child_function *function)
 	assert_true(wait_child(start_child(f, function, 0)));
 }
 
-static bool expect(bool condition, const char *what, const char *error)
+static bool complain(const char *what, const char *error)
 {
-	if (!condition)
-		print_error("%s (%s)\n", what, error);
-	return condition;
+	print_error("%s (%s)\n", what, error);
+	return false;
 }
+/* error is looked at only after the call in condition has set it */
+#define expect(condition, what, error) \
+	((condition) ? true : complain(what, error))
 
 /* A process that holds something until it is told to end. */
 struct holder {
