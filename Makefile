@@ -171,18 +171,21 @@ bench: deps ## what the plugin costs, as ratios
 $(BUILD)/tests/bench/report-bench: $(BUILD)/tests/bench/report-bench.o $(REPORT_OBJS)
 	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS)
 
+# The commented configuration is the one for this Dovecot, under one name.
+CONF := conf.d/95-backscatter$(if $(SETTINGS_MODULE),-2.4).conf
+CONF_DIR = $(DESTDIR)/etc/dovecot/conf.d
+
 .PHONY: install
 install: all ## into the directories of dovecot-config, below DESTDIR
-	install -d $(DESTDIR)$(MODULE_DIR)/doveadm $(DESTDIR)/etc/dovecot/conf.d
-	install -m 644 $(PLUGIN) $(DESTDIR)$(MODULE_DIR)/
-	install -m 644 $(DOVEADM_PLUGIN) $(DESTDIR)$(MODULE_DIR)/doveadm/
-	test -e $(DESTDIR)/etc/dovecot/conf.d/95-backscatter.conf || \
-		install -m 644 conf.d/95-backscatter.conf $(DESTDIR)/etc/dovecot/conf.d/
+	install -d $(CONF_DIR)
+	for module in $(patsubst $(BUILD)/modules/%,%,$(MODULES)); do \
+		install -D -m 644 $(BUILD)/modules/$$module $(DESTDIR)$(MODULE_DIR)/$$module; done
+	test -e $(CONF_DIR)/95-backscatter.conf || \
+		install -m 644 $(CONF) $(CONF_DIR)/95-backscatter.conf
 
 .PHONY: uninstall
 uninstall: ## the configuration and the users' logs stay
-	rm -f $(DESTDIR)$(MODULE_DIR)/$(notdir $(PLUGIN)) \
-		$(DESTDIR)$(MODULE_DIR)/doveadm/$(notdir $(DOVEADM_PLUGIN))
+	rm -f $(patsubst $(BUILD)/modules/%,$(DESTDIR)$(MODULE_DIR)/%,$(MODULES))
 
 .PHONY: clean
 clean: ## remove build/

@@ -139,6 +139,9 @@ class Dovecot:
     # Life
 
     def start(self) -> "Dovecot":
+        # A master that was killed leaves these; its pid may be another process's by now.
+        for left in ("master.pid", "instances.lock"):
+            (self.run / left).unlink(missing_ok=True)
         dovecot_config.install_modules(self.folder, self.modules if self.backscatter else None)
         self._write_users()
         self.config.write_text(dovecot_config.configuration(self))

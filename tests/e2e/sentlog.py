@@ -170,13 +170,6 @@ def mail_elsewhere(folder: Path) -> str:
     return f"mail_location = maildir:{mail}/%u\n"
 
 
-def restart(dovecot: Dovecot, **changes) -> None:
-    """dovecot.restart(), also right after its start: stopped then, the master leaves a lock that the next waits for."""
-    dovecot.halt()
-    (dovecot.run / "instances.lock").unlink(missing_ok=True)
-    dovecot.restart(**changes)
-
-
 def cover(dovecot: Dovecot, user: str = ALICE, since: str = "30d") -> None:
     """As the administrator's word: the log is complete since then."""
     dovecot.doveadm("backscatter", "coverage", "--since", since, user=user)

@@ -10,7 +10,7 @@ import pytest
 from dovecot import ALICE, BOB, Dovecot
 from marks import only_2_3
 from sentlog import (DAY, FRIEND, GENUINE, NOT_COVERED, NOT_SENT, QUARANTINE, STRANGER, Judged, SentLog, auto_reply, cover,
-                     coverage, dsn, found, judged, mdn, message_id_of, new_message_id, restart, sent_message, unknown)
+                     coverage, dsn, found, judged, mdn, message_id_of, new_message_id, sent_message, unknown)
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_coverage_of_a_restored_file_starts_once(sent_server):
 
 def test_another_source_list_is_a_break_and_so_is_the_way_back(sent_server):
     for sources in ("submission sent", "sent"):
-        restart(sent_server, plugin={"backscatter_sources": sources})
+        sent_server.restart(plugin={"backscatter_sources": sources})
         assert judged(sent_server, forged()) == NOT_COVERED
         assert coverage(sent_server)["cause"] == "sources-changed"
         cover(sent_server)
@@ -137,25 +137,25 @@ def test_the_same_sources_in_another_order_are_no_break(dovecot_factory):
     dovecot = dovecot_factory(plugin={"backscatter_sources": "submission sent"})
     cover(dovecot)
     for same in ("sent submission", "sent, submission", "sent sent submission"):
-        restart(dovecot, plugin={"backscatter_sources": same})
+        dovecot.restart(plugin={"backscatter_sources": same})
         assert judged(dovecot, forged()) == NOT_SENT
 
 
 @only_2_3
 def test_a_wrong_source_list_is_no_break(sent_server):
-    restart(sent_server, plugin={"backscatter_sources": "sent sendmail"})
+    sent_server.restart(plugin={"backscatter_sources": "sent sendmail"})
     assert judged(sent_server, forged()) == NOT_COVERED
-    restart(sent_server, plugin={"backscatter_sources": "sent"})
+    sent_server.restart(plugin={"backscatter_sources": "sent"})
     assert judged(sent_server, forged()) == NOT_SENT
 
 
 def test_sources_are_compared_at_delivery_only(sent_server):
     """imap and doveadm may be configured otherwise."""
-    restart(sent_server, plugin={"backscatter_sources": "submission sent"})
+    sent_server.restart(plugin={"backscatter_sources": "submission sent"})
     sent_server.append(ALICE, "Sent", sent_message())
     row = coverage(sent_server)
     assert row["covered"] == "no" and "restarts with the next delivered report" in row["explanation"]
-    restart(sent_server, plugin={"backscatter_sources": "sent"})
+    sent_server.restart(plugin={"backscatter_sources": "sent"})
     assert judged(sent_server, forged()) == NOT_SENT
 
 

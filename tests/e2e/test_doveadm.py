@@ -9,7 +9,7 @@ import pytest
 
 from dovecot import ALICE, BOB, CAROL, Dovecot, Result
 from sentlog import (DAY, FRIEND, GENUINE, NOT_COVERED, NOT_SENT, STRANGER, SentLog, cover, coverage, dsn, judged, mdn,
-                     message_id_of, restart, sent_message, unknown)
+                     message_id_of, sent_message, unknown)
 
 EX_USAGE, EX_NOUSER, EX_TEMPFAIL = 64, 67, 75
 
@@ -140,12 +140,12 @@ def test_one_broken_log_does_not_stop_the_others(server):
 def save_history(dovecot: Dovecot, mailbox: str, count: int, *, days_ago: float = 1, **fields) -> list[bytes]:
     """Copies that lie there from before the plugin was switched on."""
     messages = [sent_message(days_ago=days_ago, **fields) for _ in range(count)]
-    restart(dovecot, backscatter=False)
+    dovecot.restart(backscatter=False)
     with dovecot.imap(ALICE) as client:
         for message in messages:
             status, reply = client.append(f'"{mailbox}"', None, f'"{internal_date(days_ago)}"', message)
             assert status == "OK", reply
-    restart(dovecot, backscatter=True)
+    dovecot.restart(backscatter=True)
     return messages
 
 

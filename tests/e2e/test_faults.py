@@ -16,7 +16,7 @@ import pytest
 
 from dovecot import ALICE, BOB, Dovecot, LmtpClient
 from sentlog import (GENUINE, NOT_COVERED, NOT_SENT, STRANGER, UNAVAILABLE, SentLog, cover, coverage, dsn, fill, found, judged,
-                     mail_elsewhere, remount, restart, sent_message, stored, tmpfs)
+                     mail_elsewhere, remount, sent_message, stored, tmpfs)
 
 BUSY_SECONDS = 3.0   # MAILBOX_LOG_DEADLINE_MSECS
 
@@ -205,7 +205,7 @@ def test_full_disk_at_the_logs_folder(dovecot_factory, cleanup):
     folder = dovecot.folder / "logs"
     folder.mkdir()
     folder.chmod(0o1777)
-    restart(dovecot, plugin={"backscatter_sources": "sent", "backscatter_db": f"{folder}/%{{user}}.db"})
+    dovecot.restart(plugin={"backscatter_sources": "sent", "backscatter_db": f"{folder}/%{{user}}.db"})
     fill(cleanup.enter_context(tmpfs(folder)))
     assert judged(dovecot, dsn(sent_message(to=STRANGER))) == UNAVAILABLE
     dovecot.append(ALICE, "Sent", sent_message())
@@ -250,7 +250,7 @@ def test_missing_home(server):
 def test_user_without_home(server):
     server.halt()
     server.users[ALICE].home = ""
-    restart(server, sieve=False)
+    server.restart(sieve=False)
     assert judged(server, dsn(sent_message(to=STRANGER))) == UNAVAILABLE
     save_to_sent(server, sent_message())
     assert_error(server, "reason=log-unavailable.*backscatter_db=~/.backscatter.db needs a home")

@@ -6,8 +6,7 @@ import subprocess
 import pytest
 
 from dovecot import ALICE, BOB, Dovecot
-from sentlog import (FRIEND, GENUINE, STRANGER, SentLog, coverage, dsn, judged, new_message_id,
-                     restart, sent_message, unknown)
+from sentlog import (FRIEND, GENUINE, STRANGER, SentLog, coverage, dsn, judged, new_message_id, sent_message, unknown)
 
 FORMATS = ["maildir", "sdbox", "mdbox"]
 # the same in every format
@@ -313,7 +312,7 @@ def test_the_log_may_lie_elsewhere(dovecot_factory):
     folder = dovecot.folder / "logs"
     folder.mkdir()
     folder.chmod(0o1777)
-    restart(dovecot, plugin={"backscatter_db": f"{folder}/%{{user}}.db"})
+    dovecot.restart(plugin={"backscatter_db": f"{folder}/%{{user}}.db"})
     sent = sent_message()
     dovecot.append(ALICE, "Sent", sent)
     assert SentLog(folder / f"{ALICE}.db").counts() == {"sent": 1}
