@@ -114,7 +114,8 @@ class Dovecot:
     """
 
     def __init__(self, folder: Path | None = None, *, users=(ALICE, BOB, CAROL), plugin: dict[str, str] | None = None,
-                 unchecked: dict[str, str] | None = None, extra: str = "", backscatter: bool = True, mail_format: str = "maildir", sieve: bool = True,
+                 unchecked: dict[str, str] | None = None, extra: str = "", backscatter: bool = True,
+                 mail_format: str = "maildir", sieve: bool = True,
                  quota: str | None = None, acl: bool = False, lmtp_save_to_detail_mailbox: bool = False,
                  mail_plugins: dict[str, str] | None = None, modules: Path = BUILD / "modules", debug: bool = False):
         self.own_folder = folder is None

@@ -4,5 +4,4 @@ import pytest
 
 from dovecot_config import IS_2_3
 
-only_2_3 = pytest.mark.skipif(not IS_2_3, reason="Dovecot 2.4 refuses a wrong value at its start: test_settings_2_4.py")
 only_2_4 = pytest.mark.skipif(IS_2_3, reason="Dovecot 2.3 has no typed settings")

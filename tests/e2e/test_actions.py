@@ -5,7 +5,6 @@ import re
 import pytest
 
 from dovecot import ALICE, BOB, Dovecot
-from marks import only_2_3
 from messages import original
 from reports import (NOBODY, QUARANTINE, added_headers, assert_verdict, cover, errors, new_id, ordinary, padding, report,
                      report_lines, sent, stored)
@@ -278,10 +277,9 @@ WRONG = [
 ]
 
 
-@only_2_3
 @pytest.mark.parametrize("name, value, allowed", WRONG)
 def test_wrong_setting(dovecot_factory, name, value, allowed):
-    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent", name: value})
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent"}, unchecked={name: value})
 
     def assert_said(since: int) -> None:
         dovecot.wait_log(f"Error: .*{name} .*'{re.escape(value)}'.*{allowed}", since=since)
@@ -313,10 +311,9 @@ def test_wrong_setting_of_one_user(dovecot_factory):
     assert len(said) == 1 and ALICE in said[0]
 
 
-@only_2_3
 def test_empty_quarantine_name(dovecot_factory):
     """A setting without a value is as good as none, or an error; no report is lost by it."""
-    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent", "backscatter_mailbox": ""})
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent"}, unchecked={"backscatter_mailbox": ""})
     cover(dovecot)
     dovecot.deliver("lmtp", ALICE, report(new_id("forged")))
     assert sum(stored(dovecot).values()) == 1

@@ -8,7 +8,6 @@ from time import time
 import pytest
 
 from dovecot import ALICE, BOB, Dovecot
-from marks import only_2_3
 from sentlog import (DAY, FRIEND, GENUINE, NOT_COVERED, NOT_SENT, QUARANTINE, STRANGER, Judged, SentLog, auto_reply, cover,
                      coverage, dsn, found, judged, mdn, message_id_of, new_message_id, sent_message, unknown)
 
@@ -85,14 +84,13 @@ def test_backscatter_since_of_one_user(dovecot_factory):
     assert judged(dovecot, dsn(sent_message(to=STRANGER), to=BOB), BOB) == NOT_SENT
 
 
-@only_2_3
 @pytest.mark.parametrize("setting, value, named, allowed", [
     ("backscatter_since", "yesterday", "backscatter_since", "YYYY-MM-DD"),
     ("backscatter_sources", "sent sendmail", "backscatter_sources", "submission, milter and sent"),
     ("backscatter_report_age", "often", "backscatter_report_age", "a time such as"),
     ("backscatter_retention", "1 day", "backscatter_report_age", "not longer than backscatter_retention")])
 def test_a_wrong_value_is_named_and_the_mail_is_delivered(dovecot_factory, setting, value, named, allowed):
-    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent", setting: value})
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent"}, unchecked={setting: value})
     report = forged()
     assert dovecot.lmtp("", [ALICE], report)[0][0] == 250
     assert found(dovecot, report).mailbox == "INBOX"
@@ -141,11 +139,10 @@ def test_the_same_sources_in_another_order_are_no_break(dovecot_factory):
         assert judged(dovecot, forged()) == NOT_SENT
 
 
-@only_2_3
 def test_a_wrong_source_list_is_no_break(sent_server):
-    sent_server.restart(plugin={"backscatter_sources": "sent sendmail"})
+    sent_server.restart(unchecked={"backscatter_sources": "sent sendmail"})
     assert judged(sent_server, forged()) == NOT_COVERED
-    sent_server.restart(plugin={"backscatter_sources": "sent"})
+    sent_server.restart(unchecked={})
     assert judged(sent_server, forged()) == NOT_SENT
 
 
