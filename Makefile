@@ -184,7 +184,10 @@ install: all ## into the directories of dovecot-config, below DESTDIR
 		install -m 644 $(CONF) $(CONF_DIR)/95-backscatter.conf
 
 .PHONY: uninstall
-uninstall: ## the configuration and the users' logs stay
+uninstall: ## after the configuration was taken out; the users' logs stay
+	@! test -e $(CONF_DIR)/95-backscatter.conf || { \
+		echo "First take $(CONF_DIR)/95-backscatter.conf out and reload Dovecot:"; \
+		echo "it asks for the plugin, and without it nothing is delivered."; exit 1; }
 	rm -f $(patsubst $(BUILD)/modules/%,$(DESTDIR)$(MODULE_DIR)/%,$(MODULES))
 
 .PHONY: clean
@@ -193,7 +196,7 @@ clean: ## remove build/
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^\([a-z0-9.-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		awk -F'|' '{ printf "  %-12s %s\n", $$1, $$2 }'
 
 # kept: make would remove them as intermediate files

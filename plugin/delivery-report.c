@@ -139,7 +139,7 @@ delivery_report_quarantine(struct delivery_report *delivery,
 		}
 	}
 	delivery->failure = p_strdup_printf(delivery->pool,
-		"quarantine in %s failed: %s - delivered instead", name, error);
+		"quarantine in %s failed: %s - delivered as any mail", name, error);
 	/* or the failed save's error would end the delivery with 451 */
 	*storage_r = NULL;
 	return -1;
@@ -168,7 +168,12 @@ static void delivery_report_count(struct delivery_report *delivery)
 {
 	const char *error;
 
-	if (!delivery->judgement.facts.verdict.log_available)
+	const struct verdict_result *result = &delivery->judgement.result;
+
+	/* only what a report on this original has earned: others may not use
+	   up its budget */
+	if (!delivery->judgement.facts.verdict.log_available ||
+	    result->verdict != VERDICT_GENUINE)
 		return;
 	if (facts_count_report(&delivery->judgement.facts, delivery->report,
 			       delivery->log->log, time(NULL), &error) < 0) {
@@ -177,13 +182,23 @@ static void delivery_report_count(struct delivery_report *delivery)
 	}
 }
 
-static void delivery_report_log(const struct delivery_report *delivery)
+/* What was done in the end. */
+static const char *
+delivery_report_action(const struct delivery_report *delivery, bool stored)
+{
+	if (!stored && delivery->judgement.action != ACTION_REJECT)
+		return "none (delivery failed)";
+	return action_name(delivery->failure != NULL ? ACTION_ANNOTATE :
+			   delivery->judgement.action);
+}
+
+static void
+delivery_report_log(const struct delivery_report *delivery, bool stored)
 {
 	const struct judgement *judgement = &delivery->judgement;
 	const char *line = t_strdup_printf("backscatter: %s action=%s",
 		judgement_log_line(judgement, delivery->report),
-		action_name(delivery->failure != NULL ? ACTION_ANNOTATE :
-			    judgement->action));
+		delivery_report_action(delivery, stored));
 
 	if (delivery->failure != NULL)
 		e_error(delivery->log->event, "%s (%s)", line, delivery->failure);
@@ -200,7 +215,7 @@ void delivery_report_end(struct delivery_report **_delivery, bool stored)
 	*_delivery = NULL;
 	if (stored)
 		delivery_report_count(delivery);
-	delivery_report_log(delivery);
+	delivery_report_log(delivery, stored);
 	mailbox_log_deinit(&delivery->log);
 	pool_unref(&delivery->pool);
 }

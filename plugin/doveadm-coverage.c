@@ -132,14 +132,12 @@ coverage_set(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
 	     time_t start, enum sent_log_coverage_cause cause)
 {
 	struct mailbox_log *log;
-	const char *error;
 	int ret;
 
 	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_CREATE, &log);
-	if (ret > 0 && sent_log_set_coverage(log->log, start, cause, time(NULL),
-					     &error) < 0)
-		ret = doveadm_log_failed(ctx, user, error);
 	if (ret > 0)
+		ret = doveadm_log_set_coverage(ctx, user, log, start, cause);
+	if (ret == 0)
 		ret = coverage_print(ctx, user, log, TRUE);
 	mailbox_log_deinit(&log);
 	return ret;

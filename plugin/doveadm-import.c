@@ -160,16 +160,14 @@ static void import_mailboxes(struct import_context *import)
 static void import_complete(struct import_context *import)
 {
 	time_t start = import->now - (time_t)import->log->set->retention;
-	const char *error;
 
 	if (import->failed)
 		return;
 	if (import->log->set->sources == SENT_LOG_SOURCE_SENT)
 		start = I_MAX(start, import->last_without_message_id);
-	if (sent_log_set_coverage(import->log->log, start,
-				  SENT_LOG_COVERAGE_IMPORTED, import->now,
-				  &error) < 0)
-		import_failed(import, error);
+	if (doveadm_log_set_coverage(import->ctx, import->user, import->log,
+				     start, SENT_LOG_COVERAGE_IMPORTED) < 0)
+		import->failed = TRUE;
 }
 
 static void import_user(struct import_context *import)

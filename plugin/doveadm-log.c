@@ -30,9 +30,33 @@ int doveadm_log_open(struct doveadm_mail_cmd_context *ctx,
 	if (how == DOVEADM_LOG_OPEN_EXISTING &&
 	    stat(log->path, &st) < 0 && errno == ENOENT)
 		return 0;
-	if (sent_log_open(log->log, time(NULL), &error) < 0)
-		return doveadm_log_failed(ctx, user, error);
+	if (sent_log_open(log->log, time(NULL), &error) < 0) {
+		return doveadm_log_failed(ctx, user, t_strdup_printf(
+			"sent log %s: %s", log->path, error));
+	}
 	return 1;
+}
+
+int doveadm_log_set_coverage(struct doveadm_mail_cmd_context *ctx,
+			     struct mail_user *user, struct mailbox_log *log,
+			     time_t start, enum sent_log_coverage_cause cause)
+{
+	time_t now = time(NULL);
+	const char *error;
+	int ret = 0;
+
+	/* or the next delivery would find another list than the one stored, and
+	   start coverage anew */
+	if (log->set->sources_valid)
+		ret = sent_log_set_listed_sources(log->log, now, &error);
+	if (ret >= 0) {
+		ret = sent_log_set_coverage(log->log, start, cause, now, &error);
+		if (ret == 0) {
+			error = "a message left without being logged "
+				"meanwhile, so coverage starts anew: try again";
+		}
+	}
+	return ret > 0 ? 0 : doveadm_log_failed(ctx, user, error);
 }
 
 const char *doveadm_log_time(time_t time)

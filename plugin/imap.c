@@ -61,6 +61,43 @@ imap_sent_collect(struct mailbox_transaction_context *trans, struct mail *mail)
 	array_push_back(&strans->copies, &copy);
 }
 
+/* Over quota, most likely: the message has left all the same, but its copy can't be
+   read. */
+static void imap_sent_save_failed(struct mailbox_transaction_context *trans)
+{
+	struct imap_sent_transaction *strans =
+		IMAP_SENT_TRANSACTION_CONTEXT(trans);
+
+	strans->error = "the copy could not be stored";
+}
+
+static int
+imap_sent_save_begin(struct mail_save_context *ctx, struct istream *input)
+{
+	union mailbox_module_context *mctx =
+		IMAP_SENT_MAILBOX_CONTEXT(ctx->transaction->box);
+
+	if (mctx->super.save_begin(ctx, input) < 0) {
+		imap_sent_save_failed(ctx->transaction);
+		return -1;
+	}
+	return 0;
+}
+
+/* The quota plugin refuses before it calls us: only its error tells. A client that
+   gives up by itself has no such error. */
+static void imap_sent_save_cancel(struct mail_save_context *ctx)
+{
+	struct mailbox *box = ctx->transaction->box;
+	union mailbox_module_context *mctx = IMAP_SENT_MAILBOX_CONTEXT(box);
+	enum mail_error error;
+
+	(void)mailbox_get_last_error(box, &error);
+	if (error == MAIL_ERROR_NOQUOTA)
+		imap_sent_save_failed(ctx->transaction);
+	mctx->super.save_cancel(ctx);
+}
+
 static int imap_sent_save_finish(struct mail_save_context *ctx)
 {
 	union mailbox_module_context *mctx =
@@ -68,8 +105,10 @@ static int imap_sent_save_finish(struct mail_save_context *ctx)
 	/* a copy that is made by saving is collected by imap_sent_copy() */
 	struct mail *mail = ctx->copying_via_save ? NULL : ctx->dest_mail;
 
-	if (mctx->super.save_finish(ctx) < 0)
+	if (mctx->super.save_finish(ctx) < 0) {
+		imap_sent_save_failed(ctx->transaction);
 		return -1;
+	}
 	if (mail != NULL) T_BEGIN {
 		imap_sent_collect(ctx->transaction, mail);
 	} T_END;
@@ -81,12 +120,13 @@ static int imap_sent_copy(struct mail_save_context *ctx, struct mail *mail)
 	union mailbox_module_context *mctx =
 		IMAP_SENT_MAILBOX_CONTEXT(ctx->transaction->box);
 
-	if (mctx->super.copy(ctx, mail) < 0)
-		return -1;
+	int ret = mctx->super.copy(ctx, mail);
+
+	/* stored or not, it is a copy of what was sent */
 	T_BEGIN {
 		imap_sent_collect(ctx->transaction, mail);
 	} T_END;
-	return 0;
+	return ret;
 }
 
 static struct mailbox_transaction_context *
@@ -115,11 +155,13 @@ imap_sent_failed(struct imap_sent_user *suser, const char *error)
 	const char *gap_error;
 
 	if (suser->log->log == NULL) {
-		e_error(event, "backscatter: Sent copy not logged: %s", error);
+		e_error(event, "backscatter: Sent copy not logged: %s - run "
+			"'doveadm backscatter coverage restart -u %s' when "
+			"this is mended", error, suser->log->user->username);
 		return;
 	}
 	/* the log's own, and valid only until its next call */
-	error = t_strdup(error);
+	error = t_strdup_printf("sent log %s: %s", suser->log->path, error);
 	if (sent_log_mark_gap(suser->log->log, &gap_error) > 0) {
 		e_error(event, "backscatter: Sent copy not logged: %s - "
 			"coverage restarts when the log can be written again",
@@ -173,7 +215,13 @@ imap_sent_transaction_rollback(struct mailbox_transaction_context *trans)
 		IMAP_SENT_MAILBOX_CONTEXT(trans->box);
 	struct imap_sent_transaction *strans =
 		IMAP_SENT_TRANSACTION_CONTEXT(trans);
+	struct imap_sent_user *suser =
+		IMAP_SENT_USER_CONTEXT(trans->box->storage->user);
 
+	/* the copies are not stored, but the messages have left */
+	T_BEGIN {
+		imap_sent_log(suser, strans);
+	} T_END;
 	pool_unref(&strans->pool);
 	mctx->super.transaction_rollback(trans);
 }
@@ -191,6 +239,8 @@ static void imap_sent_mailbox_allocated(struct mailbox *box)
 	mctx = p_new(box->pool, union mailbox_module_context, 1);
 	mctx->super = *v;
 	box->vlast = &mctx->super;
+	v->save_begin = imap_sent_save_begin;
+	v->save_cancel = imap_sent_save_cancel;
 	v->save_finish = imap_sent_save_finish;
 	v->copy = imap_sent_copy;
 	v->transaction_begin = imap_sent_transaction_begin;

@@ -25,6 +25,10 @@ judge_gather(struct mailbox_log *log, const struct report *report,
 	facts_gather(report, log->log, own, &policy, now, facts_r);
 	if (log->log == NULL)
 		facts_r->log_error = log->error;
+	if (facts_r->log_error != NULL && log->path != NULL) {
+		facts_r->log_error = t_strdup_printf("sent log %s: %s",
+			log->path, facts_r->log_error);
+	}
 }
 
 void judge_report(struct mailbox_log *log, const struct report *report,

@@ -104,6 +104,20 @@ message_ids_foreach(struct report_reader *reader, const char *value,
 		 (reader == NULL || !reader->field_is_cut), context);
 }
 
+/* A text that is full of IDs must not push out the one of the returned part. */
+static bool
+message_ids_are_full(const struct report_reader *reader, enum report_rank rank)
+{
+	const struct report_ranked_id *ranked;
+	unsigned int count = 0;
+
+	array_foreach(&reader->ids, ranked) {
+		if (ranked->rank == rank)
+			count++;
+	}
+	return count >= REPORT_MAX_MESSAGE_IDS;
+}
+
 static void
 message_id_add(struct report_reader *reader, const char *written, bool whole,
 	       void *context)
@@ -115,7 +129,7 @@ message_id_add(struct report_reader *reader, const char *written, bool whole,
 		/* just a word */
 		return;
 	}
-	if (array_count(&reader->ids) >= REPORT_MAX_MESSAGE_IDS) {
+	if (message_ids_are_full(reader, *rank)) {
 		reader->report->truncated = TRUE;
 		return;
 	}

@@ -134,7 +134,7 @@ static bool
 scan_field_split(const unsigned char *data, const unsigned char *end,
 		 struct scan_field *field_r)
 {
-	const unsigned char *colon, *name_end;
+	const unsigned char *colon, *name_end, *nul;
 
 	while (data < end && (*data == ' ' || *data == '\t'))
 		data++;
@@ -145,6 +145,10 @@ scan_field_split(const unsigned char *data, const unsigned char *end,
 		if (!i_isspace(name_end[-1]))
 			break;
 	}
+	/* Dovecot's names are C strings: to Sieve this one ends here */
+	nul = memchr(data, '\0', name_end - data);
+	if (nul != NULL)
+		name_end = nul;
 	field_r->name = data;
 	field_r->name_size = name_end - data;
 	field_r->value = colon + 1;

@@ -109,11 +109,16 @@ int sent_log_get_coverage(struct sent_log *log, time_t now,
 static int set_coverage(struct sent_log *log, time_t start,
 			enum sent_log_coverage_cause cause)
 {
-	if (sent_log_write_begin(log) < 0 ||
-	    sent_log_write_coverage(log, start, cause) < 0 ||
+	bool broken;
+
+	if (sent_log_write_begin(log) < 0)
+		return -1;
+	/* a mark made since the caller looked at the log: it stands */
+	broken = log->gap_taken && start < log->now;
+	if ((!broken && sent_log_write_coverage(log, start, cause) < 0) ||
 	    sent_log_write_commit(log) < 0)
 		return -1;
-	return 1;
+	return broken ? 0 : 1;
 }
 
 int sent_log_set_coverage(struct sent_log *log, time_t start,

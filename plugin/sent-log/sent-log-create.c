@@ -33,7 +33,8 @@ static const char *const file_suffixes[] = { "", "-wal", "-shm", "-journal" };
 static int lock_open(struct sent_log *log)
 {
 	int fd = open(log->lock_path,
-		      O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		      O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		      0600);
 
 	if (fd < 0) {
 		return sent_log_fail(log, "can't open %s: %s", log->lock_path,
@@ -125,7 +126,8 @@ static int write_adopted(struct sent_log *log, int lock_fd,
 
 bool sent_log_is_adopted(struct sent_log *log, const struct sent_log_file *file)
 {
-	int fd = open(log->lock_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(log->lock_path,
+		      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	int64_t inode, born;
 	bool adopted;
 

@@ -30,6 +30,11 @@ static char *format_args(const char *format, va_list args)
 
 	if (vasprintf(&text, format, args) < 0)
 		abort();
+	/* SQLite quotes what stands in the file: one line stays one line */
+	for (char *p = text; *p != '\0'; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	}
 	return text;
 }
 

@@ -88,11 +88,31 @@ static bool is_empty(const struct sent_log_file *file)
 	return file->size <= 1;
 }
 
+/* SQLite would wait for ever on a FIFO in place of one of its own files. */
+static int check_companions(struct sent_log *log)
+{
+	static const char *const suffixes[] = { "-wal", "-shm", "-journal" };
+
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		char *path = sent_log_format("%s%s", log->real_path,
+					     suffixes[i]);
+		struct stat st;
+		bool regular = lstat(path, &st) < 0 || S_ISREG(st.st_mode);
+
+		free(path);
+		if (!regular) {
+			return sent_log_fail(log, "%s%s is not a regular file",
+					     log->real_path, suffixes[i]);
+		}
+	}
+	return 0;
+}
+
 int sent_log_file_look(struct sent_log *log, struct sent_log_file *file_r)
 {
 	int ret;
 
-	if (find_real_path(log) < 0)
+	if (find_real_path(log) < 0 || check_companions(log) < 0)
 		return -1;
 	ret = sent_log_stat(log->path, file_r);
 	if (ret < 0)
@@ -143,6 +163,13 @@ sqlite3 *sent_log_connect(struct sent_log *log, const char *path)
 	if (rc == SQLITE_OK) {
 		(void)sqlite3_extended_result_codes(db, 1);
 		(void)sqlite3_busy_handler(db, wait_for_lock, log);
+		/* The file is its owner's: what he puts into the schema must
+		   not run in a delivery. */
+		(void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+		(void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0,
+					NULL);
+		(void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0,
+					NULL);
 		rc = sqlite3_exec(db, settings, NULL, NULL, NULL);
 	}
 	if (rc != SQLITE_OK) {

@@ -39,8 +39,9 @@ bool sent_log_gap_exists(struct sent_log *log)
 {
 	struct sent_log_file file;
 
-	return sent_log_stat(log->gap_path, &file) > 0 ||
-	       sent_log_stat(log->gap_taken_path, &file) > 0;
+	/* one that can't be looked at may be there */
+	return sent_log_stat(log->gap_path, &file) != 0 ||
+	       sent_log_stat(log->gap_taken_path, &file) != 0;
 }
 
 /* Returns 1 if coverage already speaks of this mark, 0 or -1. */

@@ -213,7 +213,8 @@ int sent_log_count_report(struct sent_log *log,
 int sent_log_get_coverage(struct sent_log *log, time_t now,
 			  struct sent_log_coverage *coverage_r,
 			  const char **error_r);
-/* Moves the start of coverage, forwards or back. Returns 1 or -1. */
+/* Moves the start of coverage, forwards or back. Returns 1, 0 if a gap mark was found
+   on the way, which restarts coverage instead, or -1. */
 int sent_log_set_coverage(struct sent_log *log, time_t start,
 			  enum sent_log_coverage_cause cause, time_t now,
 			  const char **error_r);

@@ -76,6 +76,7 @@ gather_from_report(struct facts_context *ctx, const struct own_addresses *own)
 	const char *address;
 
 	verdict->class = report->class;
+	verdict->truncated = report->truncated;
 	verdict->named_evidence = named_evidence(report);
 	array_foreach(&report->message_ids, message_id) {
 		if (ctx->facts->original_message_id == NULL)
@@ -283,7 +284,10 @@ gather_coverage(struct facts_context *ctx, const struct facts_policy *policy)
 		facts_log_failed(facts, error);
 		return;
 	}
-	coverage->log_start = facts->coverage.start;
+	/* a delivery would find another list than the one stored, and restart */
+	coverage->log_start =
+		facts->coverage.listed_sources == policy->listed_sources ?
+		facts->coverage.start : ctx->now;
 	facts->verdict.log_has_rows = facts->coverage.has_rows;
 
 	if (policy->listed_sources == 0 ||

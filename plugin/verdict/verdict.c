@@ -140,13 +140,13 @@ static bool is_not_covered(const struct verdict_facts *facts)
 
 static bool has_whole_message_id(const struct verdict_facts *facts)
 {
-	return facts->whole_message_id;
+	return facts->whole_message_id && !facts->truncated;
 }
 
 static bool is_mailbox_that_never_sends(const struct verdict_facts *facts)
 {
 	return facts->named_evidence == VERDICT_EVIDENCE_NONE &&
-		!facts->log_has_rows;
+		!facts->log_has_rows && !facts->truncated;
 }
 
 static bool is_anything(const struct verdict_facts *facts ATTR_UNUSED)
@@ -246,6 +246,8 @@ static const char *saw_coverage(const struct verdict_facts *facts)
 
 static const char *saw_message_id(const struct verdict_facts *facts)
 {
+	if (facts->truncated)
+		return "the report was too long to be read to its end";
 	return facts->whole_message_id ?
 		"a whole Message-ID of the original is there" :
 		"no whole Message-ID of the original";

@@ -97,6 +97,9 @@ struct verdict_facts {
 	bool recipient_known:1;
 	/* a whole Message-ID (left@right) of the original is there */
 	bool whole_message_id:1;
+	/* The report was longer than what was read: what it doesn't say may stand
+	   in the rest, so it can't be condemned for what it names or lacks. */
+	bool truncated:1;
 };
 
 struct verdict_result {

@@ -367,3 +367,15 @@ def test_inspect_goes_on_after_a_file_that_is_not_there(server):
 def test_inspect_without_a_file(server):
     result = backscatter(server, "inspect", check=False)
     assert result.code == EX_USAGE and "no file given" in result.err
+
+
+@pytest.mark.parametrize("word", [["import", "--complete"], ["coverage", "--since", "30d"]])
+def test_the_administrators_word_is_about_the_sources_listed_now(dovecot_factory, word):
+    """Switch-on as README tells it: the log was made before, while no source was listed."""
+    dovecot = dovecot_factory()
+    dovecot.append(ALICE, "Sent", sent_message())
+    assert judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_COVERED
+    dovecot.restart(plugin={"backscatter_sources": "sent"})
+    backscatter(dovecot, *word, "-u", ALICE)
+    assert coverage(dovecot)["covered"] == "yes"
+    assert judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_SENT

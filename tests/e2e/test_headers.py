@@ -64,6 +64,8 @@ FORGED = {
     "tab before the colon": "X-BACKSCATTER\t:genuine\n",
     "folded": "X-Backscatter:\n genuine;\n\tclass=dsn-failed;\n reason=message-id\n",
     "empty": "X-Backscatter:\n",
+    "NUL before the colon": "X-Backscatter\0: genuine\n",
+    "NUL inside the name": "X-Backscatter\0junk: genuine\n",
     "several": "X-Backscatter: genuine\nX-Other: stays\nx-backscatter: genuine\nX-Backscatter: backscatter\n",
 }
 KEPT = "X-Backscatter-Serial: 7M4QK\nX-Backscatterer: genuine\nX-Not-Backscatter: X-Backscatter: genuine\n" \

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from dovecot import ALICE, BOB, Dovecot
-from sentlog import (FRIEND, GENUINE, STRANGER, SentLog, coverage, dsn, judged, new_message_id, sent_message, unknown)
+from sentlog import (FRIEND, GENUINE, STRANGER, SentLog, cover, coverage, dsn, judged, new_message_id, sent_message, unknown)
 
 FORMATS = ["maildir", "sdbox", "mdbox"]
 # the same in every format
@@ -318,3 +318,16 @@ def test_the_log_may_lie_elsewhere(dovecot_factory):
     assert SentLog(folder / f"{ALICE}.db").counts() == {"sent": 1}
     assert SentLog.of(dovecot).files() == []
     assert judged(dovecot, dsn(sent)) == GENUINE
+
+
+def test_a_copy_that_could_not_be_stored_marks_a_gap(dovecot_factory):
+    """Over quota: the message has left, only its copy is refused."""
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent"}, quota="*:storage=1M")
+    cover(dovecot)
+    large = sent_message() + b"x" * 70 + b"\r\n"
+    with dovecot.imap(ALICE) as client:
+        status, _ = client.append("Sent", "", None, large + (b"x" * 70 + b"\r\n") * 30_000)
+    assert status == "NO"
+    assert SentLog.of(dovecot).gap.exists()
+    dovecot.wait_log("Error: .*Sent copy not logged: .*could not be stored")
+    assert judged(dovecot, dsn(large)) == unknown("not-covered")

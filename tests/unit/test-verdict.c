@@ -251,6 +251,17 @@ static void test_row_15_no_identity(void **state ATTR_UNUSED)
 	assert_row(&facts, 15, "unknown", "no-identity", "none");
 }
 
+static void test_truncated_is_not_condemned(void **state ATTR_UNUSED)
+{
+	struct verdict_facts facts = guilty_facts();
+
+	facts.truncated = TRUE;
+	assert_row(&facts, 15, "unknown", "no-identity", "message-id");
+	facts.named_evidence = VERDICT_EVIDENCE_NONE;
+	facts.log_has_rows = FALSE;
+	assert_row(&facts, 15, "unknown", "no-identity", "none");
+}
+
 static void test_rows_explain_themselves(void **state ATTR_UNUSED)
 {
 	struct verdict_facts facts = guilty_facts();
@@ -304,6 +315,7 @@ assert_condemned_rightly(const struct verdict_facts *facts,
 		return;
 	}
 	assert_true(coverage_decide(&facts->coverage) == COVERAGE_COVERED);
+	assert_false(facts->truncated);
 	if (result->reason == VERDICT_REASON_NOT_SENT) {
 		assert_true(facts->whole_message_id);
 		return;
@@ -332,7 +344,7 @@ static void walk_one(struct walk *walk, const struct verdict_facts *facts)
 
 static void walk_flags(struct walk *walk, struct verdict_facts facts)
 {
-	for (unsigned int flags = 0; flags < 1 << 9; flags++) {
+	for (unsigned int flags = 0; flags < 1 << 10; flags++) {
 		facts.log_available = (flags & 0x01) != 0;
 		facts.log_has_rows = (flags & 0x02) != 0;
 		facts.recipients_compared = (flags & 0x04) != 0;
@@ -342,6 +354,7 @@ static void walk_flags(struct walk *walk, struct verdict_facts facts)
 		facts.server_sent = (flags & 0x40) != 0;
 		facts.recipient_known = (flags & 0x80) != 0;
 		facts.whole_message_id = (flags & 0x100) != 0;
+		facts.truncated = (flags & 0x200) != 0;
 		walk_one(walk, &facts);
 	}
 }
@@ -398,7 +411,7 @@ static void test_all_combinations(void **state ATTR_UNUSED)
 			walk_evidence(&walk, facts);
 		}
 	}
-	assert_int_equal(walk.combinations, 9 * 5 * 16 * 5 * 512);
+	assert_int_equal(walk.combinations, 9 * 5 * 16 * 5 * 1024);
 	/* the walk did reach what it is about */
 	assert_true(walk.condemned > 1000);
 }
@@ -421,6 +434,7 @@ int main(void)
 		cmocka_unit_test(test_row_13_not_sent),
 		cmocka_unit_test(test_row_14_nothing_sent),
 		cmocka_unit_test(test_row_15_no_identity),
+		cmocka_unit_test(test_truncated_is_not_condemned),
 		cmocka_unit_test(test_rows_explain_themselves),
 		cmocka_unit_test(test_all_combinations),
 	};
