@@ -137,6 +137,7 @@ message_id_add(struct report_reader *reader, const char *written, bool whole,
 	ranked->id.written = p_strdup(reader->pool, written);
 	ranked->id.id = str_lcase(p_strdup(reader->pool, written));
 	ranked->id.whole = whole;
+	ranked->id.returned = *rank >= REPORT_RANK_FIELD;
 	ranked->rank = *rank;
 }
 

@@ -48,6 +48,9 @@ struct report_message_id {
 	/* left@right, and not cut off by the reporter. Only a whole one may
 	   count as "not in the log". */
 	bool whole:1;
+	/* From a part that returns the original, or a machine-readable field;
+	   not from a text for humans. */
+	bool returned:1;
 };
 ARRAY_DEFINE_TYPE(report_message_id, struct report_message_id);
 

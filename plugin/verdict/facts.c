@@ -81,7 +81,9 @@ gather_from_report(struct facts_context *ctx, const struct own_addresses *own)
 	array_foreach(&report->message_ids, message_id) {
 		if (ctx->facts->original_message_id == NULL)
 			ctx->facts->original_message_id = message_id->written;
-		if (message_id->whole)
+		/* the returned part may stand behind what was read */
+		if (message_id->whole &&
+		    (message_id->returned || !report->truncated))
 			verdict->whole_message_id = TRUE;
 		if (strncmp(message_id->id, SIEVE_MESSAGE_ID_PREFIX,
 			    strlen(SIEVE_MESSAGE_ID_PREFIX)) == 0)

@@ -140,7 +140,7 @@ static bool is_not_covered(const struct verdict_facts *facts)
 
 static bool has_whole_message_id(const struct verdict_facts *facts)
 {
-	return facts->whole_message_id && !facts->truncated;
+	return facts->whole_message_id;
 }
 
 static bool is_mailbox_that_never_sends(const struct verdict_facts *facts)
@@ -246,8 +246,6 @@ static const char *saw_coverage(const struct verdict_facts *facts)
 
 static const char *saw_message_id(const struct verdict_facts *facts)
 {
-	if (facts->truncated)
-		return "the report was too long to be read to its end";
 	return facts->whole_message_id ?
 		"a whole Message-ID of the original is there" :
 		"no whole Message-ID of the original";

@@ -95,10 +95,11 @@ struct verdict_facts {
 	/* a failed recipient or an address of the returned To:/Cc: is one this
 	   mailbox wrote to within the retention */
 	bool recipient_known:1;
-	/* a whole Message-ID (left@right) of the original is there */
+	/* A whole Message-ID (left@right) of the original is there; one that stands
+	   in running text only if the report was read to its end. */
 	bool whole_message_id:1;
-	/* The report was longer than what was read: what it doesn't say may stand
-	   in the rest, so it can't be condemned for what it names or lacks. */
+	/* The report was longer than what was read: an identity may stand in the
+	   rest. */
 	bool truncated:1;
 };
 

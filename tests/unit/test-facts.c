@@ -274,6 +274,22 @@ static void test_known_recipient(void **state)
 	assert_true(gather(fixture)->recipient_known);
 }
 
+static void test_truncated_report(void **state)
+{
+	struct fixture *fixture = *state;
+	struct report_message_id *message_id;
+
+	/* in running text, and the rest was not read */
+	report_add_message_id(fixture, "a@example.org", TRUE);
+	fixture->report.truncated = TRUE;
+	assert_false(gather(fixture)->whole_message_id);
+	assert_true(fixture->facts.verdict.truncated);
+
+	message_id = array_front_modifiable(&fixture->report.message_ids);
+	message_id->returned = TRUE;
+	assert_true(gather(fixture)->whole_message_id);
+}
+
 static void test_server_sent(void **state)
 {
 	struct fixture *fixture = *state;
@@ -429,6 +445,7 @@ int main(void)
 		TEST(test_best_of_several_identities),
 		TEST(test_envelope_id),
 		TEST(test_known_recipient),
+		TEST(test_truncated_report),
 		TEST(test_server_sent),
 		TEST(test_to),
 		TEST(test_serial_of_unknown_key),
