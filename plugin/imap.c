@@ -190,12 +190,9 @@ imap_sent_log(struct imap_sent_user *suser, struct imap_sent_transaction *strans
 		imap_sent_failed(suser, error);
 }
 
-static int
-imap_sent_transaction_commit(struct mailbox_transaction_context *trans,
-			     struct mail_transaction_commit_changes *changes_r)
+/* Stored or not, the messages have left: a rollback logs them as a commit does. */
+static void imap_sent_transaction_end(struct mailbox_transaction_context *trans)
 {
-	union mailbox_module_context *mctx =
-		IMAP_SENT_MAILBOX_CONTEXT(trans->box);
 	struct imap_sent_transaction *strans =
 		IMAP_SENT_TRANSACTION_CONTEXT(trans);
 	struct imap_sent_user *suser =
@@ -205,6 +202,16 @@ imap_sent_transaction_commit(struct mailbox_transaction_context *trans,
 		imap_sent_log(suser, strans);
 	} T_END;
 	pool_unref(&strans->pool);
+}
+
+static int
+imap_sent_transaction_commit(struct mailbox_transaction_context *trans,
+			     struct mail_transaction_commit_changes *changes_r)
+{
+	union mailbox_module_context *mctx =
+		IMAP_SENT_MAILBOX_CONTEXT(trans->box);
+
+	imap_sent_transaction_end(trans);
 	return mctx->super.transaction_commit(trans, changes_r);
 }
 
@@ -213,16 +220,8 @@ imap_sent_transaction_rollback(struct mailbox_transaction_context *trans)
 {
 	union mailbox_module_context *mctx =
 		IMAP_SENT_MAILBOX_CONTEXT(trans->box);
-	struct imap_sent_transaction *strans =
-		IMAP_SENT_TRANSACTION_CONTEXT(trans);
-	struct imap_sent_user *suser =
-		IMAP_SENT_USER_CONTEXT(trans->box->storage->user);
 
-	/* the copies are not stored, but the messages have left */
-	T_BEGIN {
-		imap_sent_log(suser, strans);
-	} T_END;
-	pool_unref(&strans->pool);
+	imap_sent_transaction_end(trans);
 	mctx->super.transaction_rollback(trans);
 }
 
