@@ -19,28 +19,6 @@ static void add_target(struct add_targets *targets, int64_t id)
 	targets->ids[targets->count++] = id;
 }
 
-/* Drops empty ones and what is beyond the bound. Returns their number or -1. */
-static int hash_identities(struct sent_log *log,
-			   const struct sent_log_message *message,
-			   struct sent_log_hash *hashes,
-			   enum sent_log_identity_kind *kinds)
-{
-	int count = 0;
-
-	for (size_t i = 0; i < message->identity_count &&
-			   count < SENT_LOG_MAX_IDENTITIES; i++) {
-		const struct sent_log_identity *identity =
-			&message->identities[i];
-
-		if (identity->value == NULL || identity->value[0] == '\0')
-			continue;
-		if (sent_log_hash_identity(log, identity, &hashes[count]) < 0)
-			return -1;
-		kinds[count++] = identity->kind;
-	}
-	return count;
-}
-
 static int find_known(struct sent_log *log, enum sent_log_source source,
 		      const struct sent_log_hash *hashes, unsigned int count,
 		      struct add_targets *targets)
@@ -71,6 +49,27 @@ static int64_t logged_at(const struct sent_log *log,
 	return message->logged_at > log->now ? log->now : message->logged_at;
 }
 
+/* The last of its serials, or NULL. */
+static void bind_serial(sqlite3_stmt *stmt, int index,
+			const struct sent_log_message *message)
+{
+	char text[SERIAL_TEXT_SIZE];
+
+	(void)sqlite3_bind_null(stmt, index);
+	for (size_t i = 0; i < message->identity_count; i++) {
+		const struct sent_log_identity *identity =
+			&message->identities[i];
+
+		/* what stands there in clear is a serial and nothing else */
+		if (identity->kind == SENT_LOG_IDENTITY_SERIAL &&
+		    identity->value != NULL &&
+		    serial_normalise(identity->value, text)) {
+			(void)sqlite3_bind_text(stmt, index, text, -1,
+						SQLITE_TRANSIENT);
+		}
+	}
+}
+
 static int insert_message(struct sent_log *log,
 			  const struct sent_log_message *message,
 			  struct add_targets *targets)
@@ -83,6 +82,7 @@ static int insert_message(struct sent_log *log,
 	(void)sqlite3_bind_int64(stmt, 2, logged_at(log, message));
 	(void)sqlite3_bind_int64(stmt, 3, message->date);
 	(void)sqlite3_bind_int64(stmt, 4, message->from_own_address);
+	bind_serial(stmt, 5, message);
 	if (sent_log_run(log, stmt) < 0)
 		return -1;
 	add_target(targets, sqlite3_last_insert_rowid(log->db));
@@ -101,6 +101,7 @@ static int renew_message(struct sent_log *log,
 	(void)sqlite3_bind_int64(stmt, 2, logged_at(log, message));
 	(void)sqlite3_bind_int64(stmt, 3, message->date);
 	(void)sqlite3_bind_int64(stmt, 4, message->from_own_address);
+	bind_serial(stmt, 5, message);
 	return sent_log_run(log, stmt);
 }
 
@@ -118,7 +119,8 @@ static int insert_identities(struct sent_log *log, enum sent_log_source source,
 		(void)sqlite3_bind_int64(stmt, 2, source);
 		(void)sqlite3_bind_int64(stmt, 3, kinds[i]);
 		(void)sqlite3_bind_int64(stmt, 4, id);
-		if (sent_log_run(log, stmt) < 0)
+		if (sent_log_run(log, stmt) < 0 ||
+		    sent_log_mark_due(log, &hashes[i]) < 0)
 			return -1;
 	}
 	return 0;
@@ -188,7 +190,9 @@ static int add_message(struct sent_log *log,
 	struct sent_log_hash hashes[SENT_LOG_MAX_IDENTITIES];
 	enum sent_log_identity_kind kinds[SENT_LOG_MAX_IDENTITIES];
 	struct add_targets targets = { .count = 0 };
-	int count = hash_identities(log, message, hashes, kinds);
+	int count = sent_log_hash_identities(log, message->identities,
+					     message->identity_count, hashes,
+					     kinds);
 
 	if (count < 0 ||
 	    find_known(log, message->source, hashes, (unsigned int)count,

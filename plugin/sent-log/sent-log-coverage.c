@@ -17,6 +17,18 @@ int sent_log_write_coverage(struct sent_log *log, time_t start,
 	return sent_log_run(log, stmt);
 }
 
+int sent_log_break_coverage(struct sent_log *log,
+			    enum sent_log_coverage_cause cause)
+{
+	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_BREAK_COVERAGE);
+
+	if (stmt == NULL)
+		return -1;
+	(void)sqlite3_bind_int64(stmt, 1, log->now);
+	(void)sqlite3_bind_int64(stmt, 2, cause);
+	return sent_log_run(log, stmt);
+}
+
 int sent_log_raise_coverage(struct sent_log *log)
 {
 	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_RAISE_COVERAGE);
@@ -52,41 +64,26 @@ static int read_coverage(struct sent_log *log,
 	return 0;
 }
 
-static bool is_future(const struct sent_log *log, time_t start)
-{
-	return start > log->now + SENT_LOG_CLOCK_SLACK_SECS;
-}
-
 /* What has to be written before coverage may be believed. */
-static int settle_coverage(struct sent_log *log,
-			   struct sent_log_coverage *coverage)
+static int settle_coverage(struct sent_log *log)
 {
-	bool was_future;
+	int settled = sent_log_clock_is_settled(log);
 
-	if (sent_log_write_begin(log) < 0 || read_coverage(log, coverage) < 0)
+	if (settled < 0)
 		return -1;
-	was_future = is_future(log, coverage->start);
-	if (was_future &&
-	    (sent_log_write_coverage(log, log->now,
-				     SENT_LOG_COVERAGE_CLOCK) < 0 ||
-	     read_coverage(log, coverage) < 0))
+	if (settled > 0 && !sent_log_gap_exists(log))
+		return 0;
+	/* it takes up both */
+	if (sent_log_write_begin(log) < 0 || sent_log_write_commit(log) < 0)
 		return -1;
-	if (sent_log_write_commit(log) < 0)
-		return -1;
-	if (was_future) {
-		sent_log_notice(log, "coverage started in the future (was the "
-				"clock wrong?), so it starts anew");
-	}
 	return 0;
 }
 
 static int get_coverage(struct sent_log *log,
 			struct sent_log_coverage *coverage_r)
 {
-	if (sent_log_file_open(log) < 0 || read_coverage(log, coverage_r) < 0)
-		return -1;
-	if ((sent_log_gap_exists(log) || is_future(log, coverage_r->start)) &&
-	    settle_coverage(log, coverage_r) < 0)
+	if (sent_log_file_open(log) < 0 || settle_coverage(log) < 0 ||
+	    read_coverage(log, coverage_r) < 0)
 		return -1;
 
 	/* Rows before count as absent, removed or not. */
@@ -151,8 +148,7 @@ static int write_listed_sources(struct sent_log *log)
 	(void)sqlite3_bind_int64(stmt, 1, log->set.listed_sources);
 	if (sent_log_run(log, stmt) < 0)
 		return -1;
-	return sent_log_write_coverage(log, log->now,
-				       SENT_LOG_COVERAGE_SOURCES_CHANGED);
+	return sent_log_break_coverage(log, SENT_LOG_COVERAGE_SOURCES_CHANGED);
 }
 
 static int set_listed_sources(struct sent_log *log)

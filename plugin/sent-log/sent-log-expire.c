@@ -38,11 +38,34 @@ static int expire_message(struct sent_log *log, int64_t id, int64_t max_rows)
 	recipients = delete_rows(log, SENT_LOG_DELETE_RECIPIENTS, id, max_rows);
 	if (recipients < 0 || recipients >= max_rows)
 		return recipients;
-	identities = delete_rows(log, SENT_LOG_DELETE_IDENTITIES, id, 0);
-	if (identities < 0 ||
-	    delete_rows(log, SENT_LOG_DELETE_MESSAGE, id, 0) < 0)
+	identities = delete_rows(log, SENT_LOG_DELETE_IDENTITIES, id,
+				 max_rows - recipients);
+	if (identities < 0)
+		return -1;
+	if (recipients + identities >= max_rows)
+		return recipients + identities;
+	if (delete_rows(log, SENT_LOG_DELETE_MESSAGE, id, 0) < 0)
 		return -1;
 	return recipients + identities + 1;
+}
+
+/* The same for what is no message. */
+static int expire_others(struct sent_log *log, int64_t max_rows)
+{
+	int counts, reports;
+
+	/* A few at most, and none that is in use. */
+	if (delete_rows(log, SENT_LOG_DELETE_OLD_KEYS, sent_log_cutoff(log),
+			0) < 0)
+		return -1;
+	if (max_rows <= 0)
+		return 0;
+	counts = delete_rows(log, SENT_LOG_DELETE_OLD_REPORTS,
+			     sent_log_cutoff(log), max_rows);
+	if (counts < 0)
+		return -1;
+	reports = sent_log_expire_remembered(log, max_rows - counts);
+	return reports < 0 ? -1 : counts + reports;
 }
 
 int sent_log_expire_step(struct sent_log *log, unsigned int max_rows)
@@ -59,14 +82,8 @@ int sent_log_expire_step(struct sent_log *log, unsigned int max_rows)
 	}
 	if (removed > 0 && sent_log_raise_coverage(log) < 0)
 		return -1;
-	if (left > 0) {
-		removed = delete_rows(log, SENT_LOG_DELETE_OLD_REPORTS,
-				      sent_log_cutoff(log), left);
-		if (removed < 0)
-			return -1;
-		left -= removed;
-	}
-	return left <= 0 ? 1 : 0;
+	ret = expire_others(log, left);
+	return ret < 0 ? -1 : left - ret <= 0;
 }
 
 static int expire(struct sent_log *log, unsigned int max_rows)

@@ -217,8 +217,7 @@ static int note_restored(struct sent_log *log)
 	(void)sqlite3_bind_int64(stmt, 1, log->file.inode);
 	(void)sqlite3_bind_int64(stmt, 2, log->file.born);
 	if (sent_log_run(log, stmt) < 0 ||
-	    sent_log_write_coverage(log, log->now,
-				    SENT_LOG_COVERAGE_RESTORED) < 0 ||
+	    sent_log_break_coverage(log, SENT_LOG_COVERAGE_RESTORED) < 0 ||
 	    sent_log_exec(log, log->db, "COMMIT") < 0)
 		return -1;
 
@@ -349,8 +348,11 @@ int sent_log_write_begin(struct sent_log *log)
 		    sent_log_exec(log, log->db, "BEGIN IMMEDIATE") < 0)
 			return -1;
 		/* again, since the lock may have taken its time */
-		if (!file_moved(log))
+		if (!file_moved(log)) {
+			if (sent_log_clock_settle(log) < 0)
+				return -1;
 			return sent_log_gap_take(log);
+		}
 		sent_log_file_close(log);
 	}
 	return sent_log_fail(log, "is replaced again and again");
@@ -360,6 +362,9 @@ int sent_log_write_commit(struct sent_log *log)
 {
 	if (sent_log_exec(log, log->db, "COMMIT") < 0)
 		return -1;
+	if (log->clock_notice != NULL)
+		sent_log_notice(log, "%s", log->clock_notice);
+	log->clock_notice = NULL;
 	if (log->gap_taken)
 		sent_log_gap_taken(log);
 	return 0;

@@ -68,7 +68,7 @@ static int remember(struct sent_log *log, const struct sent_log_file *mark)
 	if (sent_log_run(log, stmt) < 0)
 		return -1;
 	log->gap_taken = true;
-	return sent_log_write_coverage(log, log->now, SENT_LOG_COVERAGE_GAP);
+	return sent_log_break_coverage(log, SENT_LOG_COVERAGE_GAP);
 }
 
 /* Removes a taken mark that is remembered. Returns 0 if there is none left. */

@@ -2,9 +2,9 @@
    bits of HMAC-SHA256 under the key of this file, over the kind and the value. */
 
 #include "sent-log-private.h"
+#include "hmac-sha256.h"
 
-#include <openssl/core_names.h>
-#include <openssl/params.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Part of the file format: they keep a Message-ID that looks like an address
@@ -17,26 +17,6 @@ static const char *const hash_kind_names[] = {
 	[SENT_LOG_HASH_ADDRESS] = "address",
 	[SENT_LOG_HASH_DOMAIN] = "domain",
 };
-
-static EVP_MAC_CTX *hmac_sha256_new(const unsigned char *key, size_t key_size)
-{
-	char digest[] = "SHA256";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest,
-						 0),
-		OSSL_PARAM_construct_end(),
-	};
-	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	EVP_MAC_CTX *mac = EVP_MAC_CTX_new(hmac);
-
-	/* the context holds its own reference */
-	EVP_MAC_free(hmac);
-	if (mac != NULL && EVP_MAC_init(mac, key, key_size, params) != 1) {
-		EVP_MAC_CTX_free(mac);
-		mac = NULL;
-	}
-	return mac;
-}
 
 int sent_log_hash_init(struct sent_log *log)
 {
@@ -94,6 +74,29 @@ int sent_log_hash_identity(struct sent_log *log,
 			     hash_r);
 }
 
+int sent_log_hash_identities(struct sent_log *log,
+			     const struct sent_log_identity *identities,
+			     size_t identity_count,
+			     struct sent_log_hash *hashes_r,
+			     enum sent_log_identity_kind *kinds_r)
+{
+	int count = 0;
+
+	for (size_t i = 0; i < identity_count &&
+			   count < SENT_LOG_MAX_IDENTITIES; i++) {
+		if (identities[i].value == NULL ||
+		    identities[i].value[0] == '\0')
+			continue;
+		if (sent_log_hash_identity(log, &identities[i],
+					   &hashes_r[count]) < 0)
+			return -1;
+		if (kinds_r != NULL)
+			kinds_r[count] = identities[i].kind;
+		count++;
+	}
+	return count;
+}
+
 int sent_log_hash_domain(struct sent_log *log, const char *address,
 			 struct sent_log_hash *hash_r)
 {
@@ -104,4 +107,38 @@ int sent_log_hash_domain(struct sent_log *log, const char *address,
 	if (sent_log_hash(log, SENT_LOG_HASH_DOMAIN, at + 1, hash_r) < 0)
 		return -1;
 	return 1;
+}
+
+void sent_log_hash_text(const void *bytes, size_t size,
+			char text_r[SENT_LOG_HASH_TEXT_SIZE])
+{
+	const unsigned char *hash = bytes;
+
+	text_r[0] = '\0';
+	for (size_t i = 0; i < size && i < SENT_LOG_HASH_SIZE; i++)
+		(void)snprintf(text_r + 2 * i, 3, "%02x", hash[i]);
+}
+
+static int identity_hash(struct sent_log *log,
+			 const struct sent_log_identity *identity,
+			 char text_r[SENT_LOG_HASH_TEXT_SIZE])
+{
+	struct sent_log_hash hash;
+
+	if (sent_log_file_open(log) < 0 ||
+	    sent_log_hash_identity(log, identity, &hash) < 0)
+		return -1;
+	sent_log_hash_text(hash.bytes, sizeof(hash.bytes), text_r);
+	return 1;
+}
+
+int sent_log_identity_hash(struct sent_log *log,
+			   const struct sent_log_identity *identity,
+			   char text_r[SENT_LOG_HASH_TEXT_SIZE],
+			   const char **error_r)
+{
+	text_r[0] = '\0';
+	sent_log_call_begin(log, 0);
+	return sent_log_call_end(log, identity_hash(log, identity, text_r),
+				 error_r);
 }

@@ -3,7 +3,6 @@
 
 #include "sent-log-private.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* DESIGN.md 5.5 */
@@ -15,8 +14,7 @@
 /* ROW_COLUMNS of sent-log-statement.c */
 static void read_row(sqlite3_stmt *stmt, struct sent_log_row *row_r)
 {
-	const unsigned char *hash = sqlite3_column_blob(stmt, 6);
-	int hash_size = sqlite3_column_bytes(stmt, 6);
+	const char *serial = (const char *)sqlite3_column_text(stmt, 7);
 
 	memset(row_r, 0, sizeof(*row_r));
 	row_r->id = sqlite3_column_int64(stmt, 0);
@@ -25,10 +23,12 @@ static void read_row(sqlite3_stmt *stmt, struct sent_log_row *row_r)
 	row_r->date = sqlite3_column_int64(stmt, 3);
 	row_r->identity_count = (unsigned int)sqlite3_column_int(stmt, 4);
 	row_r->recipient_count = (unsigned int)sqlite3_column_int(stmt, 5);
-	for (int i = 0; i < hash_size && i < SENT_LOG_HASH_SIZE; i++) {
-		(void)snprintf(row_r->identity_hash + 2 * i, 3, "%02x",
-			       hash[i]);
-	}
+	sent_log_hash_text(sqlite3_column_blob(stmt, 6),
+			   (size_t)sqlite3_column_bytes(stmt, 6),
+			   row_r->identity_hash);
+	/* never what somebody else has put into the file */
+	if (serial != NULL && !serial_normalise(serial, row_r->serial))
+		row_r->serial[0] = '\0';
 }
 
 static int list(struct sent_log *log, int64_t after_id,

@@ -20,9 +20,9 @@
 /* Old rows that a write removes by the way: so many, and twice as many as it
    has added, so that expiry keeps pace with whatever comes in. */
 #define SENT_LOG_EXPIRE_STEP 20
-/* Clocks of two processes may differ by that much without it being "the
-   future". */
-#define SENT_LOG_CLOCK_SLACK_SECS 60
+/* Clocks of two hosts may differ by that much without it being "the future": no
+   message's retention, and no report's age, depends on it. */
+#define SENT_LOG_CLOCK_SLACK_SECS (24 * 3600)
 
 /* "bksc", in the file's header: this database is ours. */
 #define SENT_LOG_APPLICATION_ID 0x626b7363
@@ -67,6 +67,7 @@ enum sent_log_statement {
 	SENT_LOG_INSERT_IDENTITY,
 	SENT_LOG_INSERT_RECIPIENT,
 	SENT_LOG_COUNT_RECIPIENTS,
+	SENT_LOG_GET_CANONICAL,
 	SENT_LOG_GET_REPORTS,
 	SENT_LOG_COUNT_REPORT,
 	SENT_LOG_FIND_OLD_MESSAGE,
@@ -76,7 +77,10 @@ enum sent_log_statement {
 	SENT_LOG_DELETE_OLD_REPORTS,
 	SENT_LOG_GET_COVERAGE,
 	SENT_LOG_SET_COVERAGE,
+	SENT_LOG_BREAK_COVERAGE,
 	SENT_LOG_RAISE_COVERAGE,
+	SENT_LOG_GET_CLOCK,
+	SENT_LOG_SET_CLOCK,
 	SENT_LOG_GET_LISTED_SOURCES,
 	SENT_LOG_SET_LISTED_SOURCES,
 	SENT_LOG_GET_GAP,
@@ -86,6 +90,19 @@ enum sent_log_statement {
 	SENT_LOG_LIST_ROWS,
 	SENT_LOG_COUNT_MESSAGES,
 	SENT_LOG_FIND_UNLISTED_COPY,
+	SENT_LOG_GET_ISSUING_KEY,
+	SENT_LOG_LIST_KEYS,
+	SENT_LOG_INSERT_KEY,
+	SENT_LOG_RETIRE_KEYS,
+	SENT_LOG_DELETE_OLD_KEYS,
+	SENT_LOG_MARK_DUE,
+	SENT_LOG_INSERT_REMEMBERED,
+	SENT_LOG_INSERT_REMEMBERED_IDENTITY,
+	SENT_LOG_FIND_SURPLUS_REMEMBERED,
+	SENT_LOG_FIND_OLD_REMEMBERED,
+	SENT_LOG_DELETE_REMEMBERED_IDENTITIES,
+	SENT_LOG_DELETE_REMEMBERED,
+	SENT_LOG_LIST_DUE,
 
 	SENT_LOG_STATEMENT_COUNT
 };
@@ -111,6 +128,8 @@ struct sent_log {
 	char *error;
 	/* SQLite says that log->file is no database */
 	bool corrupt:1;
+	/* what this transaction has found out about the clock, or NULL */
+	const char *clock_notice;
 	/* this transaction takes up a gap mark */
 	bool gap_taken:1;
 
@@ -161,6 +180,15 @@ int sent_log_hash(struct sent_log *log, enum sent_log_hash_kind kind,
 int sent_log_hash_identity(struct sent_log *log,
 			   const struct sent_log_identity *identity,
 			   struct sent_log_hash *hash_r);
+/* Those that are not empty, at most SENT_LOG_MAX_IDENTITIES; kinds_r may be NULL.
+   Returns their number or -1. */
+int sent_log_hash_identities(struct sent_log *log,
+			     const struct sent_log_identity *identities,
+			     size_t identity_count,
+			     struct sent_log_hash *hashes_r,
+			     enum sent_log_identity_kind *kinds_r);
+void sent_log_hash_text(const void *bytes, size_t size,
+			char text_r[SENT_LOG_HASH_TEXT_SIZE]);
 /* Of the part after the last @. Returns 1, 0 if there is none, -1 on error. */
 int sent_log_hash_domain(struct sent_log *log, const char *address,
 			 struct sent_log_hash *hash_r);
@@ -170,6 +198,8 @@ int sent_log_hash_domain(struct sent_log *log, const char *address,
 /* Prepared once per open file; ready to be bound. NULL on error. */
 sqlite3_stmt *sent_log_statement(struct sent_log *log,
 				 enum sent_log_statement statement);
+/* What it says, for a file that isn't the log's open one. */
+const char *sent_log_statement_sql(enum sent_log_statement statement);
 /* hash must live until the statement is done. */
 void sent_log_bind_hash(sqlite3_stmt *stmt, int index,
 			const struct sent_log_hash *hash);
@@ -201,8 +231,8 @@ int sent_log_file_open_existing(struct sent_log *log);
 void sent_log_file_close(struct sent_log *log);
 sqlite3 *sent_log_connect(struct sent_log *log, const char *path);
 int sent_log_set_journal_mode(struct sent_log *log, sqlite3 *db);
-/* A write transaction in the file that stands at log->path now; takes up the gap
-   mark. */
+/* A write transaction in the file that stands at log->path now; takes up a clock
+   that fell back, and the gap mark. */
 int sent_log_write_begin(struct sent_log *log);
 int sent_log_write_commit(struct sent_log *log);
 
@@ -221,6 +251,13 @@ bool sent_log_is_adopted(struct sent_log *log,
 			 const struct sent_log_file *file);
 /* It is another: moves what its predecessor left beside it out of the way. */
 int sent_log_adopt(struct sent_log *log);
+
+/* sent-log-clock.c */
+
+/* Returns 1, 0 if sent_log_clock_settle() has something to write, or -1. */
+int sent_log_clock_is_settled(struct sent_log *log);
+/* Inside a write transaction. */
+int sent_log_clock_settle(struct sent_log *log);
 
 /* sent-log-gap.c */
 
@@ -247,8 +284,18 @@ int sent_log_find_entry_recipient(struct sent_log *log,
 /* Inside a write transaction. */
 int sent_log_write_coverage(struct sent_log *log, time_t start,
 			    enum sent_log_coverage_cause cause);
+/* It starts now, or later where it did already: this clock may have fallen. */
+int sent_log_break_coverage(struct sent_log *log,
+			    enum sent_log_coverage_cause cause);
 /* Rows before the cutoff are gone. */
 int sent_log_raise_coverage(struct sent_log *log);
+
+/* sent-log-remember.c: inside a write transaction */
+
+/* Reports that told of this identity are to be judged again. */
+int sent_log_mark_due(struct sent_log *log, const struct sent_log_hash *hash);
+/* Returns the number of rows removed, about max_rows at most, or -1. */
+int sent_log_expire_remembered(struct sent_log *log, int64_t max_rows);
 
 /* sent-log-expire.c */
 

@@ -16,6 +16,39 @@ struct report_key {
 
 /* The original may be long gone; its figures still hold. */
 #define ANY_AGE INT64_MIN
+#define CANONICAL_MAX_STEPS 8
+
+/* Identities of the same message share its smallest Message-ID; one that is in
+   no message with a Message-ID stands for itself. Sources may know different
+   ones of the same message, so it goes on while that leads to a smaller one. */
+static int find_canonical(struct sent_log *log, struct sent_log_hash *hash)
+{
+	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_GET_CANONICAL);
+	struct sent_log_hash next;
+
+	if (stmt == NULL)
+		return -1;
+	for (unsigned int i = 0; i < CANONICAL_MAX_STEPS; i++) {
+		int ret;
+
+		sent_log_bind_hash(stmt, 1, hash);
+		ret = sent_log_step(log, stmt);
+		if (ret < 0)
+			return -1;
+		if (ret == 0 ||
+		    sqlite3_column_bytes(stmt, 0) != sizeof(next.bytes)) {
+			(void)sqlite3_reset(stmt);
+			break;
+		}
+		memcpy(next.bytes, sqlite3_column_blob(stmt, 0),
+		       sizeof(next.bytes));
+		(void)sqlite3_reset(stmt);
+		if (memcmp(&next, hash, sizeof(next)) == 0)
+			break;
+		*hash = next;
+	}
+	return 0;
+}
 
 static int make_key(struct sent_log *log,
 		    const struct sent_log_identity *original,
@@ -23,7 +56,8 @@ static int make_key(struct sent_log *log,
 {
 	int ret = 0;
 
-	if (sent_log_hash_identity(log, original, &key_r->original) < 0)
+	if (sent_log_hash_identity(log, original, &key_r->original) < 0 ||
+	    find_canonical(log, &key_r->original) < 0)
 		return -1;
 	if (recipient[0] != '\0') {
 		if (sent_log_hash(log, SENT_LOG_HASH_ADDRESS, recipient,

@@ -14,7 +14,8 @@
 	" (SELECT count(*) FROM identity WHERE message = m.id)," \
 	" (SELECT count(*) FROM recipient WHERE message = m.id)," \
 	" (SELECT hash FROM identity WHERE message = m.id" \
-	"  ORDER BY kind, hash LIMIT 1)"
+	"  ORDER BY kind, hash LIMIT 1)," \
+	" m.serial"
 
 static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 	[SENT_LOG_FIND_ENTRY] =
@@ -39,14 +40,16 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		"SELECT message FROM identity WHERE hash = ?1 AND source = ?2",
 	[SENT_LOG_INSERT_MESSAGE] =
 		"INSERT INTO message"
-		" (source, logged_at, date, from_own_address)"
-		" VALUES (?1, ?2, ?3, ?4)",
+		" (source, logged_at, date, from_own_address, serial)"
+		" VALUES (?1, ?2, ?3, ?4, ?5)",
 	[SENT_LOG_RENEW_MESSAGE] =
 		"UPDATE message SET logged_at = max(logged_at, ?2),"
 		" date = max(date, ?3),"
-		" from_own_address = max(from_own_address, ?4)"
+		" from_own_address = max(from_own_address, ?4),"
+		" serial = coalesce(?5, serial)"
 		" WHERE id = ?1 AND (logged_at < ?2 OR date < ?3"
-		" OR from_own_address < ?4)",
+		" OR from_own_address < ?4"
+		" OR (?5 IS NOT NULL AND serial IS NOT ?5))",
 	[SENT_LOG_INSERT_IDENTITY] =
 		"INSERT OR IGNORE INTO identity (hash, source, kind, message)"
 		" VALUES (?1, ?2, ?3, ?4)",
@@ -55,6 +58,13 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		" VALUES (?1, ?2, ?3)",
 	[SENT_LOG_COUNT_RECIPIENTS] =
 		"SELECT count(*) FROM recipient WHERE message = ?1",
+	/* The smallest Message-ID of the messages that carry this identity;
+	   kind 0. */
+	[SENT_LOG_GET_CANONICAL] =
+		"SELECT min((SELECT k.hash FROM identity k"
+		"  WHERE k.message = i.message AND k.kind = 0"
+		"  ORDER BY k.hash LIMIT 1))"
+		" FROM identity i WHERE i.hash = ?1",
 	[SENT_LOG_GET_REPORTS] =
 		"SELECT reports FROM report_count"
 		" WHERE original = ?1 AND class = ?2 AND recipient = ?3",
@@ -71,7 +81,9 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		"DELETE FROM recipient WHERE message = ?1 AND address IN"
 		" (SELECT address FROM recipient WHERE message = ?1 LIMIT ?2)",
 	[SENT_LOG_DELETE_IDENTITIES] =
-		"DELETE FROM identity WHERE message = ?1",
+		"DELETE FROM identity WHERE (hash, source) IN"
+		" (SELECT hash, source FROM identity WHERE message = ?1"
+		" LIMIT ?2)",
 	[SENT_LOG_DELETE_MESSAGE] =
 		"DELETE FROM message WHERE id = ?1",
 	[SENT_LOG_DELETE_OLD_REPORTS] =
@@ -85,9 +97,18 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		" FROM meta",
 	[SENT_LOG_SET_COVERAGE] =
 		"UPDATE meta SET coverage_start = ?1, coverage_cause = ?2",
+	[SENT_LOG_BREAK_COVERAGE] =
+		"UPDATE meta SET coverage_start = max(coverage_start, ?1),"
+		" coverage_cause = ?2",
 	[SENT_LOG_RAISE_COVERAGE] =
 		"UPDATE meta SET coverage_start = ?1, coverage_cause = ?2"
 		" WHERE coverage_start < ?1",
+	[SENT_LOG_GET_CLOCK] =
+		"SELECT clock_behind, coverage_start, max(coverage_start,"
+		" coalesce((SELECT max(logged_at) FROM message), 0))"
+		" FROM meta",
+	[SENT_LOG_SET_CLOCK] =
+		"UPDATE meta SET clock_behind = ?1",
 	[SENT_LOG_GET_LISTED_SOURCES] =
 		"SELECT listed_sources FROM meta",
 	[SENT_LOG_SET_LISTED_SOURCES] =
@@ -117,7 +138,51 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		"  CROSS JOIN identity known ON known.hash = i.hash"
 		"  WHERE i.message = m.id AND (known.source & ?5) != 0)"
 		" ORDER BY m.date DESC LIMIT 1",
+	[SENT_LOG_GET_ISSUING_KEY] =
+		"SELECT secret, created, retired FROM serial_key"
+		" WHERE retired = 0 AND length(secret) = 32"
+		" ORDER BY id DESC LIMIT 1",
+	[SENT_LOG_LIST_KEYS] =
+		"SELECT secret, created, retired FROM serial_key"
+		" WHERE (retired = 0 OR retired >= ?1)"
+		" AND length(secret) = 32 ORDER BY id DESC LIMIT ?2",
+	[SENT_LOG_INSERT_KEY] =
+		"INSERT INTO serial_key (secret, created, retired)"
+		" VALUES (?1, ?2, 0)",
+	[SENT_LOG_RETIRE_KEYS] =
+		"UPDATE serial_key SET retired = ?1 WHERE retired = 0",
+	[SENT_LOG_DELETE_OLD_KEYS] =
+		"DELETE FROM serial_key WHERE retired != 0 AND retired < ?1",
+	[SENT_LOG_MARK_DUE] =
+		"UPDATE remembered_report SET due = 1 WHERE due = 0 AND id IN"
+		" (SELECT report FROM remembered_identity WHERE hash = ?1)",
+	[SENT_LOG_INSERT_REMEMBERED] =
+		"INSERT INTO remembered_report (mailbox_guid, uid_validity,"
+		" uid, quarantined, expires, due)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[SENT_LOG_INSERT_REMEMBERED_IDENTITY] =
+		"INSERT OR IGNORE INTO remembered_identity (hash, report)"
+		" VALUES (?1, ?2)",
+	[SENT_LOG_FIND_SURPLUS_REMEMBERED] =
+		"SELECT id FROM remembered_report"
+		" WHERE (SELECT count(*) FROM remembered_report) > ?1"
+		" ORDER BY quarantined, due, id LIMIT 1",
+	[SENT_LOG_FIND_OLD_REMEMBERED] =
+		"SELECT id FROM remembered_report"
+		" WHERE due IN (0, 1) AND expires < ?1 LIMIT 1",
+	[SENT_LOG_DELETE_REMEMBERED_IDENTITIES] =
+		"DELETE FROM remembered_identity WHERE report = ?1",
+	[SENT_LOG_DELETE_REMEMBERED] =
+		"DELETE FROM remembered_report WHERE id = ?1",
+	[SENT_LOG_LIST_DUE] =
+		"SELECT id, mailbox_guid, uid_validity, uid, quarantined"
+		" FROM remembered_report WHERE due = 1 ORDER BY id LIMIT ?1",
 };
+
+const char *sent_log_statement_sql(enum sent_log_statement statement)
+{
+	return statement_sql[statement];
+}
 
 sqlite3_stmt *sent_log_statement(struct sent_log *log,
 				 enum sent_log_statement statement)

@@ -45,6 +45,7 @@ void sent_log_call_begin(struct sent_log *log, time_t now)
 	log->now = now != 0 ? now : time(NULL);
 	log->corrupt = false;
 	log->gap_taken = false;
+	log->clock_notice = NULL;
 	sent_log_wait_start(log);
 }
 

@@ -12,15 +12,18 @@
    -1 = unavailable: locked beyond the deadline, corrupt, not writable, disk
    full. Then *error_r says what failed and where, for the log; it belongs to the
    log and is valid until its next call. Times are seconds since the epoch; now
-   is the caller's clock. Nothing is stored in clear: Message-IDs, recipients
-   and their domains are hashed with a key of this mailbox (HMAC-SHA256, first
-   128 bits).
+   is the caller's clock. Nothing that was written to or by anybody is stored in
+   clear: Message-IDs, envelope ids, recipients and their domains are hashed with
+   a key of this mailbox (HMAC-SHA256, first 128 bits). Serials, which are random,
+   also stand there as they are.
 
-   The file is opened (and made, except by sent_log_list(), sent_log_count() and
-   sent_log_expire()) at the first call that needs it, and reopened when another
-   file stands at its path. A file that is not a database any more is moved aside
+   The file is opened (and made, except by the calls that only list, count, expire
+   or forget) at the first call that needs it, and reopened when another file
+   stands at its path. A file that is not a database any more is moved aside
    (PATH.corrupt-TIME, with its -wal and -shm) and a new log put in its place;
    that call answers -1, the next one works on the new log. */
+
+#include "sent-log/serial.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -95,6 +98,9 @@ struct sent_log_message {
 	bool from_own_address;
 };
 
+/* hex of a hash, with its NUL */
+#define SENT_LOG_HASH_TEXT_SIZE 33
+
 /* What the log knows about one identity, all sources united. */
 struct sent_log_entry {
 	/* enum sent_log_source bits */
@@ -154,7 +160,23 @@ struct sent_log_row {
 	unsigned int identity_count;
 	unsigned int recipient_count;
 	/* hex of the first identity's hash, "" if it has none */
-	char identity_hash[33];
+	char identity_hash[SENT_LOG_HASH_TEXT_SIZE];
+	/* "" = it was sent without one */
+	char serial[SERIAL_TEXT_SIZE];
+};
+
+#define SENT_LOG_MAILBOX_GUID_SIZE 16
+
+/* Where a report was stored that found no original in the log. */
+struct sent_log_stored_report {
+	/* given by the log */
+	int64_t id;
+	/* of the mailbox it was stored in */
+	unsigned char mailbox_guid[SENT_LOG_MAILBOX_GUID_SIZE];
+	uint32_t uid_validity;
+	uint32_t uid;
+	/* it lies in the quarantine mailbox */
+	bool quarantined;
 };
 
 const char *sent_log_source_name(enum sent_log_source source);
@@ -172,9 +194,11 @@ int sent_log_open(struct sent_log *log, time_t now, const char **error_r);
 
 /* Adds messages durably (synchronous=FULL), in short transactions. The same
    identity from the same source again adds its recipients and renews its
-   logged_at. Messages that are older than the retention are passed over, and
-   recipients beyond 10,000 a message. Expires a few old rows on the way. Returns
-   1 or -1; after -1 some of them may be there. */
+   logged_at; the last serial is the one that sent_log_list() shows. Remembered
+   reports that told of one of the identities are due from then on. Messages that
+   are older than the retention are passed over, and recipients beyond 10,000 a
+   message. Expires a few old rows on the way. Returns 1 or -1; after -1 some of
+   them may be there. */
 int sent_log_add(struct sent_log *log, const struct sent_log_message *messages,
 		 size_t count, time_t now, const char **error_r);
 
@@ -195,7 +219,9 @@ int sent_log_find_recipient(struct sent_log *log, const char *address,
 			    time_t now, const char **error_r);
 
 /* How many reports of this class (report_class_name()) named this recipient (""
-   = none was named) of this original. Returns 1 also for a count of 0. */
+   = none was named) of this original. Identities of the same message share one
+   count; an identity that is not in the log (a serial that verifies by itself)
+   has its own. Returns 1 also for a count of 0. */
 int sent_log_get_report_count(struct sent_log *log,
 			      const struct sent_log_identity *original,
 			      const char *class_name, const char *recipient,
@@ -208,6 +234,53 @@ int sent_log_count_report(struct sent_log *log,
 			  const char *class_name,
 			  const char *const *recipients, size_t recipient_count,
 			  time_t now, const char **error_r);
+
+/* Serial keys of this mailbox. The hash key of the rows is another one and never
+   changes, so a new serial key loses no row. */
+
+/* The key that issues; made at first use. Read also from a log that can't be
+   opened because the disk is full. Returns 1 or -1. */
+int sent_log_get_issuing_key(struct sent_log *log, time_t now,
+			     struct serial_key *key_r, const char **error_r);
+/* A new key issues from now on; the old one verifies until the retention ends.
+   Returns 1 or -1. */
+int sent_log_rotate_serial_key(struct sent_log *log, time_t now,
+			       struct serial_key *key_r, const char **error_r);
+/* All keys that still verify, oldest first; makes neither a key nor a file.
+   Returns 1, 0 if there are none, -1 on error. */
+int sent_log_get_serial_keys(struct sent_log *log, time_t now,
+			     struct serial_keys *keys_r, const char **error_r);
+
+/* Reports that came before their original was logged. As soon as one of their
+   identities is in the log, whatever source it came from, a report is "due": to be
+   judged again. At most 1,000 are remembered, quarantined ones before others,
+   none longer than max_age seconds. */
+
+/* Remembers a report that was stored just now (report->id is ignored). If one
+   of its identities came into the log meanwhile, it is due at once; whoever logged
+   that one has not seen it, so the caller lists what is due. identities: all that
+   the report tells of its original; the first 16 count, and without any it is not
+   remembered. Returns 1 or -1. */
+int sent_log_remember_report(struct sent_log *log,
+			     const struct sent_log_stored_report *report,
+			     const struct sent_log_identity *identities,
+			     size_t identity_count, unsigned int max_age,
+			     time_t now, const char **error_r);
+/* Fills up to max reports that are due, in the order they were remembered.
+   Returns 1 and the number filled, 0 if there are none (or no log), -1 on error. */
+int sent_log_list_due_reports(struct sent_log *log,
+			      struct sent_log_stored_report *reports_r,
+			      size_t max, size_t *count_r,
+			      const char **error_r);
+/* Returns 1, 0 if it was forgotten already (another process took it), or -1. */
+int sent_log_forget_report(struct sent_log *log, int64_t id,
+			   const char **error_r);
+
+/* The hash of an identity as sent_log_list() shows it. Returns 1 or -1. */
+int sent_log_identity_hash(struct sent_log *log,
+			   const struct sent_log_identity *identity,
+			   char text_r[SENT_LOG_HASH_TEXT_SIZE],
+			   const char **error_r);
 
 /* Takes up a gap mark before it answers. Returns 1 or -1. */
 int sent_log_get_coverage(struct sent_log *log, time_t now,

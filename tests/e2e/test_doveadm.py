@@ -90,7 +90,7 @@ def test_sent_list_goes_on_after_a_page(server):
     for number in range(7):
         server.doveadm("save", "-m", "Sent", user=ALICE, stdin=sent_message())
     with SentLog.of(server).connection() as db:
-        db.execute("INSERT INTO message SELECT message.id + number.value * 100, source, logged_at, date, 0 FROM message,"
+        db.execute("INSERT INTO message SELECT message.id + number.value * 100, source, logged_at, date, 0, NULL FROM message,"
                    " json_each('[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29]') AS number")
     assert len(backscatter(server, "sent", "list", user=ALICE, formatter="tab").rows()) == 7 * 30
 

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -240,6 +243,75 @@ static inline uint64_t count(struct fixture *f, enum sent_log_source source)
 	return messages;
 }
 
+static inline void exec_sql(const char *path, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* What SQLite finds, its -wal included. */
+static inline void assert_intact(const char *path)
+{
+	sqlite3 *db;
+	sqlite3_stmt *stmt;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1,
+					    &stmt, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	assert_string_equal((const char *)sqlite3_column_text(stmt, 0), "ok");
+	assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static inline struct sent_log *another_handle(struct fixture *f)
+{
+	return sent_log_init(&f->set);
+}
+
+/* Other processes. What runs in one answers true or false; a cmocka assertion
+   there would run the rest of the tests a second time. */
+
+typedef bool child_function(struct fixture *f, int number);
+
+static inline pid_t start_child(struct fixture *f, child_function *function,
+				int number)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(function(f, number) ? 0 : 1);
+	return pid;
+}
+
+static inline bool wait_child(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static inline void run_child(struct fixture *f, child_function *function)
+{
+	assert_true(wait_child(start_child(f, function, 0)));
+}
+
+static inline bool complain(const char *what, const char *error)
+{
+	print_error("%s (%s)\n", what, error);
+	return false;
+}
+/* error is looked at only after the call in condition has set it */
+#define expect(condition, what, error) \
+	((condition) ? true : complain(what, error))
+
 #define room_test(function) \
 	cmocka_unit_test_setup_teardown(function, fixture_setup, \
 					fixture_teardown)
@@ -248,5 +320,7 @@ static inline uint64_t count(struct fixture *f, enum sent_log_source source)
 		#function " (rollback journal)", function, \
 			fixture_setup_rollback, fixture_teardown, NULL \
 	}
+/* Each in WAL mode and with a rollback journal. */
+#define both(function) room_test(function), room_test_rollback(function)
 
 #endif

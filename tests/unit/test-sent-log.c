@@ -654,15 +654,129 @@ static void test_coverage_in_the_future(void **state)
 	assert_int_equal(coverage_at(f, NOW + DAY).start, NOW);
 }
 
-/* Two processes that begin in the same second are no broken clock. */
+/* Two hosts whose clocks differ are no broken clock. */
 static void test_clocks_a_little_apart(void **state)
+{
+	struct fixture *f = *state;
+	static const time_t behind[] = { 2, 3600, DAY };
+
+	assert_done(f, sent_log_open(f->log, NOW, &f->error));
+	for (unsigned int i = 0; i < 3; i++) {
+		time_t now = NOW - behind[i];
+
+		assert_done(f, add_at(f, SUBMISSION, "a", NULL, now, now));
+		assert_int_equal(coverage_at(f, now).cause,
+				 SENT_LOG_COVERAGE_CREATED);
+		assert_int_equal(coverage_at(f, now).start, NOW);
+	}
+	assert_string_equal(f->notices, "");
+	assert_int_equal(coverage_at(f, NOW - DAY - 1).cause,
+			 SENT_LOG_COVERAGE_CLOCK);
+}
+
+/* A clock that falls back: FALLEN instead of NOW. */
+#define FALLEN (NOW - 400 * DAY)
+
+static void assert_start(struct fixture *f, time_t now, time_t start,
+			 enum sent_log_coverage_cause cause)
+{
+	struct sent_log_coverage coverage = coverage_at(f, now);
+
+	assert_int_equal(coverage.start, start);
+	assert_int_equal(coverage.cause, cause);
+}
+
+/* What was logged meanwhile is too old to be found, so coverage must not reach
+   further back than the recovery. */
+static void test_clock_falls_back_and_recovers(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_done(f, sent_log_open(f->log, NOW - 60 * DAY, &f->error));
+	assert_done(f, add(f, "a", NULL));
+	assert_done(f, add_at(f, SUBMISSION, "b", NULL, FALLEN, FALLEN));
+	assert_start(f, FALLEN + 5, FALLEN, SENT_LOG_COVERAGE_CLOCK);
+	assert_non_null(strstr(f->notices, "in the future"));
+	f->notices[0] = '\0';
+	/* once, whatever follows */
+	assert_done(f, add_at(f, SUBMISSION, "c", NULL, FALLEN + DAY,
+			      FALLEN + DAY));
+	assert_start(f, FALLEN + DAY, FALLEN, SENT_LOG_COVERAGE_CLOCK);
+	assert_string_equal(f->notices, "");
+
+	assert_none(f, find(f, "b"));
+	assert_start(f, NOW + 5, NOW + 5, SENT_LOG_COVERAGE_CLOCK);
+	assert_non_null(strstr(f->notices, "caught up"));
+	f->notices[0] = '\0';
+	assert_done(f, add_at(f, SUBMISSION, "d", NULL, NOW + 6, NOW + 6));
+	assert_start(f, NOW + DAY, NOW + 5, SENT_LOG_COVERAGE_CLOCK);
+	assert_string_equal(f->notices, "");
+}
+
+/* Only a write has seen it, or only a report. */
+static void test_fallen_clock_is_noticed_by_any_call(void **state)
 {
 	struct fixture *f = *state;
 
 	assert_done(f, sent_log_open(f->log, NOW, &f->error));
-	assert_int_equal(coverage_at(f, NOW - 2).cause,
-			 SENT_LOG_COVERAGE_CREATED);
-	assert_int_equal(coverage_at(f, NOW - 2).start, NOW);
+	assert_done(f, sent_log_expire(f->log, FALLEN, 1, &f->error) + 1);
+	assert_start(f, NOW + 1, NOW + 1, SENT_LOG_COVERAGE_CLOCK);
+	assert_start(f, FALLEN, FALLEN, SENT_LOG_COVERAGE_CLOCK);
+	assert_done(f, add_at(f, SUBMISSION, "a", NULL, NOW + 2, NOW + 2));
+	assert_start(f, NOW + 3, NOW + 2, SENT_LOG_COVERAGE_CLOCK);
+}
+
+static void test_clock_falls_further(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_done(f, sent_log_open(f->log, NOW, &f->error));
+	assert_start(f, FALLEN, FALLEN, SENT_LOG_COVERAGE_CLOCK);
+	assert_start(f, 1, 1, SENT_LOG_COVERAGE_CLOCK);
+	/* half a recovery is none */
+	assert_start(f, FALLEN, FALLEN - RETENTION,
+		     SENT_LOG_COVERAGE_EXPIRED);
+	assert_start(f, NOW, NOW, SENT_LOG_COVERAGE_CLOCK);
+}
+
+static void test_breaks_while_the_clock_is_behind(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_done(f, sent_log_open(f->log, NOW, &f->error));
+	assert_done(f, sent_log_mark_gap(f->log, &f->error));
+	assert_start(f, FALLEN, FALLEN, SENT_LOG_COVERAGE_GAP);
+	f->set.listed_sources = SENT;
+	fixture_reopen(f);
+	assert_none(f, sent_log_set_listed_sources(f->log, FALLEN + 1,
+						   &f->error));
+	assert_start(f, FALLEN + 2, FALLEN + 1,
+		     SENT_LOG_COVERAGE_SOURCES_CHANGED);
+	/* the administrator's word holds, until the clock has recovered */
+	assert_done(f, sent_log_set_coverage(f->log, FALLEN - DAY,
+					     SENT_LOG_COVERAGE_SET, FALLEN + 3,
+					     &f->error));
+	assert_start(f, FALLEN + 4, FALLEN - DAY, SENT_LOG_COVERAGE_SET);
+	assert_start(f, NOW, NOW, SENT_LOG_COVERAGE_CLOCK);
+}
+
+/* Rows of a clock that was ahead once stay in the future for long; coverage goes
+   on by the clock that is right. */
+static void test_clock_was_ahead_once(void **state)
+{
+	struct fixture *f = *state;
+	time_t ahead = NOW + 100 * DAY;
+
+	assert_done(f, add(f, "a", NULL));
+	assert_done(f, add_at(f, SUBMISSION, "b", NULL, ahead, ahead));
+	assert_start(f, NOW + 1, NOW + 1, SENT_LOG_COVERAGE_CLOCK);
+	for (time_t now = NOW + DAY; now < ahead - DAY; now += DAY) {
+		assert_done(f, add_at(f, SUBMISSION, "c", NULL, now, now));
+		assert_int_equal(coverage_at(f, now).start,
+				 now - RETENTION > NOW + 1 ? now - RETENTION :
+							     NOW + 1);
+	}
+	assert_start(f, ahead, ahead, SENT_LOG_COVERAGE_CLOCK);
 }
 
 static void test_listed_sources(void **state)
@@ -1028,7 +1142,7 @@ static void fill(struct fixture *f, unsigned int messages)
 		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL"
 		" SELECT i + 1 FROM n WHERE i < %u)"
 		" INSERT INTO message SELECT i, 1 + 3 * (i %% 50 = 0),"
-		" %lld - i, %lld - i, 1 FROM n;"
+		" %lld - i, %lld - i, 1, NULL FROM n;"
 		"INSERT INTO identity SELECT randomblob(16), source, 0, id"
 		" FROM message;"
 		"INSERT INTO identity SELECT randomblob(16), source, 2, id"
@@ -1109,7 +1223,7 @@ static void test_a_million_identities(void **state)
 	assert_done(f, sent_log_find_recipient(f->log, ann[0], NOW, &f->error));
 	assert_steps(f, 30);
 	assert_true(coverage_at(f, NOW).has_rows);
-	assert_steps(f, 50);
+	assert_steps(f, 80);
 	assert_done(f, count_report(f, "a", "bounce", ann, 1));
 	assert_int_equal(get_report_count(f, "a", "bounce", ann[0]).reports, 1);
 	assert_steps(f, 400);
@@ -1162,6 +1276,11 @@ int main(void)
 		room_test(test_expiry_moves_coverage),
 		room_test(test_coverage_in_the_future),
 		room_test(test_clocks_a_little_apart),
+		both(test_clock_falls_back_and_recovers),
+		room_test(test_fallen_clock_is_noticed_by_any_call),
+		room_test(test_clock_falls_further),
+		room_test(test_breaks_while_the_clock_is_behind),
+		room_test(test_clock_was_ahead_once),
 		room_test(test_listed_sources),
 		room_test(test_listed_sources_of_a_new_log),
 		room_test(test_report_counts),
