@@ -22,3 +22,8 @@ BACKSCATTER_SETTING(retention, "90 days", parse_retention, NONE)
 BACKSCATTER_SETTING(report_age, "14 days", parse_report_age, NONE)
 BACKSCATTER_SETTING(since, "", parse_since, NONE)
 BACKSCATTER_SETTING(sent_mailboxes, "", parse_sent_mailboxes, NONE)
+BACKSCATTER_SETTING(site_key, "", parse_site_key, NONE)
+BACKSCATTER_SETTING(sender_check, "log", parse_sender_check, NONE)
+BACKSCATTER_SETTING(tag, "no", parse_tag, NONE)
+/* backscatter_sender_dict is written in another way in each Dovecot: see
+   compat_sender_dict_init() */

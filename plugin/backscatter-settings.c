@@ -69,8 +69,8 @@ static int parse_addresses(struct settings_parser *parser, const char *value,
 		const char *domain = strrchr(*list, '@');
 
 		if (domain == NULL || domain[1] == '\0') {
-			*allowed_r = "addresses (user@domain) and @domain for "
-				"all of a domain";
+			*allowed_r = "addresses (user@domain), patterns "
+				"(sales-*@domain) and @domain for all of a domain";
 			ret = -1;
 			continue;
 		}
@@ -223,6 +223,56 @@ static int parse_sent_mailboxes(struct settings_parser *parser,
 	array_append_zero(&trimmed);
 	parser->set->sent_mailboxes = array_front(&trimmed);
 	return 0;
+}
+
+static int parse_site_key(struct settings_parser *parser, const char *value,
+			  const char **allowed_r)
+{
+	if (*value == '\0')
+		return 0;
+	if (*value != '/') {
+		*allowed_r = "a path that starts with /, or empty";
+		return -1;
+	}
+	parser->set->site_key = p_strdup(parser->pool, value);
+	return 0;
+}
+
+static int parse_sender_check(struct settings_parser *parser, const char *value,
+			      const char **allowed_r)
+{
+	static const char *const names[SENDER_CHECK_COUNT] = {
+		[SENDER_CHECK_OFF] = "off",
+		[SENDER_CHECK_LOG] = "log",
+		[SENDER_CHECK_ENVELOPE] = "envelope",
+		[SENDER_CHECK_BOTH] = "both",
+	};
+
+	for (unsigned int i = 0; i < SENDER_CHECK_COUNT; i++) {
+		if (strcmp(names[i], value) == 0) {
+			parser->set->sender_check = (enum sender_check)i;
+			return 0;
+		}
+	}
+	/* neither an open door nor a closed one that nobody wanted */
+	parser->set->sender_check = SENDER_CHECK_LOG;
+	*allowed_r = "off, log, envelope and both";
+	return -1;
+}
+
+/* What Dovecot takes for yes and no in settings of its own. */
+static int parse_tag(struct settings_parser *parser, const char *value,
+		     const char **allowed_r)
+{
+	if (strcasecmp(value, "no") == 0)
+		return 0;
+	if (strcasecmp(value, "yes") == 0 || strcasecmp(value, "y") == 0 ||
+	    strcmp(value, "1") == 0) {
+		parser->set->tag = TRUE;
+		return 0;
+	}
+	*allowed_r = "yes and no";
+	return -1;
 }
 
 static const struct setting_definition setting_definitions[] = {

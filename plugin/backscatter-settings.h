@@ -6,10 +6,24 @@
 #include "report/report.h"
 #include "verdict/action.h"
 
+/* What the submission service does with a sender that its user doesn't own. */
+enum sender_check {
+	SENDER_CHECK_OFF,
+	/* accepted; a log line says what SENDER_CHECK_BOTH would have refused */
+	SENDER_CHECK_LOG,
+	/* MAIL FROM has to be his */
+	SENDER_CHECK_ENVELOPE,
+	/* MAIL FROM and the headers that name a sender */
+	SENDER_CHECK_BOTH,
+
+	SENDER_CHECK_COUNT
+};
+
 struct backscatter_settings {
 	/* enum sent_log_source bits */
 	unsigned int sources;
-	/* own addresses beyond the login; NULL-terminated */
+	/* own addresses beyond the login, see own_addresses_add();
+	   NULL-terminated */
 	const char *const *addresses;
 	enum action actions[REPORT_CLASS_COUNT];
 	const char *mailbox;
@@ -22,12 +36,18 @@ struct backscatter_settings {
 	time_t since;
 	/* NULL-terminated */
 	const char *const *sent_mailboxes;
+	/* absolute path of the site's key file; NULL = none */
+	const char *site_key;
+	enum sender_check sender_check;
+	/* MAIL FROM gets a sub-address tag */
+	bool tag;
 
 	/* backscatter_sources itself could be read */
 	bool sources_valid;
 	/* One line a wrong setting: its name, its value, what is allowed.
 	   NULL-terminated. In place of a wrong value stands the one that loses
-	   nothing: no sources, annotate, rows that never expire. */
+	   nothing: no sources, annotate, rows that never expire, a sender check
+	   that only logs. */
 	const char *const *errors;
 };
 

@@ -92,7 +92,7 @@ mailbox_log_own_addresses(struct mailbox_log *log, const char *recipient,
 		own_addresses_init(pool, compat_recipient_delimiter(log->user, pool));
 	const char *const *address;
 
-	own_addresses_add(own, log->user->username);
+	own_addresses_add_login(own, log->user->username);
 	for (address = log->set->addresses; *address != NULL; address++)
 		own_addresses_add(own, *address);
 	if (recipient != NULL)

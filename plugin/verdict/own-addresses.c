@@ -1,4 +1,4 @@
-/* Own addresses: a short list that is searched linearly. */
+/* Own addresses: a list that is searched linearly. */
 
 #include "lib.h"
 #include "array.h"
@@ -8,8 +8,7 @@
 struct own_addresses {
 	pool_t pool;
 	const char *recipient_delimiter;
-	/* "user@domain" or "@domain", lower-case */
-	ARRAY_TYPE(const_string) addresses;
+	ARRAY(struct own_address) addresses;
 };
 
 /* RFC 2142 and RFC 5321, 4.5.1: read by whoever runs the domain. */
@@ -28,19 +27,33 @@ own_addresses_init(pool_t pool, const char *recipient_delimiter)
 	return own;
 }
 
-void own_addresses_add(struct own_addresses *own, const char *address)
+static void own_addresses_add_from(struct own_addresses *own,
+				   enum own_address_source source,
+				   const char *address)
 {
 	const char *domain = strrchr(address, '@');
-	const char *lowercased;
+	struct own_address *entry;
 
 	if (domain == NULL || domain[1] == '\0')
 		return;
-	lowercased = str_lcase(p_strdup(own->pool, address));
-	array_push_back(&own->addresses, &lowercased);
+	entry = array_append_space(&own->addresses);
+	entry->address = str_lcase(p_strdup(own->pool, address));
+	entry->source = source;
 }
 
-/* user+detail@domain -> user@domain. A localpart that begins with the delimiter
-   has no detail. */
+void own_addresses_add_login(struct own_addresses *own, const char *login)
+{
+	/* a login that stands for a whole domain is nobody's word but its own */
+	if (*login != '@')
+		own_addresses_add_from(own, OWN_ADDRESS_LOGIN, login);
+}
+
+void own_addresses_add(struct own_addresses *own, const char *address)
+{
+	own_addresses_add_from(own, OWN_ADDRESS_SETTING, address);
+}
+
+/* user+detail@domain -> user@domain, on the data stack or address itself */
 static const char *
 address_without_detail(const struct own_addresses *own, const char *address)
 {
@@ -54,19 +67,82 @@ address_without_detail(const struct own_addresses *own, const char *address)
 
 void own_addresses_add_recipient(struct own_addresses *own, const char *address)
 {
-	own_addresses_add(own, address_without_detail(own, address));
+	own_addresses_add_from(own, OWN_ADDRESS_RECIPIENT,
+			       address_without_detail(own, address));
 }
 
-static bool own_addresses_has(const struct own_addresses *own,
-			      const char *address)
+/* Goes back to the last '*' only, never to one before it, so that it takes at most
+   one length times the other. */
+static bool pattern_matches(const char *pattern, size_t pattern_len,
+			    const char *text, size_t text_len)
 {
-	const char *own_address;
+	size_t pos = 0, text_pos = 0, star = SIZE_MAX, star_text_pos = 0;
 
-	array_foreach_elem(&own->addresses, own_address) {
-		if (strcmp(own_address, address) == 0)
-			return TRUE;
+	while (text_pos < text_len) {
+		if (pos < pattern_len && pattern[pos] == '*') {
+			star = pos++;
+			star_text_pos = text_pos;
+		} else if (pos < pattern_len &&
+			   pattern[pos] == text[text_pos]) {
+			pos++;
+			text_pos++;
+		} else if (star != SIZE_MAX) {
+			/* the last '*' takes one character more */
+			pos = star + 1;
+			text_pos = ++star_text_pos;
+		} else {
+			return FALSE;
+		}
 	}
-	return FALSE;
+	while (pos < pattern_len && pattern[pos] == '*')
+		pos++;
+	return pos == pattern_len;
+}
+
+/* An envelope's or a login's '*' is a character as any other. */
+static bool is_pattern(const struct own_address *entry)
+{
+	return entry->source == OWN_ADDRESS_SETTING &&
+		strchr(entry->address, '*') != NULL;
+}
+
+/* address: lower-case, with a local part */
+static bool
+own_address_matches(const struct own_address *entry, const char *address)
+{
+	const char *domain = strrchr(address, '@');
+	const char *own_domain = strrchr(entry->address, '@');
+	size_t own_localpart_len = own_domain - entry->address;
+
+	if (!is_pattern(entry)) {
+		return strcmp(entry->address, own_localpart_len == 0 ?
+			      domain : address) == 0;
+	}
+	return pattern_matches(own_domain, strlen(own_domain),
+			       domain, strlen(domain)) &&
+		(own_localpart_len == 0 ||
+		 pattern_matches(entry->address, own_localpart_len,
+				 address, domain - address));
+}
+
+const struct own_address *
+own_addresses_find(const struct own_addresses *own, unsigned int sources,
+		   const char *address)
+{
+	const char *lowercased = t_str_lcase(address);
+	const char *without_detail = address_without_detail(own, lowercased);
+	const char *domain = strrchr(lowercased, '@');
+	const struct own_address *entry;
+
+	if (domain == NULL || domain == lowercased)
+		return NULL;
+	array_foreach(&own->addresses, entry) {
+		if ((entry->source & sources) != 0 &&
+		    (own_address_matches(entry, lowercased) ||
+		     own_address_matches(entry, without_detail)))
+			return entry;
+	}
+	return NULL;
 }
 
 static bool is_role(const char *address)
@@ -83,15 +159,51 @@ static bool is_role(const char *address)
 bool own_addresses_match(const struct own_addresses *own, const char *address)
 {
 	const char *lowercased = t_str_lcase(address);
-	const char *without_detail = address_without_detail(own, lowercased);
-	const char *domain = strrchr(without_detail, '@');
 
-	if (domain == NULL || domain == without_detail)
-		return FALSE;
 	/* both: "mailer-daemon" has a detail where the delimiter is "-" */
-	if (is_role(lowercased) || is_role(without_detail))
+	if (is_role(lowercased) ||
+	    is_role(address_without_detail(own, lowercased)))
 		return FALSE;
-	return own_addresses_has(own, lowercased) ||
-		own_addresses_has(own, without_detail) ||
-		own_addresses_has(own, domain);
+	return own_addresses_find(own, OWN_ADDRESS_LOGIN | OWN_ADDRESS_SETTING |
+				  OWN_ADDRESS_RECIPIENT, lowercased) != NULL;
+}
+
+const struct own_address *
+own_addresses_get(const struct own_addresses *own, unsigned int *count_r)
+{
+	return array_get(&own->addresses, count_r);
+}
+
+const char *
+own_addresses_without_detail(const struct own_addresses *own,
+			     const char *address)
+{
+	return address_without_detail(own, t_str_lcase(address));
+}
+
+const char *const *
+own_addresses_list(const struct own_addresses *own, pool_t pool)
+{
+	ARRAY_TYPE(const_string) sorted, list;
+	const struct own_address *entry;
+	const char *address, *last = NULL;
+
+	t_array_init(&sorted, array_count(&own->addresses) + 1);
+	array_foreach(&own->addresses, entry) {
+		if (is_pattern(entry) || *entry->address == '@')
+			continue;
+		address = address_without_detail(own, entry->address);
+		array_push_back(&sorted, &address);
+	}
+	array_sort(&sorted, i_strcmp_p);
+
+	p_array_init(&list, pool, array_count(&sorted) + 1);
+	array_foreach_elem(&sorted, address) {
+		if (null_strcmp(address, last) == 0)
+			continue;
+		last = p_strdup(pool, address);
+		array_push_back(&list, &last);
+	}
+	array_append_zero(&list);
+	return array_front(&list);
 }

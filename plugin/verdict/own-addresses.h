@@ -2,18 +2,38 @@
 #define OWN_ADDRESSES_H
 
 /* The addresses of one mailbox: whose reports are ours to judge (DESIGN.md,
-   section 2). Compared in lower case, with and without +detail. */
+   section 2). Compared in lower case (ASCII only; the rest byte by byte), with and
+   without +detail. Who may send as what is decided in verdict/ownership.h. */
 
 struct own_addresses;
+
+enum own_address_source {
+	OWN_ADDRESS_LOGIN = 0x01,
+	/* backscatter_addresses */
+	OWN_ADDRESS_SETTING = 0x02,
+	/* the envelope's RCPT TO: holds for one delivery, and gives no right to
+	   send */
+	OWN_ADDRESS_RECIPIENT = 0x04,
+};
+
+struct own_address {
+	/* lower-case: user@domain, @domain, or a pattern */
+	const char *address;
+	enum own_address_source source;
+};
 
 /* recipient_delimiter: the characters that start a detail, as Dovecot's setting
    of that name; "" = addresses have none. Allocated from pool. */
 struct own_addresses *
 own_addresses_init(pool_t pool, const char *recipient_delimiter);
 
-/* Adds user@domain, or @domain for every address of a domain. Anything else (a
-   login without domain) is nothing that a report could be addressed to and is
-   left out. */
+/* Adds user@domain. A login without domain is nothing that a report could be
+   addressed to, or a message sent as, and is left out. */
+void own_addresses_add_login(struct own_addresses *own, const char *login);
+
+/* Adds user@domain, @domain for every address of a domain, or a pattern: '*' stands
+   for any number of characters on its side of the last @ and nothing else is
+   special. What has no domain is left out. */
 void own_addresses_add(struct own_addresses *own, const char *address);
 
 /* Adds the address of an envelope (RCPT TO), without its detail. */
@@ -22,5 +42,27 @@ void own_addresses_add_recipient(struct own_addresses *own, const char *address)
 /* Never TRUE for postmaster, abuse, mailer-daemon and root: they speak for a
    domain, not for a mailbox. */
 bool own_addresses_match(const struct own_addresses *own, const char *address);
+
+/* The first entry of these sources that stands for address, roles included; NULL =
+   none. sources: enum own_address_source bits. */
+const struct own_address *
+own_addresses_find(const struct own_addresses *own, unsigned int sources,
+		   const char *address);
+
+/* All entries, in the order they were added. */
+const struct own_address *
+own_addresses_get(const struct own_addresses *own, unsigned int *count_r);
+
+/* The addresses that are written out (no pattern, no @domain), without detail, each
+   once; NULL-terminated, allocated from pool. For what is bound to an address and
+   can only be tried with each: the return address of a serial. */
+const char *const *
+own_addresses_list(const struct own_addresses *own, pool_t pool);
+
+/* "User+Detail@Example.org" -> "user@example.org", on the data stack. A local part
+   that begins with the delimiter has no detail. */
+const char *
+own_addresses_without_detail(const struct own_addresses *own,
+			     const char *address);
 
 #endif

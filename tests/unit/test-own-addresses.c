@@ -1,6 +1,7 @@
 /* Own addresses (DESIGN.md section 2). */
 
 #include "unit.h"
+#include "str.h"
 #include "verdict/own-addresses.h"
 
 static struct own_addresses *own_create(pool_t pool)
@@ -10,7 +11,14 @@ static struct own_addresses *own_create(pool_t pool)
 	own_addresses_add(own, "Info@Example.org");
 	own_addresses_add(own, "postmaster@example.org");
 	own_addresses_add(own, "@catchall.example");
-	own_addresses_add(own, "loginwithoutdomain");
+	own_addresses_add(own, "sales-*@shop.example");
+	own_addresses_add(own, "*.de@x.*.example");
+	own_addresses_add(own, "wh?t@shop.example");
+	own_addresses_add(own, "*@star.example");
+	own_addresses_add(own, "J\xc3\xb6RG@eai.example");
+	own_addresses_add_login(own, "loginwithoutdomain");
+	own_addresses_add_login(own, "@login.example");
+	own_addresses_add_login(own, "lo*in@Example.org");
 	own_addresses_add(own, "broken@");
 	own_addresses_add_recipient(own, "sales+b=tag@Example.org");
 	return own;
@@ -35,6 +43,35 @@ static void test_match(void **state ATTR_UNUSED)
 		/* the envelope's, without its detail */
 		{ "sales@example.org", TRUE },
 		{ "sales+other@example.org", TRUE },
+		/* patterns */
+		{ "sales-x@shop.example", TRUE },
+		{ "SALES-@shop.example", TRUE },
+		{ "sales-x+detail@shop.example", TRUE },
+		{ "sales@shop.example", FALSE },
+		{ "xsales-x@shop.example", FALSE },
+		{ "sales-x@shop.example.org", FALSE },
+		{ "sales-x@evil.test@shop.example", TRUE },
+		{ "sales-x@shop.example@evil.test", FALSE },
+		{ "a.de@x.y.example", TRUE },
+		{ ".de@x..example", TRUE },
+		{ "a.de.de@x.y.z.example", TRUE },
+		{ "a.dee@x.y.example", FALSE },
+		{ "a.de@xy.example", FALSE },
+		{ "wh?t@shop.example", TRUE },
+		{ "what@shop.example", FALSE },
+		{ "anyone@star.example", TRUE },
+		{ "+x@star.example", TRUE },
+		{ "anyone@sub.star.example", FALSE },
+		{ "abuse@star.example", FALSE },
+		/* ASCII becomes lower-case, nothing else */
+		{ "j\xc3\xb6rg@eai.example", TRUE },
+		{ "J\xc3\xb6rg@EAI.example", TRUE },
+		{ "J\xc3\x96RG@eai.example", FALSE },
+		{ "j\xf6rg@eai.example", FALSE },
+		/* in a login '*' is a character, and it names no domain */
+		{ "lo*in@example.org", TRUE },
+		{ "login@example.org", FALSE },
+		{ "anyone@login.example", FALSE },
 		/* roles never, whoever lists them */
 		{ "postmaster@example.org", FALSE },
 		{ "Postmaster@catchall.example", FALSE },
@@ -71,11 +108,87 @@ static void test_without_delimiter(void **state ATTR_UNUSED)
 	pool_unref(&pool);
 }
 
+/* Would take a day if the pattern's every '*' were tried with every other. */
+static void test_many_stars(void **state ATTR_UNUSED)
+{
+	pool_t pool = pool_alloconly_create("test", 1024);
+	struct own_addresses *own = own_addresses_init(pool, "+");
+	string_t *pattern = t_str_new(256), *address = t_str_new(65536);
+
+	for (unsigned int i = 0; i < 60; i++)
+		str_append(pattern, "*a");
+	str_append(pattern, "*b@example.org");
+	for (unsigned int i = 0; i < 50000; i++)
+		str_append_c(address, 'a');
+	str_append(address, "@example.org");
+	own_addresses_add(own, str_c(pattern));
+	assert_false(own_addresses_match(own, str_c(address)));
+	str_insert(address, 50000, "b");
+	assert_true(own_addresses_match(own, str_c(address)));
+	pool_unref(&pool);
+}
+
+static void test_list(void **state ATTR_UNUSED)
+{
+	static const char *const expected[] = {
+		"info@example.org",
+		"j\xc3\xb6rg@eai.example",
+		"lo*in@example.org",
+		"postmaster@example.org",
+		"sales@example.org",
+		"wh?t@shop.example",
+	};
+	pool_t pool = pool_alloconly_create("test", 1024);
+	struct own_addresses *own = own_create(pool);
+	const char *const *list;
+	unsigned int i;
+
+	own_addresses_add(own, "INFO@example.org");
+	own_addresses_add(own, "info+detail@example.org");
+	list = own_addresses_list(own, pool);
+	for (i = 0; i < N_ELEMENTS(expected); i++)
+		assert_string_equal(list[i], expected[i]);
+	assert_null(list[i]);
+
+	own = own_addresses_init(pool, "+");
+	assert_null(own_addresses_list(own, pool)[0]);
+	pool_unref(&pool);
+}
+
+static void test_without_detail(void **state ATTR_UNUSED)
+{
+	static const struct {
+		const char *address, *without_detail;
+	} tests[] = {
+		{ "User+Detail@Example.ORG", "user@example.org" },
+		{ "user-x+y@example.org", "user@example.org" },
+		{ "user@example.org", "user@example.org" },
+		{ "user@ex-ample.org", "user@ex-ample.org" },
+		{ "+user@example.org", "+user@example.org" },
+		{ "a+b@c@example.org", "a@example.org" },
+		{ "user+x", "user+x" },
+		{ "@", "@" },
+		{ "", "" },
+	};
+	pool_t pool = pool_alloconly_create("test", 1024);
+	struct own_addresses *own = own_create(pool);
+
+	for (unsigned int i = 0; i < N_ELEMENTS(tests); i++) {
+		assert_string_equal(
+			own_addresses_without_detail(own, tests[i].address),
+			tests[i].without_detail);
+	}
+	pool_unref(&pool);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_match),
 		cmocka_unit_test(test_without_delimiter),
+		cmocka_unit_test(test_many_stars),
+		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_without_detail),
 	};
 
 	return UNIT_RUN(tests);

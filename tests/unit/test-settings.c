@@ -61,6 +61,9 @@ static void test_defaults(void **state ATTR_UNUSED)
 	assert_int_equal(set->report_age, 14 * DAY);
 	assert_int_equal(set->since, 0);
 	assert_null(set->sent_mailboxes[0]);
+	assert_null(set->site_key);
+	assert_int_equal(set->sender_check, SENDER_CHECK_LOG);
+	assert_false(set->tag);
 	pool_unref(&pool);
 }
 
@@ -68,7 +71,8 @@ static void test_values(void **state ATTR_UNUSED)
 {
 	struct setting settings[] = {
 		{ "backscatter_sources", "sent submission" },
-		{ "backscatter_addresses", "me@example.org, @example.net" },
+		{ "backscatter_addresses",
+		  "me@example.org, @example.net *-x@*.example" },
 		{ "backscatter_action", "reject" },
 		{ "backscatter_action_dsn_delayed", "annotate" },
 		{ "backscatter_action_virus_notice", "quarantine" },
@@ -78,6 +82,9 @@ static void test_values(void **state ATTR_UNUSED)
 		{ "backscatter_report_age", "2 days" },
 		{ "backscatter_since", "2026-01-31" },
 		{ "backscatter_sent_mailboxes", "Sent Items, Gesendet" },
+		{ "backscatter_site_key", "/etc/dovecot/backscatter.key" },
+		{ "backscatter_sender_check", "both" },
+		{ "backscatter_tag", "yes" },
 		{ NULL, NULL }
 	};
 	pool_t pool = pool_alloconly_create("test", 1024);
@@ -89,7 +96,8 @@ static void test_values(void **state ATTR_UNUSED)
 			 SENT_LOG_SOURCE_SUBMISSION);
 	assert_string_equal(set->addresses[0], "me@example.org");
 	assert_string_equal(set->addresses[1], "@example.net");
-	assert_null(set->addresses[2]);
+	assert_string_equal(set->addresses[2], "*-x@*.example");
+	assert_null(set->addresses[3]);
 	assert_int_equal(set->actions[REPORT_CLASS_DSN_FAILED], ACTION_REJECT);
 	assert_int_equal(set->actions[REPORT_CLASS_DSN_DELAYED],
 			 ACTION_ANNOTATE);
@@ -106,7 +114,59 @@ static void test_values(void **state ATTR_UNUSED)
 	assert_int_equal(tm->tm_hour, 0);
 	assert_string_equal(set->sent_mailboxes[0], "Sent Items");
 	assert_string_equal(set->sent_mailboxes[1], "Gesendet");
+	assert_string_equal(set->site_key, "/etc/dovecot/backscatter.key");
+	assert_int_equal(set->sender_check, SENDER_CHECK_BOTH);
+	assert_true(set->tag);
 	pool_unref(&pool);
+}
+
+static void test_sender_check(void **state ATTR_UNUSED)
+{
+	static const struct {
+		const char *value;
+		enum sender_check sender_check;
+	} tests[] = {
+		{ "off", SENDER_CHECK_OFF },
+		{ "log", SENDER_CHECK_LOG },
+		{ "envelope", SENDER_CHECK_ENVELOPE },
+		{ "both", SENDER_CHECK_BOTH },
+	};
+
+	for (unsigned int i = 0; i < N_ELEMENTS(tests); i++) {
+		pool_t pool = pool_alloconly_create("test", 1024);
+		const struct backscatter_settings *set =
+			parse_one(pool, "backscatter_sender_check",
+				  tests[i].value);
+
+		assert_null(set->errors[0]);
+		assert_int_equal(set->sender_check, tests[i].sender_check);
+		pool_unref(&pool);
+	}
+}
+
+static void test_tag(void **state ATTR_UNUSED)
+{
+	static const struct {
+		const char *value;
+		bool tag;
+	} tests[] = {
+		{ "yes", TRUE },
+		{ "YES", TRUE },
+		{ "y", TRUE },
+		{ "1", TRUE },
+		{ "no", FALSE },
+		{ "No", FALSE },
+	};
+
+	for (unsigned int i = 0; i < N_ELEMENTS(tests); i++) {
+		pool_t pool = pool_alloconly_create("test", 1024);
+		const struct backscatter_settings *set =
+			parse_one(pool, "backscatter_tag", tests[i].value);
+
+		assert_null(set->errors[0]);
+		assert_int_equal(set->tag, tests[i].tag);
+		pool_unref(&pool);
+	}
 }
 
 static void
@@ -129,6 +189,8 @@ static void test_errors(void **state ATTR_UNUSED)
 		{ "backscatter_sources", "sent smtp", "submission, milter" },
 		{ "backscatter_sources", "admin", "submission, milter" },
 		{ "backscatter_addresses", "me", "user@domain" },
+		{ "backscatter_addresses", "*", "sales-*@domain" },
+		{ "backscatter_addresses", "*@", "sales-*@domain" },
 		{ "backscatter_action", "drop", "annotate, quarantine" },
 		{ "backscatter_action_mdn", "drop", "annotate, quarantine" },
 		{ "backscatter_mailbox", "", "name of a mailbox" },
@@ -142,6 +204,13 @@ static void test_errors(void **state ATTR_UNUSED)
 		{ "backscatter_since", "yesterday", "YYYY-MM-DD" },
 		{ "backscatter_since", "2026-01-31 12:00", "YYYY-MM-DD" },
 		{ "backscatter_since", "2026-02-31", "YYYY-MM-DD" },
+		{ "backscatter_site_key", "site.key", "starts with /" },
+		{ "backscatter_site_key", "~/site.key", "starts with /" },
+		{ "backscatter_sender_check", "strict", "off, log, envelope" },
+		{ "backscatter_sender_check", "", "off, log, envelope" },
+		{ "backscatter_sender_check", "Off", "off, log, envelope" },
+		{ "backscatter_tag", "maybe", "yes and no" },
+		{ "backscatter_tag", "", "yes and no" },
 	};
 
 	for (unsigned int i = 0; i < N_ELEMENTS(tests); i++) {
@@ -189,6 +258,13 @@ static void test_what_stands_in_place_of_an_error(void **state ATTR_UNUSED)
 
 	set = parse_one(pool, "backscatter_addresses", "me you@example.org");
 	assert_string_equal(set->addresses[0], "you@example.org");
+
+	set = parse_one(pool, "backscatter_site_key", "site.key");
+	assert_null(set->site_key);
+	set = parse_one(pool, "backscatter_sender_check", "strict");
+	assert_int_equal(set->sender_check, SENDER_CHECK_LOG);
+	set = parse_one(pool, "backscatter_tag", "maybe");
+	assert_false(set->tag);
 	pool_unref(&pool);
 }
 
@@ -197,6 +273,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_sender_check),
+		cmocka_unit_test(test_tag),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_what_stands_in_place_of_an_error),
 	};
