@@ -3,6 +3,8 @@
 #include "lib.h"
 #include "str.h"
 #include "str-sanitize.h"
+#include "compat/dovecot-compat.h"
+#include "mailbox-keys.h"
 #include "judge.h"
 
 #define JUDGE_LOG_MESSAGE_ID_MAX 200
@@ -21,8 +23,24 @@ judge_gather(struct mailbox_log *log, const struct report *report,
 	struct own_addresses *own =
 		mailbox_log_own_addresses(log, envelope->recipient,
 					  pool_datastack_create());
+	const char *const envelope_recipients[] = {
+		envelope->recipient != NULL ? envelope->recipient :
+			envelope->original_recipient,
+		envelope->recipient != NULL ? envelope->original_recipient :
+			NULL,
+		NULL
+	};
+	struct serial_keys keys;
+	const struct facts_keyed keyed = {
+		.keys = &keys,
+		.envelope_recipients = envelope_recipients,
+		.delimiters = compat_recipient_delimiter(log->user,
+							 pool_datastack_create()),
+	};
 
-	facts_gather(report, log->log, own, &policy, now, facts_r);
+	mailbox_keys_get(log, now, &keys);
+	facts_gather(report, log->log, own, &keyed, &policy, now, facts_r);
+	serial_keys_clear(&keys);
 	if (log->log == NULL)
 		facts_r->log_error = log->error;
 	if (facts_r->log_error != NULL && log->path != NULL) {

@@ -10,8 +10,12 @@
 
 /* What the delivery knows beside the message. */
 struct judge_envelope {
-	/* the mailbox's own address in the envelope; NULL = unknown */
+	/* the mailbox's own address in the envelope, with its detail; NULL =
+	   unknown */
 	const char *recipient;
+	/* What the message was sent to before it came here (ORCPT, lda's -a);
+	   NULL = unknown. Not own: serves only to verify a keyed evidence. */
+	const char *original_recipient;
 	bool null_sender:1;
 	/* this way of delivery can refuse a single recipient */
 	bool can_reject:1;

@@ -81,7 +81,7 @@ static const struct {
 	{ "Message-ID", read_message_id },
 	{ "Original-Message-ID", read_message_id },
 	{ "To", read_to },
-	{ "X-Backscatter-Serial", read_serial },
+	{ REPORT_SERIAL_HEADER, read_serial },
 	/* the ID that a relay replaced by its own */
 	{ "X-Google-Original-Message-ID", read_message_id },
 	{ "X-Microsoft-Original-Message-ID", read_message_id },

@@ -10,6 +10,10 @@
 
 struct istream;
 
+/* The header that a message takes along when we send it; the returned headers
+   bring it back (DESIGN.md, section 7). */
+#define REPORT_SERIAL_HEADER "X-Backscatter-Serial"
+
 enum report_class {
 	REPORT_CLASS_NONE = 0,
 	/* RFC 3464, by Action: the strongest of a report wins, in this order */

@@ -4,6 +4,7 @@
 #include "lib.h"
 #include "array.h"
 #include "verdict/facts.h"
+#include "verdict/tag.h"
 
 /* Replay budget (DESIGN.md section 4): reports per original, class and
    recipient. A message that failed is reported once; the rest is slack for
@@ -14,14 +15,26 @@
    forwarded copy) share one budget: the message's recipients and this. */
 #define FACTS_BUDGET_UNKNOWN_RECIPIENTS 100
 
+/* Own addresses that a serial is tried with: each costs an HMAC. The settings'
+   are always tried, To: of a report as far as there is room. */
+#define FACTS_MAX_RETURN_ADDRESSES 100
+/* Tagged addresses that are looked at in one report. */
+#define FACTS_MAX_TAGS 8
+
 /* Message-IDs that Pigeonhole gives to what it sends itself. */
 #define SIEVE_MESSAGE_ID_PREFIX "dovecot-sieve-"
 
 struct facts_context {
 	const struct report *report;
 	struct sent_log *log;
+	const struct facts_keyed *keyed;
 	time_t now;
+	unsigned int retention;
 	struct facts *facts;
+	/* addresses that the original may have been sent from, lower-case and
+	   without detail */
+	ARRAY_TYPE(const_string) return_addresses;
+	unsigned int tag_count;
 	/* final and original recipients of the report, without doubles */
 	ARRAY_TYPE(const_string) recipients;
 };
@@ -97,11 +110,150 @@ gather_from_report(struct facts_context *ctx, const struct own_addresses *own)
 		if (own_addresses_match(own, address))
 			verdict->to_own_address = TRUE;
 	}
+}
+
+/*
+ * Keyed evidence
+ */
+
+static enum verdict_keyed keyed_from_status(enum serial_status status)
+{
+	static const enum verdict_keyed keyed[] = {
+		[SERIAL_BAD_FORM] = VERDICT_KEYED_NONE,
+		[SERIAL_UNKNOWN_KEY] = VERDICT_KEYED_UNKNOWN_KEY,
+		[SERIAL_WRONG_MAC] = VERDICT_KEYED_BAD,
+		[SERIAL_EXPIRED] = VERDICT_KEYED_EXPIRED,
+		[SERIAL_VALID] = VERDICT_KEYED_VALID,
+	};
+
+	return keyed[status];
+}
+
+/* Returns 1 if the log has this serial, 0 if not or if it doesn't answer. */
+static int find_serial(struct facts_context *ctx, const char *serial)
+{
+	const struct sent_log_identity identity = {
+		.kind = SENT_LOG_IDENTITY_SERIAL, .value = serial
+	};
+	struct sent_log_entry entry;
+	const char *error;
+	int ret;
+
+	if (!ctx->facts->verdict.log_available)
+		return 0;
+	ret = sent_log_find(ctx->log, &identity, NULL, 0, ctx->now, &entry,
+			    &error);
+	if (ret < 0)
+		facts_log_failed(ctx->facts, error);
+	return ret > 0 ? 1 : 0;
+}
+
+static enum serial_status
+verify_serial(struct facts_context *ctx, const char *serial)
+{
+	struct serial_check check;
+	unsigned int count;
+	const char *const *addresses =
+		array_get(&ctx->return_addresses, &count);
+
+	serial_verify(ctx->keyed->keys, serial, addresses, count,
+		      ctx->now - ctx->retention, &check);
+	return check.status;
+}
+
+static enum verdict_keyed
+check_serial(struct facts_context *ctx, const char *serial)
+{
+	if (find_serial(ctx, serial) > 0)
+		return VERDICT_KEYED_VALID;
+	return keyed_from_status(verify_serial(ctx, serial));
+}
+
+/* One candidate; the best one stays. */
+static void gather_serial(struct facts_context *ctx, const char *text,
+			  enum verdict_evidence evidence)
+{
+	struct verdict_facts *verdict = &ctx->facts->verdict;
+	char serial[SERIAL_TEXT_SIZE];
+	enum verdict_keyed keyed;
+
+	if (!serial_normalise(text, serial))
+		return;
+	keyed = check_serial(ctx, serial);
+	if (keyed <= verdict->keyed)
+		return;
+	verdict->keyed = keyed;
+	verdict->keyed_evidence = evidence;
+	if (keyed == VERDICT_KEYED_VALID) {
+		ctx->facts->original.kind = SENT_LOG_IDENTITY_SERIAL;
+		ctx->facts->original.value = t_strdup(serial);
+	}
+}
+
+static void gather_tag(struct facts_context *ctx, const char *address)
+{
+	const char *serial = tag_get_serial(address, ctx->keyed->delimiters);
+
+	if (serial == NULL || ctx->tag_count == FACTS_MAX_TAGS)
+		return;
+	ctx->tag_count++;
+	gather_serial(ctx, serial, VERDICT_EVIDENCE_TAG);
+}
+
+/* A key that is unknown is no evidence, but says that a colleague, another host or
+   a later version of us may have sent the original. */
+static bool serial_is_unknown(struct facts_context *ctx, const char *text)
+{
+	enum serial_status status = verify_serial(ctx, text);
+
+	return status == SERIAL_BAD_FORM || status == SERIAL_UNKNOWN_KEY;
+}
+
+static void gather_keyed(struct facts_context *ctx)
+{
+	const struct report *report = ctx->report;
+	const char *const *recipient, *address;
+
+	for (recipient = ctx->keyed->envelope_recipients;
+	     *recipient != NULL; recipient++)
+		gather_tag(ctx, *recipient);
+	if (report->envelope_id != NULL) {
+		gather_serial(ctx, report->envelope_id,
+			      VERDICT_EVIDENCE_ENVELOPE_ID);
+	}
 	if (report->serial != NULL) {
-		/* No serial is issued yet, so none can be ours. */
-		verdict->keyed = VERDICT_KEYED_UNKNOWN_KEY;
-		verdict->keyed_evidence = VERDICT_EVIDENCE_SERIAL;
-		ctx->facts->serial_of_unknown_key = TRUE;
+		gather_serial(ctx, report->serial, VERDICT_EVIDENCE_SERIAL);
+		ctx->facts->serial_of_unknown_key =
+			serial_is_unknown(ctx, report->serial);
+	}
+	/* an MTA may have taken the detail off the envelope */
+	array_foreach_elem(&report->to, address)
+		gather_tag(ctx, address);
+}
+
+/* What the original may have been sent from: own addresses, and those that the
+   envelope names. Of a whole domain of own addresses, the one in To: is tried. */
+static void gather_return_addresses(struct facts_context *ctx,
+				    const struct own_addresses *own)
+{
+	const char *const *list, *address;
+
+	t_array_init(&ctx->return_addresses, 8);
+	for (list = own_addresses_list(own, pool_datastack_create());
+	     *list != NULL; list++)
+		add_address(&ctx->return_addresses, *list);
+	for (list = ctx->keyed->envelope_recipients; *list != NULL; list++) {
+		add_address(&ctx->return_addresses,
+			    own_addresses_without_detail(own, *list));
+	}
+	array_foreach_elem(&ctx->report->to, address) {
+		if (array_count(&ctx->return_addresses) >=
+		    FACTS_MAX_RETURN_ADDRESSES)
+			break;
+		if (own_addresses_match(own, address)) {
+			add_address(&ctx->return_addresses,
+				    own_addresses_without_detail(own, address));
+		}
 	}
 }
 
@@ -141,7 +293,9 @@ gather_identity(struct facts_context *ctx, enum sent_log_identity_kind kind,
 	verdict->logged_evidence = evidence;
 	verdict->recipients_compared = compared;
 	verdict->recipient_shared = shared;
-	ctx->facts->original = identity;
+	/* keyed evidence beats everything */
+	if (verdict->keyed != VERDICT_KEYED_VALID)
+		ctx->facts->original = identity;
 	return !compared || shared ? 1 : 0;
 }
 
@@ -305,21 +459,26 @@ gather_coverage(struct facts_context *ctx, const struct facts_policy *policy)
 
 void facts_gather(const struct report *report, struct sent_log *log,
 		  const struct own_addresses *own,
+		  const struct facts_keyed *keyed,
 		  const struct facts_policy *policy, time_t now,
 		  struct facts *facts_r)
 {
 	struct facts_context ctx = {
-		.report = report, .log = log, .now = now, .facts = facts_r
+		.report = report, .log = log, .keyed = keyed, .now = now,
+		.retention = policy->retention, .facts = facts_r
 	};
 	const char *error;
 
 	i_zero(facts_r);
 	gather_recipients(&ctx);
+	gather_return_addresses(&ctx, own);
 	gather_from_report(&ctx, own);
 
 	facts_r->verdict.log_available = log != NULL;
 	if (log != NULL && sent_log_open(log, now, &error) < 0)
 		facts_log_failed(facts_r, error);
+	/* verifies without a log, too */
+	gather_keyed(&ctx);
 	/* Each step asks a log that has answered so far. */
 	if (facts_r->verdict.log_available)
 		(void)gather_identities(&ctx);

@@ -4,6 +4,7 @@
 /* Asks the sent log what the verdict table needs to know of a report. */
 
 #include "sent-log/sent-log.h"
+#include "sent-log/serial.h"
 #include "verdict/own-addresses.h"
 #include "verdict/verdict.h"
 
@@ -18,16 +19,29 @@ struct facts_policy {
 	unsigned int retention;
 };
 
+/* What a tag, envelope id or serial is verified with. */
+struct facts_keyed {
+	const struct serial_keys *keys;
+	/* The addresses that the envelope gives for this recipient: RCPT TO, ORCPT,
+	   lda's -a and -r. They may have a tag, and may be what the original was
+	   sent from. NULL-terminated. */
+	const char *const *envelope_recipients;
+	/* recipient_delimiter */
+	const char *delimiters;
+};
+
 struct facts {
 	struct verdict_facts verdict;
-	/* The identity that verdict.logged_evidence speaks of; value is NULL if
-	   there is none. Points into the report. */
+	/* The identity that verdict.keyed_evidence (where it is valid) or
+	   verdict.logged_evidence speaks of; value is NULL if there is none. Points
+	   into the report or the data stack. */
 	struct sent_log_identity original;
 	/* For the log line: the reference that is in the log, or else the first
 	   Message-ID that the report shows, as written; NULL = none. Points into
 	   the report. */
 	const char *original_message_id;
-	/* A serial was returned whose key is unknown here. */
+	/* A serial was returned whose key is unknown here, or which a later
+	   version of us may have made. */
 	bool serial_of_unknown_key;
 	/* why verdict.log_available is FALSE; data stack */
 	const char *log_error;
@@ -42,6 +56,7 @@ struct facts {
    Changes nothing in the log. */
 void facts_gather(const struct report *report, struct sent_log *log,
 		  const struct own_addresses *own,
+		  const struct facts_keyed *keyed,
 		  const struct facts_policy *policy, time_t now,
 		  struct facts *facts_r);
 

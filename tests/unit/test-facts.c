@@ -18,6 +18,9 @@ struct fixture {
 	pool_t pool;
 	struct report report;
 	struct own_addresses *own;
+	struct serial_keys keys;
+	/* RCPT TO and ORCPT */
+	const char *recipients[3];
 	struct facts_policy policy;
 	time_t now;
 	struct facts facts;
@@ -60,6 +63,9 @@ static int setup(void **state)
 	fixture->policy.listed_sources = SENT_LOG_SOURCE_SUBMISSION;
 	fixture->policy.report_age = 14 * DAY;
 	fixture->policy.retention = 90 * DAY;
+	assert_int_equal(serial_key_make(&fixture->keys.keys[0], fixture->now),
+			 0);
+	fixture->keys.count = 1;
 	*state = fixture;
 	return 0;
 }
@@ -120,10 +126,21 @@ report_add_recipient(struct fixture *fixture, const char *original,
 	recipient->final_recipient = final;
 }
 
+static void gather_from(struct fixture *fixture, struct sent_log *log)
+{
+	const struct facts_keyed keyed = {
+		.keys = &fixture->keys,
+		.envelope_recipients = fixture->recipients,
+		.delimiters = "+",
+	};
+
+	facts_gather(&fixture->report, log, fixture->own, &keyed,
+		     &fixture->policy, fixture->now, &fixture->facts);
+}
+
 static const struct verdict_facts *gather(struct fixture *fixture)
 {
-	facts_gather(&fixture->report, fixture->log, fixture->own,
-		     &fixture->policy, fixture->now, &fixture->facts);
+	gather_from(fixture, fixture->log);
 	return &fixture->facts.verdict;
 }
 
@@ -149,8 +166,7 @@ static void test_no_log(void **state)
 {
 	struct fixture *fixture = *state;
 
-	facts_gather(&fixture->report, NULL, fixture->own, &fixture->policy,
-		     fixture->now, &fixture->facts);
+	gather_from(fixture, NULL);
 	assert_false(fixture->facts.verdict.log_available);
 }
 
@@ -316,13 +332,208 @@ static void test_to(void **state)
 	assert_true(gather(fixture)->to_own_address);
 }
 
+/* Keyed evidence */
+
+/* Issued days ago, for this return address; lives on the data stack. */
+static const char *
+issue(struct fixture *fixture, const char *address, unsigned int days)
+{
+	char serial[SERIAL_TEXT_SIZE];
+
+	assert_int_equal(serial_issue(&fixture->keys.keys[0], address,
+				      fixture->now - days * DAY, serial), 0);
+	return t_strdup(serial);
+}
+
+static const char *change_last_but_one(const char *serial)
+{
+	char *changed = t_strdup_noconst(serial);
+
+	changed[SERIAL_TEXT_SIZE - 3] = serial[SERIAL_TEXT_SIZE - 3] == 'A' ?
+		'B' : 'A';
+	return changed;
+}
+
+static void
+assert_keyed(struct fixture *fixture, enum verdict_keyed keyed,
+	     enum verdict_evidence evidence)
+{
+	const struct verdict_facts *facts = gather(fixture);
+
+	assert_int_equal(facts->keyed, keyed);
+	assert_int_equal(facts->keyed_evidence, evidence);
+}
+
+static void test_serial_verifies(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->report.serial = issue(fixture, "me@example.org", 3);
+	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_SERIAL);
+	assert_int_equal(fixture->facts.original.kind,
+			 SENT_LOG_IDENTITY_SERIAL);
+	assert_string_equal(fixture->facts.original.value,
+			    fixture->report.serial);
+	assert_false(fixture->facts.serial_of_unknown_key);
+}
+
+static void test_serial_verifies_without_log(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->report.serial = issue(fixture, "me@example.org", 0);
+	gather_from(fixture, NULL);
+	assert_false(fixture->facts.verdict.log_available);
+	assert_int_equal(fixture->facts.verdict.keyed, VERDICT_KEYED_VALID);
+}
+
+static void test_serial_in_lower_case(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *serial = issue(fixture, "me@example.org", 0);
+
+	fixture->report.serial = t_str_lcase(serial);
+	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_SERIAL);
+	assert_string_equal(fixture->facts.original.value, serial);
+}
+
+static void test_serial_of_another_address(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->report.serial = issue(fixture, "you@example.org", 0);
+	assert_keyed(fixture, VERDICT_KEYED_BAD, VERDICT_EVIDENCE_SERIAL);
+	/* ORCPT: what was sent to you@ is forwarded here */
+	fixture->recipients[0] = "me@example.org";
+	fixture->recipients[1] = "You+x@Example.org";
+	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_SERIAL);
+}
+
+static void test_serial_of_domain(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *to = "anyone@catchall.example";
+
+	own_addresses_add(fixture->own, "@catchall.example");
+	fixture->report.serial = issue(fixture, to, 0);
+	assert_keyed(fixture, VERDICT_KEYED_BAD, VERDICT_EVIDENCE_SERIAL);
+	array_push_back(&fixture->report.to, &to);
+	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_SERIAL);
+}
+
+static void test_changed_serial(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->report.serial = change_last_but_one(
+		issue(fixture, "me@example.org", 0));
+	assert_keyed(fixture, VERDICT_KEYED_BAD, VERDICT_EVIDENCE_SERIAL);
+	assert_null(fixture->facts.original.value);
+	assert_false(fixture->facts.serial_of_unknown_key);
+}
+
+static void test_expired_serial(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->report.serial = issue(fixture, "me@example.org", 92);
+	assert_keyed(fixture, VERDICT_KEYED_EXPIRED, VERDICT_EVIDENCE_SERIAL);
+	fixture->report.serial = issue(fixture, "me@example.org", 89);
+	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_SERIAL);
+}
+
 static void test_serial_of_unknown_key(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fixture->report.serial = "7M4QK";
-	assert_int_equal(gather(fixture)->keyed, VERDICT_KEYED_UNKNOWN_KEY);
+	fixture->report.serial = issue(fixture, "me@example.org", 0);
+	fixture->keys.count = 0;
+	assert_keyed(fixture, VERDICT_KEYED_UNKNOWN_KEY,
+		     VERDICT_EVIDENCE_SERIAL);
 	assert_true(fixture->facts.serial_of_unknown_key);
+}
+
+/* Of a later version of us, or of somebody else. */
+static void test_serial_of_unknown_form(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->report.serial = "7M4QK";
+	assert_keyed(fixture, VERDICT_KEYED_NONE, VERDICT_EVIDENCE_NONE);
+	assert_true(fixture->facts.serial_of_unknown_key);
+}
+
+/* A key that is gone takes nothing from what the log has. */
+static void test_logged_serial(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->report.serial = issue(fixture, "you@example.org", 0);
+	log_sent(fixture, SENT_LOG_IDENTITY_SERIAL, fixture->report.serial,
+		 NULL);
+	fixture->keys.count = 0;
+	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_SERIAL);
+}
+
+static void test_envelope_id_is_a_serial(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->report.envelope_id = issue(fixture, "me@example.org", 0);
+	assert_keyed(fixture, VERDICT_KEYED_VALID,
+		     VERDICT_EVIDENCE_ENVELOPE_ID);
+}
+
+static void test_tag(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *serial = issue(fixture, "me@example.org", 0);
+
+	fixture->recipients[0] =
+		t_strdup_printf("me+b=%s@example.org", serial);
+	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_TAG);
+	fixture->recipients[0] = t_strdup_printf("me+b=%s@example.org",
+		change_last_but_one(serial));
+	assert_keyed(fixture, VERDICT_KEYED_BAD, VERDICT_EVIDENCE_TAG);
+}
+
+/* The MTA has taken the detail off the envelope. */
+static void test_tag_in_to(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *to = t_strdup_printf("me+b=%s@example.org",
+		issue(fixture, "me@example.org", 0));
+
+	fixture->recipients[0] = "me@example.org";
+	array_push_back(&fixture->report.to, &to);
+	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_TAG);
+}
+
+static void test_any_valid_one_of_several(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *serial = issue(fixture, "me@example.org", 0);
+
+	fixture->recipients[0] = t_strdup_printf("me+b=%s@example.org",
+		change_last_but_one(serial));
+	fixture->report.envelope_id = issue(fixture, "me@example.org", 100);
+	fixture->report.serial = serial;
+	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_SERIAL);
+}
+
+/* Each costs an HMAC per address: a report has no use for more. */
+static void test_many_tags(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *tagged = t_strdup_printf("me+b=%s@example.org",
+		change_last_but_one(issue(fixture, "me@example.org", 0)));
+	const char *good = t_strdup_printf("me+b=%s@example.org",
+		issue(fixture, "me@example.org", 0));
+
+	for (unsigned int i = 0; i < 1000; i++)
+		array_push_back(&fixture->report.to, &tagged);
+	array_push_back(&fixture->report.to, &good);
+	assert_keyed(fixture, VERDICT_KEYED_BAD, VERDICT_EVIDENCE_TAG);
 }
 
 static void count_reports(struct fixture *fixture, unsigned int count)
@@ -448,7 +659,21 @@ int main(void)
 		TEST(test_truncated_report),
 		TEST(test_server_sent),
 		TEST(test_to),
+		TEST(test_serial_verifies),
+		TEST(test_serial_verifies_without_log),
+		TEST(test_serial_in_lower_case),
+		TEST(test_serial_of_another_address),
+		TEST(test_serial_of_domain),
+		TEST(test_changed_serial),
+		TEST(test_expired_serial),
 		TEST(test_serial_of_unknown_key),
+		TEST(test_serial_of_unknown_form),
+		TEST(test_logged_serial),
+		TEST(test_envelope_id_is_a_serial),
+		TEST(test_tag),
+		TEST(test_tag_in_to),
+		TEST(test_any_valid_one_of_several),
+		TEST(test_many_tags),
 		TEST(test_budget),
 		TEST(test_budget_of_unknown_recipients),
 		TEST(test_unlisted_copy),
