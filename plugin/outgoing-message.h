@@ -1,0 +1,44 @@
+#ifndef OUTGOING_MESSAGE_H
+#define OUTGOING_MESSAGE_H
+
+/* The header of a message that is being sent: who it says it is from, and what a
+   report could name it by. Reads; judges nothing and knows no user. */
+
+struct istream;
+
+/* More of a header than this is not looked at. */
+#define OUTGOING_MAX_HEADER_BYTES (1024 * 1024)
+/* Addresses looked at in one field, and Message-ID fields in one message. */
+#define OUTGOING_MAX_ADDRESSES 1000
+#define OUTGOING_MAX_MESSAGE_IDS 8
+
+/* An address that the message claims as its sender (RFC 5322, 3.6.2, 3.6.6). */
+struct outgoing_sender {
+	/* "From", "Sender", "Resent-From" or "Resent-Sender" */
+	const char *field;
+	/* user@domain, or in a field that breaks RFC 5322 whatever may be taken
+	   for one; NULL = there is none, or too many */
+	const char *address;
+};
+
+struct outgoing_message {
+	/* in the order of the header */
+	ARRAY(struct outgoing_sender) senders;
+	/* normalised as report_message_id_first() does it */
+	ARRAY_TYPE(const_string) message_ids;
+	/* Date:, 0 = absent or unreadable */
+	time_t date;
+	/* the fields are there, readable or not */
+	bool has_message_id:1;
+	bool has_date:1;
+	/* the header goes on beyond OUTGOING_MAX_HEADER_BYTES */
+	bool truncated:1;
+};
+
+/* Reads the header from the beginning of input, and seeks back there. Allocated
+   from pool. Returns 0, or -1 and an error if the stream can't be read. */
+int outgoing_message_read(pool_t pool, struct istream *input,
+			  struct outgoing_message *message_r,
+			  const char **error_r);
+
+#endif

@@ -1,0 +1,354 @@
+/* Submission: MAIL is checked for ownership and given a serial, which goes to the
+   relay as ENVID and, if wanted, as a tag; DATA is checked, given the headers that it
+   lacks, and logged before the relay sees it. */
+
+#include "lib.h"
+#include "array.h"
+#include "guid.h"
+#include "istream.h"
+#include "istream-concat.h"
+#include "message-date.h"
+#include "safe-memset.h"
+#include "module-context.h"
+#include "str.h"
+#include "smtp-address.h"
+#include "smtp-params.h"
+#include "smtp-server.h"
+#include "mail-user.h"
+#include "submission-common.h"
+#include "submission-client.h"
+#include "compat/dovecot-compat.h"
+#include "report/report.h"
+#include "verdict/tag.h"
+#include "mailbox-keys.h"
+#include "outgoing-message.h"
+#include "submission-log.h"
+#include "submission-sender.h"
+#include "submission.h"
+
+#include <time.h>
+
+#define SUBMISSION_CLIENT_CONTEXT(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, submission_backscatter_module)
+
+struct submission_backscatter_client {
+	union submission_module_context module_ctx;
+	/* prepared when the first message comes */
+	struct mailbox_log *log;
+	struct submission_sender sender;
+	struct own_addresses *own;
+	struct serial_key key;
+	const char *recipient_delimiter;
+	/* of the present transaction; "" = none could be issued */
+	char serial[SERIAL_TEXT_SIZE];
+	bool has_key;
+};
+
+/* One MAIL command. It may fail yet, and the serial with it. */
+struct submission_mail {
+	struct submission_backscatter_client *bclient;
+	char serial[SERIAL_TEXT_SIZE];
+};
+
+static MODULE_CONTEXT_DEFINE_INIT(submission_backscatter_module,
+				  &submission_module_register);
+static submission_client_created_func_t *next_client_created;
+
+static void
+submission_prepare(struct submission_backscatter_client *bclient,
+		   struct client *client)
+{
+	if (bclient->log != NULL)
+		return;
+	bclient->log = mailbox_log_init(client->user, client->user->event);
+	bclient->sender.log = bclient->log;
+	bclient->sender.addresses = sender_addresses_init(bclient->log);
+	bclient->own = mailbox_log_own_addresses(bclient->log, NULL,
+						 client->pool);
+	bclient->recipient_delimiter =
+		compat_recipient_delimiter(client->user, client->pool);
+}
+
+/* Serials */
+
+/* Returns 0, or -1 after an error line. */
+static int submission_get_key(struct submission_backscatter_client *bclient)
+{
+	const char *error;
+
+	if (bclient->has_key)
+		return 0;
+	if (mailbox_keys_get_issuing(bclient->log, time(NULL), &bclient->key,
+				     &error) < 0) {
+		e_error(bclient->log->event, "backscatter: No serial key: %s",
+			error);
+		return -1;
+	}
+	bclient->has_key = TRUE;
+	return 0;
+}
+
+/* Issues a serial for what is sent from here, "" if it can't. No report comes back
+   to a null sender, but its message may be answered. */
+static void
+submission_issue(struct submission_backscatter_client *bclient,
+		 const struct smtp_address *mail_from,
+		 char serial_r[SERIAL_TEXT_SIZE])
+{
+	const char *address = smtp_address_isnull(mail_from) ?
+		bclient->log->user->username :
+		own_addresses_without_detail(bclient->own,
+					     smtp_address_encode(mail_from));
+
+	serial_r[0] = '\0';
+	if (submission_get_key(bclient) < 0)
+		return;
+	if (serial_issue(&bclient->key, address, time(NULL), serial_r) < 0) {
+		serial_r[0] = '\0';
+		e_error(bclient->log->event,
+			"backscatter: OpenSSL can't make a serial");
+	}
+}
+
+static void submission_tag(struct submission_backscatter_client *bclient,
+			   pool_t pool, struct smtp_server_cmd_mail *data,
+			   const char *serial)
+{
+	const char *tagged = tag_add(smtp_address_encode(data->path), serial,
+				     bclient->recipient_delimiter);
+	const char *at;
+
+	if (tagged == NULL)
+		return;
+	at = strrchr(tagged, '@');
+	data->path = smtp_address_create(pool, t_strdup_until(tagged, at),
+					 at + 1);
+}
+
+static void submission_mail_completed(struct smtp_server_cmd_ctx *cmd,
+				      struct submission_mail *mail)
+{
+	/* a second MAIL that was refused takes nothing from the first */
+	if (smtp_server_command_replied_success(cmd->cmd)) {
+		memcpy(mail->bclient->serial, mail->serial,
+		       sizeof(mail->serial));
+	}
+}
+
+/* Before the base sends MAIL to the relay. */
+static void
+submission_mark_envelope(struct submission_backscatter_client *bclient,
+			 struct client *client, struct smtp_server_cmd_ctx *cmd,
+			 struct smtp_server_cmd_mail *data)
+{
+	struct submission_mail *mail =
+		p_new(cmd->pool, struct submission_mail, 1);
+
+	mail->bclient = bclient;
+	submission_issue(bclient, data->path, mail->serial);
+	smtp_server_command_add_hook(cmd->cmd,
+				     SMTP_SERVER_COMMAND_HOOK_COMPLETED,
+				     submission_mail_completed, mail);
+	if (mail->serial[0] == '\0')
+		return;
+	if (data->params.envid == NULL &&
+	    (client->backend_capabilities & SMTP_CAPABILITY_DSN) != 0)
+		data->params.envid = p_strdup(cmd->pool, mail->serial);
+	if (bclient->log->set->tag)
+		submission_tag(bclient, cmd->pool, data, mail->serial);
+}
+
+/* Headers */
+
+static const char *
+new_message_id(struct client *client, const struct smtp_address *mail_from)
+{
+	const char *domain = client->set->hostname;
+	guid_128_t guid;
+
+	if (!smtp_address_isnull(mail_from) && mail_from->domain != NULL)
+		domain = mail_from->domain;
+	guid_128_generate(guid);
+	return t_strdup_printf("%s@%s", guid_128_to_string(guid), domain);
+}
+
+/* What the message gets in front; adds a Message-ID to message if it has none. */
+static const char *
+submission_header(struct client *client,
+		  const struct smtp_server_transaction *trans,
+		  struct outgoing_message *message, const char *serial)
+{
+	string_t *header = t_str_new(256);
+
+	if (*serial != '\0')
+		str_printfa(header, "%s: %s\r\n", REPORT_SERIAL_HEADER, serial);
+	if (!message->has_message_id) {
+		const char *message_id = new_message_id(client,
+							trans->mail_from);
+		const char *logged = t_str_lcase(message_id);
+
+		str_printfa(header, "Message-ID: <%s>\r\n", message_id);
+		array_push_back(&message->message_ids, &logged);
+	}
+	if (!message->has_date) {
+		message->date = time(NULL);
+		str_printfa(header, "Date: %s\r\n",
+			    message_date_create(message->date));
+	}
+	return str_c(header);
+}
+
+static struct istream *
+submission_stream(const char *header, struct istream *input)
+{
+	struct istream *inputs[] = {
+		i_stream_create_copy_from_data(header, strlen(header)), input,
+		NULL
+	};
+	struct istream *stream = i_stream_create_concat(inputs);
+
+	i_stream_set_name(stream, "<submission DATA>");
+	i_stream_unref(&inputs[0]);
+	return stream;
+}
+
+/* Commands */
+
+static int
+submission_mail_real(struct client *client, struct smtp_server_cmd_ctx *cmd,
+		     struct smtp_server_cmd_mail *data)
+{
+	struct submission_backscatter_client *bclient =
+		SUBMISSION_CLIENT_CONTEXT(client);
+	struct submission_refusal refusal;
+
+	submission_prepare(bclient, client);
+	if (!submission_sender_check_envelope(&bclient->sender,
+			smtp_address_isnull(data->path) ? "" :
+			smtp_address_encode(data->path), &refusal)) {
+		smtp_server_reply(cmd, refusal.status, refusal.enhanced_code,
+				  "%s", refusal.text);
+		return -1;
+	}
+	submission_mark_envelope(bclient, client, cmd, data);
+	return bclient->module_ctx.super.cmd_mail(client, cmd, data);
+}
+
+static int
+submission_mail(struct client *client, struct smtp_server_cmd_ctx *cmd,
+		struct smtp_server_cmd_mail *data)
+{
+	struct submission_backscatter_client *bclient =
+		SUBMISSION_CLIENT_CONTEXT(client);
+	int ret;
+
+	/* refused by the base */
+	if (client->user->anonymous)
+		return bclient->module_ctx.super.cmd_mail(client, cmd, data);
+	T_BEGIN {
+		ret = submission_mail_real(client, cmd, data);
+	} T_END;
+	return ret;
+}
+
+static int
+submission_data_read(struct submission_backscatter_client *bclient,
+		     struct client *client, struct smtp_server_cmd_ctx *cmd,
+		     struct smtp_server_transaction *trans,
+		     struct outgoing_message *message, struct istream *input,
+		     uoff_t size)
+{
+	struct submission_refusal refusal;
+	struct istream *stream;
+	const char *header;
+	int ret;
+
+	if (!submission_sender_check_header(&bclient->sender, message,
+					    &refusal)) {
+		smtp_server_reply(cmd, refusal.status, refusal.enhanced_code,
+				  "%s", refusal.text);
+		return -1;
+	}
+	if (bclient->serial[0] == '\0')
+		submission_issue(bclient, trans->mail_from, bclient->serial);
+	header = submission_header(client, trans, message, bclient->serial);
+	submission_log_message(bclient->log, message, trans, bclient->serial,
+			       time(NULL));
+	bclient->serial[0] = '\0';
+
+	stream = submission_stream(header, input);
+	ret = bclient->module_ctx.super.cmd_data(client, cmd, trans, stream,
+						 size + strlen(header));
+	i_stream_unref(&stream);
+	return ret;
+}
+
+static int
+submission_data(struct client *client, struct smtp_server_cmd_ctx *cmd,
+		struct smtp_server_transaction *trans, struct istream *input,
+		uoff_t size)
+{
+	struct submission_backscatter_client *bclient =
+		SUBMISSION_CLIENT_CONTEXT(client);
+	pool_t pool = pool_alloconly_create("backscatter outgoing", 1024);
+	struct outgoing_message message;
+	const char *error;
+	int ret;
+
+	submission_prepare(bclient, client);
+	T_BEGIN {
+		/* What can't be read here, the base can't read either, and
+		   says so to the client. */
+		if (outgoing_message_read(pool, input, &message, &error) < 0) {
+			e_error(bclient->log->event,
+				"backscatter: Reading the message failed: %s",
+				error);
+		}
+		ret = submission_data_read(bclient, client, cmd, trans,
+					   &message, input, size);
+	} T_END;
+	pool_unref(&pool);
+	return ret;
+}
+
+/* Clients */
+
+static void submission_client_destroy(struct client *client)
+{
+	struct submission_backscatter_client *bclient =
+		SUBMISSION_CLIENT_CONTEXT(client);
+
+	if (bclient->log != NULL) {
+		sender_addresses_deinit(&bclient->sender.addresses);
+		mailbox_log_deinit(&bclient->log);
+	}
+	safe_memset(&bclient->key, 0, sizeof(bclient->key));
+	bclient->module_ctx.super.destroy(client);
+}
+
+static void submission_client_created(struct client **_client)
+{
+	struct client *client = *_client;
+	struct submission_backscatter_client *bclient =
+		p_new(client->pool, struct submission_backscatter_client, 1);
+
+	bclient->module_ctx.super = client->v;
+	client->v.destroy = submission_client_destroy;
+	client->v.cmd_mail = submission_mail;
+	client->v.cmd_data = submission_data;
+	MODULE_CONTEXT_SET(client, submission_backscatter_module, bclient);
+
+	if (next_client_created != NULL)
+		next_client_created(_client);
+}
+
+void submission_init(void)
+{
+	next_client_created =
+		submission_client_created_hook_set(submission_client_created);
+}
+
+void submission_deinit(void)
+{
+	submission_client_created_hook_set(next_client_created);
+}
