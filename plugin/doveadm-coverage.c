@@ -6,6 +6,7 @@
 #include "mail-user.h"
 #include "verdict/coverage.h"
 #include "doveadm-backscatter.h"
+#include "doveadm-copy.h"
 #include "doveadm-log.h"
 
 #include <sysexits.h>
@@ -19,6 +20,8 @@ struct coverage_view {
 	struct sent_log_coverage log;
 	struct sent_log_row unlisted_copy;
 	struct coverage_facts facts;
+	/* the mail that unlisted_copy stands for; NULL = not found */
+	const char *unlisted_mail;
 	bool exists;
 	bool sources_changed;
 };
@@ -51,6 +54,10 @@ static int coverage_view_read(struct mailbox_log *log, time_t now, bool exists,
 	ret = sent_log_find_unlisted_copy(log->log, coverage_start(facts), now,
 					  &view_r->unlisted_copy, error_r);
 	facts->unlisted_copy = ret > 0;
+	if (ret > 0) {
+		view_r->unlisted_mail =
+			doveadm_copy_find(log, &view_r->unlisted_copy);
+	}
 	return ret < 0 ? -1 : 0;
 }
 
@@ -77,10 +84,12 @@ static const char *coverage_explanation(const struct coverage_view *view)
 			doveadm_log_sources(view->log.listed_sources));
 	}
 	if (state == COVERAGE_UNLISTED_COPY) {
-		return t_strdup_printf("%s (copy logged %s, hash %s)",
+		return t_strdup_printf("%s (%s, logged %s)",
 			coverage_state_explanation(state),
-			doveadm_log_time(view->unlisted_copy.logged_at),
-			view->unlisted_copy.identity_hash);
+			view->unlisted_mail != NULL ? view->unlisted_mail :
+			t_strdup_printf("a copy that is gone, hash %s",
+				view->unlisted_copy.identity_hash),
+			doveadm_log_time(view->unlisted_copy.logged_at));
 	}
 	return coverage_state_explanation(state);
 }
