@@ -1,0 +1,244 @@
+/* check_host(): what is checked (RFC 7208, 4.1 to 4.3), and what its result says
+   (exp=, 6.2). */
+
+#include "lib.h"
+#include "array.h"
+#include "str.h"
+#include "spf.h"
+#include "spf-evaluation.h"
+#include "spf-libspf2.h"
+#include "spf-limits.h"
+#include "spf-macro.h"
+
+#include <ctype.h>
+
+/* RFC 5322's specials and quotes: in no domain, but in address literals, and
+   dangerous in a header */
+#define CHECK_NO_DOMAIN_CHARACTERS " \"(),:;<>@[]\\"
+
+/* What stands for MAIL FROM (2.4, 4.3): for the null sender postmaster@HELO, and
+   "postmaster" for a missing local part. */
+static void
+check_set_sender(struct spf_evaluation *evaluation, enum spf_identity *identity_r)
+{
+	const char *mail_from = evaluation->request->mail_from;
+	const char *domain, *at;
+
+	*identity_r = SPF_IDENTITY_MAILFROM;
+	if (mail_from == NULL || *mail_from == '\0') {
+		mail_from = evaluation->helo;
+		*identity_r = SPF_IDENTITY_HELO;
+		at = NULL;
+	} else {
+		at = strrchr(mail_from, '@');
+	}
+	evaluation->local_part = "postmaster";
+	if (at != NULL && at > mail_from) {
+		evaluation->local_part =
+			p_strdup_until(evaluation->pool, mail_from, at);
+	}
+	domain = at == NULL ? mail_from : at + 1;
+	/* the root's dot is no part of the name */
+	evaluation->sender_domain = domain[0] != '\0' &&
+		domain[strlen(domain) - 1] == '.' ?
+		p_strndup(evaluation->pool, domain, strlen(domain) - 1) :
+		domain;
+	evaluation->sender = p_strdup_printf(evaluation->pool, "%s@%s",
+		evaluation->local_part, evaluation->sender_domain);
+}
+
+static bool check_is_all_digits(const char *label)
+{
+	for (; *label != '\0'; label++) {
+		if (!i_isdigit(*label))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* 4.3: a multi-label name. No literal, no address, no U-label. */
+static const char *check_domain_problem(const char *domain)
+{
+	const char *dot = strrchr(domain, '.');
+
+	if (*domain == '\0')
+		return "no domain";
+	if (dot == NULL)
+		return "domain has only one label";
+	if (!spf_dns_name_is_valid(domain) ||
+	    strpbrk(domain, CHECK_NO_DOMAIN_CHARACTERS) != NULL)
+		return "not a domain name";
+	if (check_is_all_digits(dot + 1))
+		return "an address, not a domain name";
+	return NULL;
+}
+
+/* What the reply may show of a domain, valid or not. */
+static const char *check_show_domain(pool_t pool, const char *domain)
+{
+	char *shown = str_lcase(p_strdup(pool, spf_printable(pool, domain,
+							     SPF_MAX_NAME)));
+	char *p;
+
+	for (p = shown; *p != '\0'; p++) {
+		if (strchr(CHECK_NO_DOMAIN_CHARACTERS, *p) != NULL)
+			*p = '?';
+	}
+	return shown;
+}
+
+static bool check_is_printable(const char *text, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size; i++) {
+		if ((unsigned char)text[i] < 0x20 ||
+		    (unsigned char)text[i] > 0x7e)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* What the TXT record at exp= says. Returns NULL if it has no or more than one
+   record, or one that is broken. */
+static const struct spf_dns_text *
+check_explanation_text(struct spf_evaluation *evaluation, const char *target)
+{
+	const struct spf_dns_answer *answer;
+	const struct spf_dns_text *text;
+
+	answer = spf_evaluation_lookup(evaluation, target, SPF_DNS_TXT);
+	if (answer->status != SPF_DNS_FOUND || answer->count != 1)
+		return NULL;
+	text = &answer->texts[0];
+	if (text->size == 0 || text->size > SPF_MAX_RECORD ||
+	    !spf_explanation_is_valid(text->data, text->size))
+		return NULL;
+	return text;
+}
+
+/* exp= (6.2), or NULL: whatever is wrong with it is as if it weren't there. */
+static const char *
+check_explanation(struct spf_evaluation *evaluation,
+		  const struct spf_libspf2_reply *reply)
+{
+	const char *domain = reply->explanation_domain, *target;
+	const char *explanation = NULL;
+	const struct spf_dns_text *text;
+	string_t *expanded;
+
+	target = reply->explanation == NULL ? NULL :
+		spf_evaluation_target(evaluation, reply->explanation, domain);
+	text = target == NULL ? NULL :
+		check_explanation_text(evaluation, target);
+	if (text == NULL)
+		return NULL;
+	expanded = str_new(default_pool, SPF_MAX_EXPLANATION + 1);
+	if (spf_macro_expand(evaluation, t_strndup(text->data, text->size),
+			     domain, SPF_MACRO_IN_EXPLANATION, expanded) &&
+	    str_len(expanded) > 0 &&
+	    check_is_printable(str_c(expanded), str_len(expanded))) {
+		explanation = p_strndup(evaluation->pool, str_c(expanded),
+					SPF_MAX_EXPLANATION);
+	}
+	str_free(&expanded);
+	return explanation;
+}
+
+/* Asks DNS: between spf_dns_begin() and _end(). */
+static void
+check_evaluate(struct spf_evaluation *evaluation, struct spf_check_reply *reply)
+{
+	struct spf_libspf2_reply libspf2_reply;
+
+	spf_libspf2_evaluate(evaluation, evaluation->sender_domain,
+			     &libspf2_reply);
+	if (spf_evaluation_has_failed(evaluation)) {
+		reply->result = evaluation->failure;
+		reply->problem = evaluation->problem;
+		return;
+	}
+	reply->result = libspf2_reply.result;
+	if (reply->result == SPF_CHECK_NONE) {
+		reply->problem = "domain has no SPF record";
+		return;
+	}
+	reply->mechanism = libspf2_reply.mechanism == NULL ? "default" :
+		spf_printable(evaluation->pool, libspf2_reply.mechanism,
+			      SPF_MAX_PROBLEM);
+	evaluation->decided = TRUE;
+	if (reply->result == SPF_CHECK_FAIL) {
+		reply->explanation = check_explanation(evaluation,
+						       &libspf2_reply);
+	}
+}
+
+static const char *check_request_problem(const struct spf_check_request *request)
+{
+	if (request->client_ip.family == 0)
+		return "client has no address";
+	if (request->mail_from != NULL &&
+	    strlen(request->mail_from) > SPF_MAX_IDENTITY)
+		return "MAIL FROM is too long";
+	return NULL;
+}
+
+static void
+check_host(struct spf_evaluation *evaluation, struct spf_check_reply *reply)
+{
+	const struct spf_check_request *request = evaluation->request;
+
+	check_set_sender(evaluation, &reply->identity);
+	reply->domain = check_show_domain(evaluation->pool,
+					  evaluation->sender_domain);
+	reply->problem = check_request_problem(request);
+	if (reply->problem == NULL)
+		reply->problem = check_domain_problem(evaluation->sender_domain);
+	if (reply->problem != NULL)
+		return;
+	spf_dns_begin(evaluation->dns, request->timeout_msecs != 0 ?
+		      request->timeout_msecs : SPF_CHECK_TIMEOUT_MSECS);
+	check_evaluate(evaluation, reply);
+	spf_dns_end(evaluation->dns);
+}
+
+/* From the evaluation's pool into the caller's. */
+static void
+check_copy_reply(pool_t pool, const struct spf_check_reply *reply,
+		 struct spf_check_reply *reply_r)
+{
+	*reply_r = *reply;
+	reply_r->domain = p_strdup(pool, reply->domain);
+	reply_r->explanation = p_strdup(pool, reply->explanation);
+	reply_r->problem = p_strdup(pool, reply->problem);
+	reply_r->mechanism = p_strdup(pool, reply->mechanism);
+}
+
+void spf_check_host(struct spf_dns *dns, const struct spf_check_request *request,
+		    pool_t pool, struct spf_check_reply *reply_r)
+{
+	struct spf_check_reply reply = { .result = SPF_CHECK_NONE };
+	struct spf_evaluation evaluation = {
+		.pool = pool_alloconly_create("spf evaluation", 4096),
+		.dns = dns,
+		.request = request,
+		.client_ip = request->client_ip,
+		.helo = ""
+	};
+
+	(void)net_ipv6_mapped_ipv4_convert(&request->client_ip,
+					   &evaluation.client_ip);
+	if (request->helo != NULL) {
+		evaluation.helo = p_strndup(evaluation.pool, request->helo,
+					    SPF_MAX_IDENTITY);
+	}
+	T_BEGIN {
+		check_host(&evaluation, &reply);
+	} T_END;
+	spf_evaluation_trace(&evaluation, "result: %s (%s)",
+			     spf_check_result_name(reply.result),
+			     reply.problem != NULL ?
+			     reply.problem : reply.mechanism);
+	check_copy_reply(pool, &reply, reply_r);
+	pool_unref(&evaluation.pool);
+}

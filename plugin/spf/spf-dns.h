@@ -1,0 +1,90 @@
+#ifndef SPF_DNS_H
+#define SPF_DNS_H
+
+/* Questions to DNS, one at a time: the cache and the deadline. Who answers stands
+   behind struct spf_dns_source: c-ares (spf-dns-cares.c), or a zone in a test. */
+
+#include "net.h"
+#include "spf.h"
+
+enum spf_dns_type {
+	SPF_DNS_A = 1,
+	SPF_DNS_PTR = 12,
+	SPF_DNS_MX = 15,
+	SPF_DNS_TXT = 16,
+	SPF_DNS_AAAA = 28
+};
+
+enum spf_dns_status {
+	/* at least one record */
+	SPF_DNS_FOUND,
+	/* no such name, or no such record there ("void", RFC 7208, 4.6.4) */
+	SPF_DNS_VOID,
+	/* no answer, or one that says nothing: temperror */
+	SPF_DNS_ERROR
+};
+
+struct spf_dns_text {
+	/* the strings of one TXT record, joined; may contain any byte */
+	const unsigned char *data;
+	size_t size;
+};
+
+struct spf_dns_answer {
+	enum spf_dns_status status;
+	/* seconds; with void too. With error it means nothing. */
+	unsigned int ttl;
+	/* with error: why, in our own words */
+	const char *error;
+
+	/* found: records of the type that was asked for, CNAMEs followed. Names
+	   have no final dot; one that text can't express (a dot or a byte that
+	   isn't printable ASCII in a label) is "". */
+	unsigned int count;
+	const struct ip_addr *addresses;
+	const char *const *names;
+	const struct spf_dns_text *texts;
+};
+
+struct spf_dns_source {
+	/* An evaluation begins, which may take this long, and has ended. */
+	void (*begin)(struct spf_dns_source *source, unsigned int timeout_msecs);
+	void (*end)(struct spf_dns_source *source);
+	/* Fills answer_r, allocated from pool, before the evaluation's time is
+	   over. The name is valid, lower-case, and has no final dot. */
+	void (*lookup)(struct spf_dns_source *source, pool_t pool,
+		       const char *name, enum spf_dns_type type,
+		       struct spf_dns_answer *answer_r);
+	/* Frees the source. */
+	void (*deinit)(struct spf_dns_source *source);
+};
+
+/* c-ares. Returns 0, or -1 and an error that names what is wrong in servers. */
+int spf_dns_source_init_cares(const char *servers,
+			      struct spf_dns_source **source_r,
+			      const char **error_r);
+
+/* Owns the source. */
+struct spf_dns *spf_dns_init_source(struct spf_dns_source *source);
+
+/* Around every evaluation. */
+void spf_dns_begin(struct spf_dns *dns, unsigned int timeout_msecs);
+void spf_dns_end(struct spf_dns *dns);
+/* The evaluation's time is over. */
+bool spf_dns_is_late(struct spf_dns *dns);
+
+/* Between begin and end. The name must be valid. The answer lives until the next
+   spf_dns_begin(). */
+const struct spf_dns_answer *
+spf_dns_lookup(struct spf_dns *dns, const char *name, enum spf_dns_type type);
+
+const char *spf_dns_type_name(enum spf_dns_type type);
+
+/* May be asked for (RFC 1035, 2.3.4): labels of 1 to 63 bytes, at most 253 in all
+   and without final dot, printable ASCII or spaces. */
+bool spf_dns_name_is_valid(const char *name);
+
+/* milliseconds of a clock that is never set */
+uint64_t spf_dns_clock_msecs(void);
+
+#endif

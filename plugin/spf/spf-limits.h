@@ -1,0 +1,38 @@
+#ifndef SPF_LIMITS_H
+#define SPF_LIMITS_H
+
+/* Every bound on an evaluation, in one place. */
+
+/* RFC 7208, 4.6.4: terms that ask DNS, and how many of them may find nothing */
+#define SPF_MAX_TERMS 10
+#define SPF_MAX_VOID_TERMS 2
+/* ... names of one mx or ptr term */
+#define SPF_MAX_MX_NAMES 10
+#define SPF_MAX_PTR_NAMES 10
+
+/* RFC 1035: a name as text, without final dot, and one label */
+#define SPF_MAX_NAME 253
+#define SPF_MAX_LABEL 63
+
+/* bytes of one SPF record; what is longer is a permerror. (The longest that were
+   ever seen have 2 KiB.) */
+#define SPF_MAX_RECORD (16 * 1024)
+/* bytes of HELO and MAIL FROM */
+#define SPF_MAX_IDENTITY 998
+/* a macro's value may repeat as often as it fits into a record: of an expanded
+   name only the right end counts (7.3), of an explanation the left */
+#define SPF_MAX_EXPANSION 4096
+#define SPF_MAX_EXPLANATION 500
+/* bytes of a reply's problem and mechanism, and of a trace line */
+#define SPF_MAX_PROBLEM 200
+#define SPF_MAX_TRACE 1000
+
+/* The cache: answers, bytes of one, and seconds that it may be believed */
+#define SPF_DNS_MAX_CACHED 1000
+#define SPF_DNS_MAX_CACHED_SIZE (8 * 1024)
+#define SPF_DNS_MAX_TTL 3600
+#define SPF_DNS_VOID_TTL 60
+/* CNAMEs on the way to one answer */
+#define SPF_DNS_MAX_CNAMES 10
+
+#endif

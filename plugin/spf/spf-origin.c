@@ -1,0 +1,148 @@
+/* Follows the message's way back through our own hosts (DESIGN.md, section 11). */
+
+#include "lib.h"
+#include "net.h"
+#include "spf-fields.h"
+#include "spf-header-limits.h"
+#include "spf-networks.h"
+#include "spf-origin.h"
+#include "spf-received.h"
+
+static const char *const kind_names[] = {
+	[SPF_ORIGIN_UNKNOWN] = "unknown",
+	[SPF_ORIGIN_CLIENT] = "client",
+	[SPF_ORIGIN_LOCAL] = "local",
+	[SPF_ORIGIN_FETCHED] = "fetched",
+};
+
+const char *spf_origin_kind_name(enum spf_origin_kind kind)
+{
+	i_assert(kind < N_ELEMENTS(kind_names));
+	return kind_names[kind];
+}
+
+static void
+origin_set(struct spf_origin *origin, enum spf_origin_kind kind,
+	   const char *reason)
+{
+	origin->kind = kind;
+	origin->reason = reason;
+}
+
+static void
+origin_set_client(struct spf_origin *origin, const struct ip_addr *ip,
+		  const char *helo, const char *reason)
+{
+	origin_set(origin, SPF_ORIGIN_CLIENT, reason);
+	origin->client_ip = *ip;
+	origin->helo = helo;
+}
+
+/* One more hop back. Returns TRUE if the next field was written by a trusted host
+   too, FALSE if the origin is found. */
+static bool
+origin_hop(const struct spf_received *received,
+	   const struct spf_networks *trusted, struct spf_origin *origin)
+{
+	switch (received->kind) {
+	case SPF_RECEIVED_UNKNOWN:
+		break;
+	case SPF_RECEIVED_CLIENT:
+		if (spf_networks_have(trusted, &received->ip))
+			return TRUE;
+		if (received->lmtp) {
+			origin_set(origin, SPF_ORIGIN_UNKNOWN,
+				   "LMTP client in no trusted network");
+		} else {
+			origin_set_client(origin, &received->ip, received->helo,
+					  "Received field of a trusted host");
+		}
+		return FALSE;
+	case SPF_RECEIVED_AUTHENTICATED:
+		origin_set(origin, SPF_ORIGIN_LOCAL,
+			   "submitted by an authenticated user");
+		return FALSE;
+	case SPF_RECEIVED_SUBMITTED:
+		origin_set(origin, SPF_ORIGIN_LOCAL,
+			   "submitted on a trusted host");
+		return FALSE;
+	case SPF_RECEIVED_FETCHED:
+		origin_set(origin, SPF_ORIGIN_FETCHED,
+			   "fetched from elsewhere");
+		return FALSE;
+	case SPF_RECEIVED_HANDED_ON:
+	case SPF_RECEIVED_REQUEUED:
+		return TRUE;
+	}
+	origin_set(origin, SPF_ORIGIN_UNKNOWN,
+		   "Received field of a trusted host not understood");
+	return FALSE;
+}
+
+/* All fields were written by trusted hosts; last: the lowest one. */
+static void
+origin_end(const struct spf_received *last, struct spf_origin *origin)
+{
+	if (last->kind == SPF_RECEIVED_REQUEUED ||
+	    (last->kind == SPF_RECEIVED_CLIENT && !last->lmtp)) {
+		origin_set(origin, SPF_ORIGIN_LOCAL,
+			   "came from a trusted host");
+	} else {
+		origin_set(origin, SPF_ORIGIN_UNKNOWN,
+			   "no Received field of an MX");
+	}
+}
+
+static void
+origin_follow(const struct spf_origin_source *source, pool_t pool,
+	      struct spf_origin *origin)
+{
+	struct spf_fields fields;
+	struct spf_field field;
+	struct spf_received received;
+	unsigned int hops = 0;
+
+	i_zero(&received);
+	spf_fields_init(&fields, source->header, source->header_size);
+	while (spf_fields_next(&fields, &field)) {
+		if (!spf_field_is(&field, "Received"))
+			continue;
+		if (++hops > SPF_MAX_HOPS) {
+			origin_set(origin, SPF_ORIGIN_UNKNOWN,
+				   "too many Received fields");
+			return;
+		}
+		spf_received_parse(pool, field.value, field.value_size,
+				   &received);
+		if (!origin_hop(&received, source->trusted, origin))
+			return;
+	}
+	origin_end(&received, origin);
+}
+
+/* Returns FALSE if XCLIENT names none, or just one more hop. */
+static bool
+origin_from_xclient(const struct spf_origin_source *source, pool_t pool,
+		    struct spf_origin *origin)
+{
+	struct ip_addr ip;
+
+	if (source->xclient_ip.family == 0)
+		return FALSE;
+	if (net_ipv6_mapped_ipv4_convert(&source->xclient_ip, &ip) < 0)
+		ip = source->xclient_ip;
+	if (spf_networks_have(source->trusted, &ip))
+		return FALSE;
+	origin_set_client(origin, &ip,
+		p_strdup(pool, spf_received_helo(source->xclient_helo)),
+		"XCLIENT");
+	return TRUE;
+}
+
+void spf_origin_find(const struct spf_origin_source *source, pool_t pool,
+		     struct spf_origin *origin_r)
+{
+	i_zero(origin_r);
+	if (!origin_from_xclient(source, pool, origin_r))
+		origin_follow(source, pool, origin_r);
+}

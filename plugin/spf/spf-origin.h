@@ -1,0 +1,58 @@
+#ifndef SPF_ORIGIN_H
+#define SPF_ORIGIN_H
+
+/* Who handed the message to our own MX: the client that SPF is about. Nothing is
+   believed but what a host of the trusted networks wrote. */
+
+#include "net.h"
+
+struct spf_networks;
+
+enum spf_origin_kind {
+	/* nothing trustworthy says who: the result is none, for this reason */
+	SPF_ORIGIN_UNKNOWN,
+	/* a client from outside: SPF is to be checked */
+	SPF_ORIGIN_CLIENT,
+	/* submitted on a trusted host, or by somebody who proved who he is: no
+	   check */
+	SPF_ORIGIN_LOCAL,
+	/* with POP3, IMAP or HTTP: whose MX it came through, nobody knows: no
+	   check */
+	SPF_ORIGIN_FETCHED
+};
+
+struct spf_origin_source {
+	/* The message's header block, as it arrived. */
+	const void *header;
+	size_t header_size;
+	/* What LMTP's XCLIENT said; no family: there was none. */
+	struct ip_addr xclient_ip;
+	const char *xclient_helo;
+	/* Hosts whose Received fields are believed. */
+	const struct spf_networks *trusted;
+};
+
+struct spf_origin {
+	enum spf_origin_kind kind;
+	/* Only for SPF_ORIGIN_CLIENT. IPv4-mapped ones are IPv4. */
+	struct ip_addr client_ip;
+	/* Likewise; NULL if unknown. Printable ASCII without white space or
+	   quotes, at most 255 bytes; not necessarily a domain name. */
+	const char *helo;
+	/* Why it is this kind: our own words, never the message's. */
+	const char *reason;
+};
+
+/* An XCLIENT address outside of the trusted networks is the client. Otherwise the
+   Received fields are followed from the top: the first one whose client is in no
+   trusted network was still written by a trusted host, and names the client. What
+   stands below, the client wrote himself.
+
+   Never fails: what isn't understood makes the origin unknown. helo lives in
+   pool, which must not be the data stack's. */
+void spf_origin_find(const struct spf_origin_source *source, pool_t pool,
+		     struct spf_origin *origin_r);
+
+const char *spf_origin_kind_name(enum spf_origin_kind kind);
+
+#endif

@@ -1,0 +1,44 @@
+#ifndef SPF_TRUSTED_H
+#define SPF_TRUSTED_H
+
+/* Results that others wrote: the one of our own MX that is believed, and the ones
+   that claim to be ours. */
+
+#include "spf-result.h"
+
+struct spf_trusted_result {
+	enum spf_check_result result;
+	/* mailfrom if the field names none */
+	enum spf_identity identity;
+	/* What was checked, without local part, NULL if the field doesn't say.
+	   Printable ASCII without white space or quotes, at most 255 bytes; not
+	   necessarily a domain name. */
+	const char *domain;
+};
+
+/* Finds the SPF result that the MX of this authserv-id has written into the header
+   block (backscatter_trusted_authserv): the topmost of its Authentication-Results
+   fields that has one (RFC 8601), or a Received-SPF field (RFC 7208, 9.1) of that
+   host above them. An MX that writes Authentication-Results doesn't speak through
+   Received-SPF: below such a field, or beside it, they count for nothing. A field
+   with a broken syntax counts as not there.
+
+   The MX must remove what comes in under its name: forged fields look the same.
+
+   Returns TRUE if there is one; domain lives in pool, which must not be the data
+   stack's. */
+bool spf_trusted_result_find(const void *header, size_t header_size,
+			     const char *authserv_id, pool_t pool,
+			     struct spf_trusted_result *result_r);
+
+/* Returns TRUE if an Authentication-Results field speaks in the name of
+   authserv_id, so that a forged one can be removed: whatever a reader might take
+   for that id, broken syntax and encoded words (RFC 2047) included. Never for a
+   field with another id. value: what follows the colon, as it came. */
+bool spf_results_claim_id(const unsigned char *value, size_t size,
+			  const char *authserv_id);
+/* The same for Received-SPF, by its receiver= or by the host in its comment. */
+bool spf_received_spf_claims_host(const unsigned char *value, size_t size,
+				  const char *host);
+
+#endif

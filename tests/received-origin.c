@@ -1,0 +1,60 @@
+/* Prints where a message on stdin came from, as plugin/spf sees it:
+
+       received-origin [trusted networks] < message
+       client 192.0.2.9 out.example.net
+
+   kind, address and HELO name; "-" where there is none. The reason goes to
+   stderr. */
+
+#include "lib.h"
+#include "istream.h"
+#include "net.h"
+#include "spf/spf-networks.h"
+#include "spf/spf-origin.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define MAX_MESSAGE (1024 * 1024)
+
+static void
+print_origin(const struct spf_networks *trusted, const void *message,
+	     size_t size, pool_t pool)
+{
+	const struct spf_origin_source source = {
+		.header = message, .header_size = size, .trusted = trusted
+	};
+	struct spf_origin origin;
+
+	spf_origin_find(&source, pool, &origin);
+	fprintf(stderr, "%s\n", origin.reason);
+	printf("%s %s %s\n", spf_origin_kind_name(origin.kind),
+	       origin.kind == SPF_ORIGIN_CLIENT ?
+	       net_ip2addr(&origin.client_ip) : "-",
+	       origin.helo == NULL ? "-" : origin.helo);
+}
+
+int main(int argc, char *argv[])
+{
+	const struct spf_networks *trusted;
+	struct istream *input;
+	const unsigned char *data;
+	const char *error;
+	size_t size;
+	pool_t pool;
+
+	lib_init();
+	pool = pool_alloconly_create("received-origin", 1024);
+	if (spf_networks_parse(pool, argc < 2 ? "127.0.0.0/8 ::1" : argv[1],
+			       &trusted, &error) < 0)
+		i_fatal("%s", error);
+	input = i_stream_create_fd(STDIN_FILENO, MAX_MESSAGE);
+	while (i_stream_read(input) > 0)
+		;
+	data = i_stream_get_data(input, &size);
+	print_origin(trusted, data, size, pool);
+	i_stream_unref(&input);
+	pool_unref(&pool);
+	lib_deinit();
+	return 0;
+}

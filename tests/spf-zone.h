@@ -1,0 +1,21 @@
+#ifndef SPF_ZONE_H
+#define SPF_ZONE_H
+
+/* A zone in memory instead of DNS, for the suite, unit tests, fuzzing and the
+   bench. */
+
+#include "spf/spf.h"
+
+struct spf_zone;
+
+/* Destroying dns frees the zone too. */
+struct spf_zone *spf_zone_init(struct spf_dns **dns_r);
+
+/* type: A, AAAA, MX, PTR, TXT or CNAME; "error" if nothing answers for what has no
+   record, "error A" for that type only. A and AAAA records have text as value; one
+   that is no address is ignored. The name "*" stands for every name that has no
+   record of its own. */
+void spf_zone_add(struct spf_zone *zone, const char *name, const char *type,
+		  const void *value, size_t size);
+
+#endif

@@ -1,0 +1,273 @@
+/* plugin/spf/spf-trusted.c: whose result counts, and who claims to be us. */
+
+#include "unit.h"
+#include "str.h"
+#include "spf/spf-trusted.h"
+
+#define ID "mx.example.org"
+#define AR "Authentication-Results: "
+
+static const struct trusted_test {
+	const char *header;
+	bool found;
+	enum spf_check_result result;
+	enum spf_identity identity;
+	const char *domain;
+} results[] = {
+#define FOUND(result, identity, domain) \
+	TRUE, SPF_CHECK_##result, SPF_IDENTITY_##identity, domain
+#define NOT_FOUND FALSE, SPF_CHECK_NONE, SPF_IDENTITY_MAILFROM, NULL
+	{ AR ID "; spf=pass smtp.mailfrom=a@example.net\n",
+	  FOUND(PASS, MAILFROM, "example.net") },
+	{ AR ID "; spf=fail smtp.mailfrom=example.net\r\n",
+	  FOUND(FAIL, MAILFROM, "example.net") },
+	{ "authentication-RESULTS : MX.Example.ORG; SPF=SoftFail "
+	  "SMTP.MailFrom=example.net", FOUND(SOFTFAIL, MAILFROM, "example.net") },
+	{ AR ID "; spf=none smtp.helo=out.example.net",
+	  FOUND(NONE, HELO, "out.example.net") },
+	{ AR ID "; spf=temperror", FOUND(TEMPERROR, MAILFROM, NULL) },
+	{ AR ID ";spf=neutral;", FOUND(NEUTRAL, MAILFROM, NULL) },
+	{ AR ID " 1; spf=pass smtp.mailfrom=example.net",
+	  FOUND(PASS, MAILFROM, "example.net") },
+	{ AR "\"" ID "\" 1; spf=pass smtp.mailfrom=example.net",
+	  FOUND(PASS, MAILFROM, "example.net") },
+	{ AR "(x (y) \\) z)\r\n\t" ID " (x) 1 (y) ;\r\n\tspf (a) / (b) 1 (c) = "
+	  "(d) pass (e) reason (f) = (g) \"x; \\\" y\" (h) smtp (i) . (j) "
+	  "mailfrom (k) = (l) example.net (m)\r\n",
+	  FOUND(PASS, MAILFROM, "example.net") },
+	{ AR ID "; dkim=pass (2048-bit key; unprotected) header.d=a.example\n"
+	  "\theader.i=@a.example header.b=Ab/+=;\n\tspf=pass (mx: domain of x "
+	  "designates y) smtp.mailfrom=x@b.example;\n"
+	  "\tdmarc=fail (p=none) header.from=c.example\n",
+	  FOUND(PASS, MAILFROM, "b.example") },
+	{ AR ID "; spf=pass smtp.mailfrom=\"a b\"@example.net smtp.helo=c",
+	  FOUND(PASS, MAILFROM, "example.net") },
+	{ AR ID "; spf=pass smtp.mailfrom=\"a@b\"@example.net",
+	  FOUND(PASS, MAILFROM, "example.net") },
+	{ AR ID "; spf=pass smtp.mailfrom=\"a@example.net\"",
+	  FOUND(PASS, MAILFROM, "example.net") },
+	{ AR ID "; spf=pass smtp.mailfrom=\"\" smtp.helo=out.example.net",
+	  FOUND(PASS, HELO, "out.example.net") },
+	{ AR ID "; spf=pass smtp.mailfrom=<> smtp.helo=out.example.net",
+	  FOUND(PASS, HELO, "out.example.net") },
+	{ AR ID "; spf=fail smtp.helo=a.example; spf=pass "
+	  "smtp.mailfrom=b.example", FOUND(PASS, MAILFROM, "b.example") },
+	{ AR ID "; spf=pass smtp.mailfrom=b.example; spf=fail "
+	  "smtp.mailfrom=a.example", FOUND(PASS, MAILFROM, "b.example") },
+	/* the topmost of that id */
+	{ AR ID "; spf=fail smtp.mailfrom=a.example\n"
+	  AR ID "; spf=pass smtp.mailfrom=a.example\n",
+	  FOUND(FAIL, MAILFROM, "a.example") },
+	{ AR "other.example; spf=pass smtp.mailfrom=a.example\n"
+	  AR ID "; dkim=none\n"
+	  AR ID "; spf=fail smtp.mailfrom=a.example\n",
+	  FOUND(FAIL, MAILFROM, "a.example") },
+
+	/* names as others read them */
+	{ " " AR ID "; spf=fail", FOUND(FAIL, MAILFROM, NULL) },
+	{ "Authentication-Results\r\n : " ID "; spf=fail",
+	  FOUND(FAIL, MAILFROM, NULL) },
+
+	{ "", NOT_FOUND },
+	{ AR ID "; none", NOT_FOUND },
+	{ AR ID, NOT_FOUND },
+	{ AR ID ";", NOT_FOUND },
+	{ AR "x" ID "; spf=pass", NOT_FOUND },
+	{ AR ID ".evil.example; spf=pass", NOT_FOUND },
+	{ AR "evil.example (" ID "); spf=pass", NOT_FOUND },
+	{ AR "evil.example; x=\"" ID "; spf=pass\"", NOT_FOUND },
+	{ AR "spf=pass smtp.mailfrom=a; " ID, NOT_FOUND },
+	{ "X-" AR ID "; spf=pass", NOT_FOUND },
+	{ "ARC-" AR "i=1; " ID "; spf=pass", NOT_FOUND },
+	{ "\n" AR ID "; spf=pass", NOT_FOUND },
+	/* a result inside of something else */
+	{ AR ID "; dkim=pass (; spf=pass smtp.mailfrom=a)", NOT_FOUND },
+	{ AR ID "; dkim=pass reason=\"; spf=pass smtp.mailfrom=a\"", NOT_FOUND },
+	{ AR ID "; x-spf=pass smtp.mailfrom=a", NOT_FOUND },
+	/* broken */
+	{ AR ID " x; spf=pass", NOT_FOUND },
+	{ AR ID "; spf=maybe smtp.mailfrom=a", NOT_FOUND },
+	{ AR ID "; spf= smtp.mailfrom=a", NOT_FOUND },
+	{ AR ID "; spf smtp.mailfrom=a", NOT_FOUND },
+	{ AR ID "; spf=pass smtp.mailfrom", NOT_FOUND },
+	{ AR ID "; spf=pass smtp.mailfrom=", NOT_FOUND },
+	{ AR ID "; spf=pass (", NOT_FOUND },
+	{ AR ID "; spf=pass smtp.mailfrom=\"a", NOT_FOUND },
+	{ AR ID "; spf=pass )", NOT_FOUND },
+	{ AR "\"" ID "; spf=pass", NOT_FOUND },
+	{ AR "(" ID "; spf=pass", NOT_FOUND },
+
+#define RS "Received-SPF: "
+	{ RS "pass (" ID ": domain of a@example.net designates 192.0.2.9 as "
+	  "permitted sender) client-ip=192.0.2.9; "
+	  "envelope-from=\"a@example.net\"; helo=out.example.net\n",
+	  FOUND(PASS, MAILFROM, "example.net") },
+	{ RS "Fail (mailfrom) identity=mailfrom; client-ip=192.0.2.9;\n"
+	  "\thelo=out.example.net; envelope-from=a@example.net;\n"
+	  "\treceiver=" ID "\n", FOUND(FAIL, MAILFROM, "example.net") },
+	{ RS "Pass (helo) identity=helo; helo=out.example.net; "
+	  "envelope-from=a@example.net; receiver=" ID,
+	  FOUND(PASS, HELO, "out.example.net") },
+	{ RS "pass receiver=\"" ID "\" envelope-from=\"\\\"a b\\\"@example.net\" "
+	  "helo=x", FOUND(PASS, MAILFROM, "example.net") },
+	{ RS "none receiver=" ID "; envelope-from=<>; helo=out.example.net;",
+	  FOUND(NONE, HELO, "out.example.net") },
+	{ RS "none receiver=" ID "; envelope-from=; helo=out.example.net;",
+	  FOUND(NONE, HELO, "out.example.net") },
+	{ RS "permerror (" ID ": x)", FOUND(PERMERROR, MAILFROM, NULL) },
+	{ RS "pass (other: x) receiver=" ID "; envelope-from=a@example.net",
+	  FOUND(PASS, MAILFROM, "example.net") },
+	{ RS "fail receiver=" ID "; envelope-from=a@example.net\n"
+	  AR ID "; spf=pass\n", FOUND(FAIL, MAILFROM, "example.net") },
+	/* the MX writes the other field */
+	{ AR ID "; dkim=none\n"
+	  RS "pass receiver=" ID "; envelope-from=a@example.net\n", NOT_FOUND },
+	{ AR ID "; spf=maybe\n"
+	  RS "pass receiver=" ID "; envelope-from=a@example.net\n", NOT_FOUND },
+	{ RS "pass (" ID ": x) receiver=other.example; "
+	  "envelope-from=a@example.net", NOT_FOUND },
+	{ RS "pass (other: x) envelope-from=a@example.net", NOT_FOUND },
+	{ RS "pass (x) receiver=<UNKNOWN>", NOT_FOUND },
+	{ RS "passed receiver=" ID, NOT_FOUND },
+	{ RS "receiver=" ID, NOT_FOUND },
+	{ RS "pass receiver=" ID "; helo", NOT_FOUND },
+	{ RS "pass receiver=" ID "; helo=(", NOT_FOUND },
+	{ RS "pass (" ID ": x", NOT_FOUND },
+	{ RS "(" ID ": x) pass", NOT_FOUND },
+	{ RS, NOT_FOUND },
+};
+
+static const struct claim_test {
+	const char *value;
+	bool ours;
+} claims[] = {
+	{ " " ID "; spf=pass", TRUE },
+	{ ID ";spf=pass", TRUE },
+	{ " " ID, TRUE },
+	{ " " ID " 1; spf=pass", TRUE },
+	{ " " ID "\t; spf=pass", TRUE },
+	{ " Mx.eXample.org; spf=pass", TRUE },
+	{ "\r\n\t" ID "\r\n\t; spf=pass", TRUE },
+	{ " (x) " ID "(y); spf=pass", TRUE },
+	{ " \"" ID "\"; spf=pass", TRUE },
+	{ " \"m\\x.example.org\"; spf=pass", TRUE },
+	{ " \" " ID " \"; spf=pass", TRUE },
+	/* what a tolerant reader may make of it */
+	{ " \"" ID "; spf=pass", TRUE },
+	{ " " ID "/1; spf=pass", TRUE },
+	{ " " ID ":25; spf=pass", TRUE },
+	{ " " ID "=x; spf=pass", TRUE },
+	{ " " ID ", spf=pass", TRUE },
+	{ " " ID ".; spf=pass", TRUE },
+	{ " " ID ")", TRUE },
+	{ " " ID " (unfinished", TRUE },
+	{ " mx . example(x).\r\n\torg; spf=pass", TRUE },
+	{ " =?utf-8?q?mx.example.org?=; spf=pass", TRUE },
+	{ " =?us-ascii?q?mx.example.org=3B_spf=3Dpass?=", TRUE },
+	{ " =?UTF-8?B?bXguZXhhbXBsZS5vcmc7IHNwZj1wYXNz?=", TRUE },
+	{ " =?utf-8?q?mx.?= =?utf-8?q?example.org?=; spf=pass", TRUE },
+
+	{ "", FALSE },
+	{ " ", FALSE },
+	{ ";", FALSE },
+	{ "; " ID, FALSE },
+	{ ".", FALSE },
+	{ "..", FALSE },
+	{ "\"", FALSE },
+	{ "\"\"", FALSE },
+	{ "\\", FALSE },
+	{ "(", FALSE },
+	{ " x" ID "; spf=pass", FALSE },
+	{ " " ID "x; spf=pass", FALSE },
+	{ " " ID ".evil.example; spf=pass", FALSE },
+	{ " " ID "-2; spf=pass", FALSE },
+	{ " " ID "_2; spf=pass", FALSE },
+	{ " \"" ID ":8080\"; spf=pass", FALSE },
+	{ " \"" ID "/2\"; spf=pass", FALSE },
+	{ " delivery." ID "; spf=pass", FALSE },
+	{ " mx.example; spf=pass", FALSE },
+	{ " (" ID ") other.example; spf=pass", FALSE },
+	{ " other.example (" ID "); spf=pass", FALSE },
+	{ " other.example; x=" ID "; spf=pass", FALSE },
+	{ " =?utf-8?q?other.example?=; x=" ID, FALSE },
+	{ " =?utf-8?q?x?=" ID, FALSE },
+};
+
+static void test_results(void **state ATTR_UNUSED)
+{
+	pool_t pool = pool_alloconly_create("test", 1024);
+	struct spf_trusted_result result;
+
+	for (unsigned int i = 0; i < N_ELEMENTS(results); i++) {
+		const struct trusted_test *test = &results[i];
+
+		if (spf_trusted_result_find(test->header, strlen(test->header),
+					    ID, pool, &result) != test->found)
+			fail_msg("%s: %d", test->header, !test->found);
+		if (result.result != test->result ||
+		    result.identity != test->identity ||
+		    null_strcmp(result.domain, test->domain) != 0) {
+			fail_msg("%s: %s %s %s", test->header,
+				 spf_check_result_name(result.result),
+				 spf_identity_name(result.identity),
+				 result.domain);
+		}
+	}
+	pool_unref(&pool);
+}
+
+static void test_claims(void **state ATTR_UNUSED)
+{
+	for (unsigned int i = 0; i < N_ELEMENTS(claims); i++) {
+		if (spf_results_claim_id((const unsigned char *)claims[i].value,
+					 strlen(claims[i].value), ID) !=
+		    claims[i].ours)
+			fail_msg("%s", claims[i].value);
+	}
+}
+
+/* However far it is pushed out of sight. */
+static void test_claim_behind_padding(void **state ATTR_UNUSED)
+{
+	string_t *value = t_str_new(100000);
+
+	for (unsigned int i = 0; i < 10000; i++)
+		str_append(value, "\r\n (x)");
+	str_append(value, ID "; spf=pass");
+	assert_true(spf_results_claim_id(str_data(value), str_len(value), ID));
+}
+
+static void test_received_spf_claims(void **state ATTR_UNUSED)
+{
+	static const struct claim_test tests[] = {
+		{ " pass (" ID ": x) helo=y", TRUE },
+		{ " Pass (x) receiver=MX.example.org", TRUE },
+		{ " pass receiver=\"" ID "\"; broken", TRUE },
+		{ " pass (" ID ": x) receiver=other.example", TRUE },
+		{ " pass (other.example: " ID ": x) helo=" ID, FALSE },
+		{ " pass receiver=x" ID, FALSE },
+		{ " pass", FALSE },
+		{ "", FALSE },
+	};
+
+	for (unsigned int i = 0; i < N_ELEMENTS(tests); i++) {
+		const char *value = tests[i].value;
+
+		if (spf_received_spf_claims_host((const unsigned char *)value,
+						 strlen(value), ID) !=
+		    tests[i].ours)
+			fail_msg("%s", value);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_results),
+		cmocka_unit_test(test_claims),
+		cmocka_unit_test(test_claim_behind_padding),
+		cmocka_unit_test(test_received_spf_claims),
+	};
+
+	return UNIT_RUN(tests);
+}
