@@ -29,46 +29,65 @@ OUR_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) -MMD
 DOVECOT_CFLAGS = -DHAVE_CONFIG_H $(call dovecot_var,LIBDOVECOT_INCLUDE)
 LIB_CFLAGS = $(shell pkg-config --cflags sqlite3 libcrypto)
 LIB_LIBS = $(shell pkg-config --libs sqlite3 libcrypto)
+# Only plugin/spf/ needs them. (libspf2 has no pkg-config file.)
+SPF_LIBS = -lspf2 $(shell pkg-config --libs libcares) -lresolv
 LDFLAGS ?= -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 
 # The rooms (DESIGN.md, section 10): every .c in them is part of them.
 SENT_LOG_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugin/sent-log/*.c))
 REPORT_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugin/report/*.c))
 VERDICT_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugin/verdict/*.c))
+SPF_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugin/spf/*.c))
+# what checking a setting needs of it
+SPF_SETTING_OBJS := $(BUILD)/plugin/spf/spf-dns-servers.o $(BUILD)/plugin/spf/spf-networks.o
 COMPAT_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugin/compat/*.c))
 ROOM_OBJS := $(REPORT_OBJS) $(VERDICT_OBJS) $(SENT_LOG_OBJS)
 
-ADAPTER_SRCS := plugin/backscatter-settings.c plugin/mailbox-log.c \
-	plugin/judge.c plugin/sent-copy.c
+ADAPTER_SRCS := plugin/backscatter-settings.c plugin/spf-settings.c plugin/mailbox-log.c \
+	plugin/mailbox-keys.c plugin/judge.c plugin/sent-copy.c \
+	plugin/delivery-mail.c plugin/quarantine.c plugin/rejudge.c \
+	plugin/sender-addresses.c
 DOVEADM_SRCS := $(wildcard plugin/doveadm*.c)
-PLUGIN_SRCS := $(filter-out $(ADAPTER_SRCS) $(DOVEADM_SRCS),$(wildcard plugin/*.c))
+SUBMISSION_SRCS := $(wildcard plugin/submission*.c) plugin/outgoing-message.c
+PLUGIN_SRCS := $(filter-out $(ADAPTER_SRCS) $(DOVEADM_SRCS) $(SUBMISSION_SRCS),$(wildcard plugin/*.c))
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
-SHARED_OBJS := $(call objects,$(ADAPTER_SRCS)) $(ROOM_OBJS) $(COMPAT_OBJS)
+SHARED_OBJS := $(call objects,$(ADAPTER_SRCS)) $(ROOM_OBJS) $(SPF_OBJS) $(COMPAT_OBJS)
 
 PLUGIN := $(BUILD)/modules/lib95_backscatter_plugin.so
+SUBMISSION_PLUGIN := $(BUILD)/modules/lib95_submission_backscatter_plugin.so
 DOVEADM_PLUGIN := $(BUILD)/modules/doveadm/lib10_doveadm_backscatter_plugin.so
 # Dovecot 2.4 asks a module of its own for a plugin's settings.
 DOVECOT_MINOR := $(shell sed -n 's/^.define DOVECOT_VERSION_MINOR //p' \
 	$(call dovecot_var,dovecot_pkgincludedir)/config.h 2>/dev/null)
 SETTINGS_MODULE := $(if $(filter-out 3,$(DOVECOT_MINOR)),$(BUILD)/modules/settings/libbackscatter_settings.so)
-MODULES := $(PLUGIN) $(DOVEADM_PLUGIN) $(SETTINGS_MODULE)
+MODULES := $(PLUGIN) $(SUBMISSION_PLUGIN) $(DOVEADM_PLUGIN) $(SETTINGS_MODULE)
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test-*.c))
 
 .PHONY: all
 all: $(MODULES) ## build the modules
 
-# imap and doveadm lack the symbols of lib-lda: hence -ldovecot-lda.
-$(PLUGIN): $(call objects,$(PLUGIN_SRCS)) $(SHARED_OBJS)
-	@mkdir -p $(@D)
-	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -ldovecot-lda $(LIB_LIBS)
+# Each module takes from it what it needs, and so loads no library that it doesn't.
+$(BUILD)/shared.a: $(SHARED_OBJS)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
 
-$(DOVEADM_PLUGIN): $(call objects,$(DOVEADM_SRCS)) $(SHARED_OBJS)
+# imap and doveadm lack the symbols of lib-lda: hence -ldovecot-lda.
+$(PLUGIN): $(call objects,$(PLUGIN_SRCS)) $(BUILD)/shared.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -ldovecot-lda $(LIB_LIBS) $(SPF_LIBS)
+
+$(SUBMISSION_PLUGIN): $(call objects,$(SUBMISSION_SRCS)) $(BUILD)/shared.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+$(DOVEADM_PLUGIN): $(call objects,$(DOVEADM_SRCS)) $(BUILD)/shared.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(SPF_LIBS)
 
 # No storage symbols in it, or doveconf can't load it.
 $(BUILD)/modules/settings/libbackscatter_settings.so: \
 		$(call objects,$(wildcard plugin/compat/settings-module/*.c) plugin/backscatter-settings.c \
+		plugin/spf-settings.c $(patsubst $(BUILD)/%.o,%.c,$(SPF_SETTING_OBJS)) \
 		plugin/compat/setting-info.c plugin/compat/compat-interval.c plugin/verdict/action.c \
 		plugin/report/report-class.c plugin/sent-log/sent-log-names.c)
 	@mkdir -p $(@D)
@@ -95,13 +114,32 @@ $(BUILD)/gen/sent-log-migrations.h: $(wildcard sql/*.sql) Makefile
 # tests/unit/test-ROOM.c is linked with the rooms that it may know, and no other.
 UNIT_LIBS = -lcmocka
 DOVECOT_LIBS = -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -ldovecot
+$(BUILD)/tests/unit/test-sent-log-migrate.o: $(BUILD)/gen/sent-log-migrations.h
 $(BUILD)/tests/unit/test-sent-log%: $(BUILD)/tests/unit/test-sent-log%.o $(SENT_LOG_OBJS)
+	$(Q)$(CC) -o $@ $^ $(LIB_LIBS) $(UNIT_LIBS)
+$(BUILD)/tests/unit/test-serial $(BUILD)/tests/unit/test-site-key: %: %.o $(SENT_LOG_OBJS)
 	$(Q)$(CC) -o $@ $^ $(LIB_LIBS) $(UNIT_LIBS)
 $(BUILD)/tests/unit/test-report%: $(BUILD)/tests/unit/test-report%.o $(REPORT_OBJS)
 	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(UNIT_LIBS)
+$(BUILD)/tests/unit/test-outgoing-message: $(BUILD)/tests/unit/test-outgoing-message.o \
+		$(call objects,plugin/outgoing-message.c) $(REPORT_OBJS)
+	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(UNIT_LIBS)
 $(BUILD)/tests/unit/test-settings: $(BUILD)/tests/unit/test-settings.o \
-		$(call objects,plugin/backscatter-settings.c) $(COMPAT_OBJS) $(ROOM_OBJS)
+		$(call objects,plugin/backscatter-settings.c plugin/spf-settings.c) \
+		$(COMPAT_OBJS) $(ROOM_OBJS) $(SPF_SETTING_OBJS)
 	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) -ldovecot-storage $(LIB_LIBS) $(UNIT_LIBS)
+# The part of the room spf that reads and writes headers needs no libspf2.
+SPF_HEADER_SRCS := $(addprefix plugin/spf/spf-,result.c fields.c networks.c \
+	received.c received-parts.c received-peer.c origin.c results-field.c \
+	received-spf-field.c trusted.c header.c)
+SPF_HEADER_TESTS := $(addprefix $(BUILD)/tests/,unit/test-spf-received \
+	unit/test-spf-origin unit/test-spf-trusted unit/test-spf-header received-origin)
+$(SPF_HEADER_TESTS): $(BUILD)/%: $(BUILD)/%.o $(call objects,$(SPF_HEADER_SRCS))
+	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(UNIT_LIBS)
+SPF_ZONE_OBJS := $(SPF_OBJS) $(call objects,tests/spf-zone.c)
+$(BUILD)/tests/unit/test-spf-record $(BUILD)/tests/unit/test-spf-dns $(BUILD)/tests/unit/test-spf-check: \
+		%: %.o $(SPF_ZONE_OBJS)
+	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(SPF_LIBS) $(UNIT_LIBS)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ROOM_OBJS)
 	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(LIB_LIBS) $(UNIT_LIBS)
 
@@ -115,6 +153,16 @@ CORPUS ?= ../shared/corpus
 check-corpus: all ## the report reader on real mail (CORPUS=folder)
 	@if [ -e $(CORPUS)/manifest.tsv ]; then tests/check-corpus $(CORPUS); \
 		else echo "check-corpus: skipped, no $(CORPUS)/manifest.tsv"; fi
+
+# RFC 7208's suite is not part of the tree either. Any other in its format will do.
+SPF_SUITE ?= ../shared/spf/rfc7208-tests.yml
+.PHONY: check-spf
+check-spf: $(BUILD)/tests/spf-suite-check ## SPF evaluation with a public suite (SPF_SUITE=file.yml)
+	@if [ -e $(SPF_SUITE) ]; then BUILD=$(BUILD) tests/spf-suite $(SPF_SUITE); \
+		else echo "check-spf: skipped, no $(SPF_SUITE)"; fi
+
+$(BUILD)/tests/spf-suite-check: $(BUILD)/tests/spf-suite-check.o $(SPF_ZONE_OBJS)
+	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(SPF_LIBS)
 
 # clang's libFuzzer with ASan and UBSan: one target per parser, seeds beside it.
 FUZZ_SECONDS ?= 600
@@ -133,11 +181,25 @@ $(BUILD)/fuzz/report-fuzz: tests/fuzz/report-fuzz.c $(wildcard plugin/report/*.[
 	@mkdir -p $(@D)
 	$(Q)clang $(FUZZ_FLAGS) $(OUR_CFLAGS) $(DOVECOT_CFLAGS) -o $@ $(filter %.c,$^) $(DOVECOT_LIBS)
 
+$(BUILD)/fuzz/spf-fuzz: tests/fuzz/spf-fuzz.c tests/spf-zone.c $(wildcard plugin/spf/*.[ch])
+	@mkdir -p $(@D)
+	$(Q)clang $(FUZZ_FLAGS) $(OUR_CFLAGS) -Itests $(DOVECOT_CFLAGS) -o $@ $(filter %.c,$^) $(DOVECOT_LIBS) $(SPF_LIBS)
+
+$(BUILD)/fuzz/serial-fuzz: tests/fuzz/serial-fuzz.c plugin/sent-log/serial.c \
+		plugin/sent-log/hmac-sha256.c plugin/verdict/tag.c \
+		$(wildcard plugin/sent-log/*.h) plugin/verdict/tag.h
+	@mkdir -p $(@D)
+	$(Q)clang $(FUZZ_FLAGS) $(OUR_CFLAGS) $(DOVECOT_CFLAGS) $(LIB_CFLAGS) -o $@ $(filter %.c,$^) $(DOVECOT_LIBS) $(LIB_LIBS)
+
+$(BUILD)/fuzz/received-fuzz: tests/fuzz/received-fuzz.c $(SPF_HEADER_SRCS)
+	@mkdir -p $(@D)
+	$(Q)clang $(FUZZ_FLAGS) $(OUR_CFLAGS) $(DOVECOT_CFLAGS) -o $@ $(filter %.c,$^) $(DOVECOT_LIBS)
+
 # What needs the packages runs in a make of its own: this one has looked for
 # dovecot-config before they were there.
 .PHONY: check
 check: deps ## build and run all tests, as root; ends with their counts
-	$(MAKE) check-unit check-corpus check-fuzz check-e2e
+	$(MAKE) check-unit check-corpus check-spf check-fuzz check-e2e
 
 .PHONY: check-fuzz
 check-fuzz: $(FUZZERS)
@@ -152,7 +214,7 @@ check-unit: all $(UNIT_TESTS) ## unit tests only
 	tests/unit/run $(UNIT_TESTS)
 
 .PHONY: check-e2e
-check-e2e: all ## end-to-end tests only (PYTEST_ARGS="-k sieve")
+check-e2e: all $(BUILD)/tests/received-origin ## end-to-end tests only (PYTEST_ARGS="-k sieve")
 	tests/e2e/fetch-mtas
 	$(PYTHON) -m pytest -q tests/e2e $(PYTEST_ARGS)
 
@@ -163,7 +225,8 @@ demo: deps ## the main job, shown on real messages, as root
 
 .PHONY: bench
 bench: deps ## what the plugin costs, as ratios
-	$(MAKE) all $(BUILD)/tests/bench/report-bench
+	$(MAKE) all $(BUILD)/tests/bench/report-bench $(BUILD)/tests/spf-suite-check
+	BUILD=$(BUILD) tests/bench/spf-bench
 	$(BUILD)/tests/bench/report-bench $(wildcard $(CORPUS)/eml/sisimai-*.eml) \
 		$(wildcard tests/fuzz/report-seeds/*.eml)
 	$(PYTHON) tests/bench/bench.py

@@ -8,6 +8,7 @@
 #include "delivery-lda.h"
 #include "delivery-mail.h"
 #include "delivery-report.h"
+#include "delivery-spf.h"
 
 /* The address of -r. Without -r, rcpt_to is the one of -a or a guess made from
    the user name; both may name what was forwarded here. */
@@ -60,8 +61,8 @@ lda_deliver_with_fallback(struct mail_deliver_context *ctx,
 	return -1;
 }
 
-/* The deliver hook's work with the changed mail as the source. report: NULL if
-   only forged headers were taken out. */
+/* The deliver hook's work with the changed mail as the source. report: NULL =
+   an ordinary message. */
 static int
 lda_deliver_changed(struct mail_deliver_context *ctx,
 		    struct mail_storage **storage_r, deliver_mail_func_t *next,
@@ -107,6 +108,7 @@ lda_deliver_report(struct mail_deliver_context *ctx,
 {
 	const struct delivery_envelope envelope = {
 		.recipient = lda_final_recipient(ctx),
+		.original_recipient = ctx->rcpt_params.orcpt.addr,
 		.null_sender = null_sender,
 	};
 	struct delivery_report *delivery =
@@ -118,17 +120,18 @@ lda_deliver_report(struct mail_deliver_context *ctx,
 	return ret;
 }
 
+/* changed: input is not what ctx->src_mail has. */
 static int
 lda_deliver_scanned(struct mail_deliver_context *ctx,
 		    struct mail_storage **storage_r, deliver_mail_func_t *next,
-		    struct istream *input, const struct report_scan *scan,
+		    struct istream *input, bool marked, bool changed,
 		    bool null_sender)
 {
 	const struct report *report = NULL;
 	pool_t pool = NULL;
 	int ret;
 
-	if (scan->marked) {
+	if (marked) {
 		pool = pool_alloconly_create("backscatter report", 4096);
 		report = delivery_read_report(pool, input, null_sender,
 					      ctx->event);
@@ -137,13 +140,55 @@ lda_deliver_scanned(struct mail_deliver_context *ctx,
 	if (report != NULL) {
 		ret = lda_deliver_report(ctx, storage_r, next, input, report,
 					 null_sender);
-	} else if (scan->forged) {
+	} else if (changed) {
 		ret = lda_deliver_stream(ctx, storage_r, next, input, NULL);
 	} else {
 		ret = next == NULL ? -1 : next(ctx, storage_r);
 	}
 	pool_unref(&pool);
 	return ret;
+}
+
+/* What SPF says of the message, "" = nothing. */
+static const char *
+lda_spf_header(const struct mail_deliver_context *ctx,
+	       const struct spf_settings *set, struct istream *input,
+	       const struct report_scan *scan)
+{
+	struct delivery_spf_message message;
+	size_t available;
+
+	i_zero(&message);
+	message.header = i_stream_get_data(input, &available);
+	/* of a header that is too long, what was seen of it */
+	message.header_size = scan->complete ? scan->header_size : available;
+	/* without -f and a From_ line lda has none */
+	if (ctx->mail_from != NULL && !smtp_address_is_broken(ctx->mail_from))
+		message.mail_from = smtp_address_encode(ctx->mail_from);
+	return delivery_spf_header(set, &message, ctx->event);
+}
+
+/* The message without what is forged, and with what SPF says of it. Returns input
+   itself if that is nothing. */
+static struct istream *
+lda_stream(const struct mail_deliver_context *ctx, struct istream *input,
+	   const struct report_scan *scan)
+{
+	pool_t pool = pool_alloconly_create("backscatter spf settings", 1024);
+	const struct spf_settings *set = delivery_spf_settings(
+		ctx->src_mail->box->storage->user, pool, ctx->event);
+	struct istream *clean_input, *result;
+	struct spf_own_names own;
+	const char *header;
+	uoff_t size = 0;
+
+	header = lda_spf_header(ctx, set, input, scan);
+	delivery_spf_own_names(set, &own);
+	clean_input = delivery_stream_without_forged(input, scan, &own, &size);
+	result = delivery_stream_with_header(clean_input, header, &size);
+	i_stream_unref(&clean_input);
+	pool_unref(&pool);
+	return result;
 }
 
 int delivery_lda(struct mail_deliver_context *ctx,
@@ -153,22 +198,19 @@ int delivery_lda(struct mail_deliver_context *ctx,
 	bool null_sender = ctx->mail_from != NULL &&
 		delivery_sender_is_null(ctx->mail_from);
 	struct report_scan scan;
-	struct istream *input, *clean_input;
-	uoff_t size = 0;
+	struct istream *input, *stream;
 	int ret;
 
 	if (mail_get_stream(ctx->src_mail, NULL, NULL, &input) < 0)
 		return next == NULL ? -1 : next(ctx, storage_r);
 	i_stream_seek(input, 0);
 	report_scan_header(input, null_sender, &scan);
-	if (!scan.marked && !scan.forged)
-		return next == NULL ? -1 : next(ctx, storage_r);
-
-	clean_input = delivery_stream_without_forged(input, &scan, &size);
 	T_BEGIN {
-		ret = lda_deliver_scanned(ctx, storage_r, next, clean_input,
-					  &scan, null_sender);
+		stream = lda_stream(ctx, input, &scan);
+		ret = lda_deliver_scanned(ctx, storage_r, next, stream,
+					  scan.marked, stream != input,
+					  null_sender);
+		i_stream_unref(&stream);
 	} T_END;
-	i_stream_unref(&clean_input);
 	return ret;
 }

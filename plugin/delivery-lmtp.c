@@ -1,7 +1,7 @@
 /* LMTP: the message is scanned once, in DATA; each recipient of a marked message
    gets his own verdict and header, in local_deliver; the deliver hook (delivery.c)
    asks here whether the current recipient's report is to be quarantined or
-   discarded. Ordinary mail passes through without an allocation. */
+   discarded. What is the same for all (SPF) is put in front of the message once. */
 
 #include "lib.h"
 #include "istream.h"
@@ -15,6 +15,7 @@
 #include "delivery-lmtp.h"
 #include "delivery-mail.h"
 #include "delivery-report.h"
+#include "delivery-spf.h"
 
 /* These exist in the lmtp process only; one module serves all. */
 #pragma weak lmtp_client_created_hook_set
@@ -25,6 +26,8 @@
 
 struct delivery_lmtp_client {
 	union lmtp_module_context module_ctx;
+	/* read when the first message comes */
+	const struct spf_settings *spf;
 };
 
 /* One message, all its recipients. */
@@ -58,6 +61,71 @@ struct delivery_report *delivery_lmtp_current_report(void)
 	return current_message == NULL ? NULL : current_message->recipient;
 }
 
+/* XCLIENT's address, where it was given: without it, Dovecot's is the peer's. */
+static void
+delivery_lmtp_get_xclient(struct client *client,
+			  struct delivery_spf_message *message)
+{
+	struct smtp_server_helo_data *helo =
+		smtp_server_connection_get_helo_data(client->conn);
+	struct smtp_proxy_data proxy;
+
+	smtp_server_connection_get_proxy_data(client->conn, &proxy);
+	if (net_ip_compare(&proxy.source_ip, &client->real_remote_ip))
+		return;
+	message->xclient_ip = proxy.source_ip;
+	/* Without HELO in XCLIENT, Dovecot shows the peer's LHLO. */
+	if (null_strcmp(proxy.helo, helo->domain) != 0)
+		message->xclient_helo = proxy.helo;
+}
+
+/* What SPF says of the message, "" = nothing. */
+static const char *
+delivery_lmtp_spf_header(struct client *client,
+			 const struct smtp_server_transaction *trans,
+			 struct istream *input, const struct report_scan *scan)
+{
+	struct delivery_lmtp_client *lclient = LMTP_CLIENT_CONTEXT(client);
+	struct delivery_spf_message message;
+	size_t available;
+
+	/* A backend, for other recipients of the message, writes its own. */
+	if (!lclient->spf->enabled || client->proxy != NULL)
+		return "";
+	i_zero(&message);
+	message.header = i_stream_get_data(input, &available);
+	/* of a header that is too long, what was seen of it */
+	message.header_size = scan->complete ? scan->header_size : available;
+	if (!smtp_address_is_broken(trans->mail_from))
+		message.mail_from = smtp_address_encode(trans->mail_from);
+	delivery_lmtp_get_xclient(client, &message);
+	return delivery_spf_header(lclient->spf, &message, trans->event);
+}
+
+/* The message without what is forged, and with what SPF says of it. */
+static struct istream *
+delivery_lmtp_stream(struct client *client,
+		     const struct smtp_server_transaction *trans,
+		     struct istream *input, const struct report_scan *scan,
+		     uoff_t *size)
+{
+	struct delivery_lmtp_client *lclient = LMTP_CLIENT_CONTEXT(client);
+	struct istream *clean_input, *result;
+	struct spf_own_names own;
+
+	delivery_spf_own_names(lclient->spf, &own);
+	T_BEGIN {
+		const char *header = delivery_lmtp_spf_header(client, trans,
+							      input, scan);
+
+		clean_input = delivery_stream_without_forged(input, scan, &own,
+							     size);
+		result = delivery_stream_with_header(clean_input, header, size);
+		i_stream_unref(&clean_input);
+	} T_END;
+	return result;
+}
+
 static int
 delivery_lmtp_data(struct client *client, struct smtp_server_cmd_ctx *cmd,
 		   struct smtp_server_transaction *trans,
@@ -65,7 +133,7 @@ delivery_lmtp_data(struct client *client, struct smtp_server_cmd_ctx *cmd,
 {
 	struct delivery_lmtp_client *lclient = LMTP_CLIENT_CONTEXT(client);
 	struct delivery_lmtp_message message;
-	struct istream *clean_input;
+	struct istream *stream;
 	int ret;
 
 	/* A proxy only passes on; the backend judges. */
@@ -77,13 +145,18 @@ delivery_lmtp_data(struct client *client, struct smtp_server_cmd_ctx *cmd,
 	i_zero(&message);
 	message.null_sender = delivery_sender_is_null(trans->mail_from);
 	report_scan_header(input, message.null_sender, &message.scan);
-	clean_input = delivery_stream_without_forged(input, &message.scan,
-						     &size);
+	if (lclient->spf == NULL) {
+		lclient->spf = delivery_spf_settings(client->raw_mail_user,
+						     client->pool,
+						     client->event);
+	}
+	stream = delivery_lmtp_stream(client, trans, input, &message.scan,
+				      &size);
 	current_message = &message;
-	ret = lclient->module_ctx.super.cmd_data(client, cmd, trans,
-						 clean_input, size);
+	ret = lclient->module_ctx.super.cmd_data(client, cmd, trans, stream,
+						 size);
 	current_message = NULL;
-	i_stream_unref(&clean_input);
+	i_stream_unref(&stream);
 	pool_unref(&message.pool);
 	return ret;
 }
@@ -161,6 +234,7 @@ delivery_lmtp_report_begin(struct delivery_lmtp_message *message,
 {
 	const struct delivery_envelope envelope = {
 		.recipient = lrcpt->rcpt->path,
+		.original_recipient = lrcpt->rcpt->params.orcpt.addr,
 		.null_sender = message->null_sender,
 		.can_reject = TRUE,
 	};

@@ -5,6 +5,7 @@
    and forged ones taken out. */
 
 #include "report/report-scan.h"
+#include "spf/spf-forged.h"
 
 struct istream;
 struct mail;
@@ -12,12 +13,20 @@ struct mail_user;
 struct mailbox;
 struct mailbox_transaction_context;
 
-/* Returns the message of input (at its first byte) without the headers that the
-   scan found forged. *size is corrected. The stream owns its memory: an LMTP
-   proxy may keep it longer than we live. */
+/* Returns the message of input (at its first byte) without the headers that are
+   forged: those that the scan found, and results in our own names (own->authserv_id
+   NULL: we have none). *size is corrected. The stream owns its memory: an LMTP proxy
+   may keep it longer than we live. */
 struct istream *
 delivery_stream_without_forged(struct istream *input,
-			       const struct report_scan *scan, uoff_t *size);
+			       const struct report_scan *scan,
+			       const struct spf_own_names *own, uoff_t *size);
+
+/* Returns the message of input with this header ("Name: value\r\n" or "") on top.
+   *size is corrected. */
+struct istream *
+delivery_stream_with_header(struct istream *input, const char *header,
+			    uoff_t *size);
 
 /* A message in a raw mailbox of its own. */
 struct delivery_mail {

@@ -9,7 +9,9 @@
 #include "mail-storage.h"
 #include "mail-user.h"
 #include "judge.h"
+#include "rejudge.h"
 #include "delivery-report.h"
+#include "delivery-stored.h"
 
 #include <time.h>
 
@@ -20,6 +22,9 @@ struct delivery_report {
 	struct judgement judgement;
 	/* why the action is not the one that the verdict asked for */
 	const char *failure;
+	/* where it lies in the quarantine, if it does */
+	struct sent_log_stored_report place;
+	bool placed;
 };
 
 const struct report *
@@ -45,14 +50,20 @@ bool delivery_sender_is_null(const struct smtp_address *mail_from)
 		!smtp_address_is_broken(mail_from);
 }
 
+static const char *encode_address(const struct smtp_address *address)
+{
+	return address == NULL ? NULL : smtp_address_encode(address);
+}
+
 struct delivery_report *
 delivery_report_begin(const struct report *report, struct mail_user *user,
 		      const struct delivery_envelope *envelope,
 		      struct event *event)
 {
 	struct judge_envelope judge_envelope = {
-		.recipient = envelope->recipient == NULL ? NULL :
-			smtp_address_encode(envelope->recipient),
+		.recipient = encode_address(envelope->recipient),
+		.original_recipient =
+			encode_address(envelope->original_recipient),
 		.null_sender = envelope->null_sender,
 		.can_reject = envelope->can_reject,
 	};
@@ -131,7 +142,12 @@ delivery_report_quarantine(struct delivery_report *delivery,
 	const char *error = "mailbox can't be opened";
 
 	if (quarantine_mailbox_create(ctx->rcpt_user, name, &error) == 0) {
-		if (mail_deliver_save(ctx, name, 0, NULL, storage_r) == 0)
+		int ret;
+
+		delivery_stored_begin(ctx->rcpt_user);
+		ret = mail_deliver_save(ctx, name, 0, NULL, storage_r);
+		delivery->placed = delivery_stored_end(&delivery->place);
+		if (ret == 0)
 			return 0;
 		if (*storage_r != NULL) {
 			error = mail_storage_get_last_internal_error(*storage_r,
@@ -216,6 +232,17 @@ void delivery_report_end(struct delivery_report **_delivery, bool stored)
 	if (stored)
 		delivery_report_count(delivery);
 	delivery_report_log(delivery, stored);
+	if (stored && delivery->judgement.facts.verdict.log_available) {
+		if (delivery->placed && delivery->failure == NULL) {
+			delivery->place.quarantined = TRUE;
+			rejudge_remember(delivery->log, delivery->report,
+					 &delivery->judgement,
+					 &delivery->place);
+		}
+		/* this one, if its original was logged meanwhile, and those
+		   whose original was logged without a Dovecot process */
+		rejudge_due_reports(delivery->log);
+	}
 	mailbox_log_deinit(&delivery->log);
 	pool_unref(&delivery->pool);
 }

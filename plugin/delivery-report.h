@@ -26,6 +26,8 @@ delivery_read_report(pool_t pool, struct istream *input, bool null_sender,
 struct delivery_envelope {
 	/* the mailbox's own address; NULL = unknown */
 	const struct smtp_address *recipient;
+	/* see struct judge_envelope */
+	const struct smtp_address *original_recipient;
 	bool null_sender:1;
 	/* this recipient can be refused alone */
 	bool can_reject:1;
@@ -39,7 +41,8 @@ struct delivery_report *
 delivery_report_begin(const struct report *report, struct mail_user *user,
 		      const struct delivery_envelope *envelope,
 		      struct event *event);
-/* Counts the report if it was stored, writes the one log line and closes the
+/* Counts the report if it was stored, writes the one log line, remembers it where
+   its original may still be logged, judges again what is due, and closes the
    log. */
 void delivery_report_end(struct delivery_report **report, bool stored);
 

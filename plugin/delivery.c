@@ -3,10 +3,12 @@
 
 #include "lib.h"
 #include "mail-deliver.h"
+#include "verdict/tag.h"
 #include "delivery.h"
 #include "delivery-lda.h"
 #include "delivery-lmtp.h"
 #include "delivery-report.h"
+#include "delivery-spf.h"
 
 static deliver_mail_func_t *next_deliver_mail;
 
@@ -32,9 +34,21 @@ static int delivery_lmtp_hook(struct mail_deliver_context *ctx,
 	return delivery_next(ctx, storage_r);
 }
 
+/* A tag is a detail, and lmtp_save_to_detail_mailbox (or "dovecot-lda -m") would
+   make a mailbox of it. The name may have a namespace's prefix. */
+static void delivery_leave_tag_mailbox(struct mail_deliver_context *ctx)
+{
+	size_t size = strlen(ctx->rcpt_default_mailbox);
+
+	if (size >= TAG_DETAIL_SIZE &&
+	    tag_is_detail(ctx->rcpt_default_mailbox + size - TAG_DETAIL_SIZE))
+		ctx->rcpt_default_mailbox = "INBOX";
+}
+
 static int delivery_hook(struct mail_deliver_context *ctx,
 			 struct mail_storage **storage_r)
 {
+	delivery_leave_tag_mailbox(ctx);
 	if (delivery_is_lmtp())
 		return delivery_lmtp_hook(ctx, storage_r);
 	return delivery_lda(ctx, storage_r, next_deliver_mail);
@@ -50,4 +64,5 @@ void delivery_deinit(void)
 {
 	mail_deliver_hook_set(next_deliver_mail);
 	delivery_lmtp_deinit();
+	delivery_spf_deinit();
 }

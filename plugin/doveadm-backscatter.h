@@ -11,6 +11,12 @@ extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_sent_list;
 extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_sent_count;
 extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_import;
 extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_coverage;
+extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_addresses;
+extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_key_list;
+extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_key_rotate;
+extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_key_generate;
+extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_verify;
+extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_spf;
 extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_inspect;
 extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_explain;
 

@@ -2,14 +2,13 @@
 
 #include "lib.h"
 #include "array.h"
-#include "mail-namespace.h"
 #include "mail-search-build.h"
 #include "mail-storage.h"
 #include "mail-user.h"
-#include "mailbox-list-iter.h"
 #include "doveadm-backscatter.h"
 #include "doveadm-print.h"
 #include "doveadm-log.h"
+#include "rejudge.h"
 #include "sent-copy.h"
 
 #include <time.h>
@@ -104,8 +103,9 @@ static int import_mailbox_open(struct import_context *import,
 	return -1;
 }
 
-static void import_mailbox(struct import_context *import, struct mailbox *box)
+static void import_mailbox(struct mailbox *box, void *context)
 {
+	struct import_context *import = context;
 	struct mailbox_transaction_context *trans;
 	struct mail_search_context *search;
 	struct mail_search_args *args;
@@ -133,28 +133,6 @@ static void import_mailbox(struct import_context *import, struct mailbox *box)
 	import_flush(import);
 }
 
-static void import_mailboxes(struct import_context *import)
-{
-	static const char *const all[] = { "*", NULL };
-	struct mailbox_list_iterate_context *iter;
-	const struct mailbox_info *info;
-	struct mailbox *box;
-
-	iter = mailbox_list_iter_init_namespaces(import->user->namespaces, all,
-		MAIL_NAMESPACE_TYPE_PRIVATE,
-		MAILBOX_LIST_ITER_RETURN_NO_FLAGS |
-		MAILBOX_LIST_ITER_SKIP_ALIASES);
-	while ((info = mailbox_list_iter_next(iter)) != NULL) T_BEGIN {
-		box = mailbox_alloc(info->ns->list, info->vname,
-				    MAILBOX_FLAG_READONLY);
-		if (sent_copy_is_sent_mailbox(box, import->log->set))
-			import_mailbox(import, box);
-		mailbox_free(&box);
-	} T_END;
-	if (mailbox_list_iter_deinit(&iter) < 0)
-		import_failed(import, "Listing mailboxes failed");
-}
-
 /* The administrator says that every message sent is in the Sent mailboxes: then
    the log is complete as far back as it keeps rows. */
 static void import_complete(struct import_context *import)
@@ -163,6 +141,16 @@ static void import_complete(struct import_context *import)
 
 	if (import->failed)
 		return;
+	if (import->log->set->sources != 0 &&
+	    (import->log->set->sources & SENT_LOG_SOURCE_SENT) == 0) {
+		/* The log's new start would reach back to copies that no listed
+		   source has logged: another way out (DESIGN.md 5.5). */
+		import_failed(import, "--complete needs 'sent' in "
+			"backscatter_sources: copies alone say that messages "
+			"leave past the sources listed there. The copies are "
+			"logged as evidence all the same");
+		return;
+	}
 	if (import->log->set->sources == SENT_LOG_SOURCE_SENT)
 		start = I_MAX(start, import->last_without_message_id);
 	if (doveadm_log_set_coverage(import->ctx, import->user, import->log,
@@ -178,8 +166,11 @@ static void import_user(struct import_context *import)
 						pool_datastack_create());
 	import->batch_pool = pool_alloconly_create("backscatter import", 16384);
 	p_array_init(&import->batch, import->batch_pool, IMPORT_BATCH);
-	import_mailboxes(import);
+	if (sent_copy_foreach_mailbox(import->user, import->log->set,
+				      import_mailbox, import) < 0)
+		import_failed(import, "Listing mailboxes failed");
 	pool_unref(&import->batch_pool);
+	rejudge_due_reports(import->log);
 
 	if (doveadm_cmd_param_bool(import->ctx->cctx, "complete", &complete) &&
 	    complete)

@@ -7,6 +7,7 @@
 #include "report/report.h"
 #include "doveadm-backscatter.h"
 #include "doveadm-log.h"
+#include "rejudge.h"
 
 #include <sysexits.h>
 #include <time.h>
@@ -66,6 +67,8 @@ cmd_sent_add_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 	if (ret > 0 && sent_add_message(log, message_id, recipients,
 					&error) < 0)
 		ret = doveadm_log_failed(ctx, user, error);
+	if (ret > 0)
+		rejudge_due_reports(log);
 	mailbox_log_deinit(&log);
 	return ret < 0 ? -1 : 0;
 }
@@ -113,6 +116,7 @@ static void sent_list_print(const struct sent_log_row *row)
 	doveadm_print(sent_log_source_name(row->source));
 	doveadm_print(doveadm_log_time(row->date));
 	doveadm_print_num(row->recipient_count);
+	doveadm_print(row->serial);
 	doveadm_print(row->identity_hash);
 }
 
@@ -156,6 +160,7 @@ cmd_sent_list_init(struct doveadm_mail_cmd_context *ctx ATTR_UNUSED
 	doveadm_print_header_simple("date");
 	doveadm_print_header("recipients", "recipients",
 			     DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY);
+	doveadm_print_header_simple("serial");
 	doveadm_print_header("hash", "hash", DOVEADM_PRINT_HEADER_FLAG_EXPAND);
 }
 

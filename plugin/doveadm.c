@@ -15,6 +15,12 @@ void doveadm_backscatter_plugin_init(struct module *module ATTR_UNUSED)
 		&doveadm_cmd_backscatter_sent_count,
 		&doveadm_cmd_backscatter_import,
 		&doveadm_cmd_backscatter_coverage,
+		&doveadm_cmd_backscatter_addresses,
+		&doveadm_cmd_backscatter_key_list,
+		&doveadm_cmd_backscatter_key_rotate,
+		&doveadm_cmd_backscatter_key_generate,
+		&doveadm_cmd_backscatter_verify,
+		&doveadm_cmd_backscatter_spf,
 		&doveadm_cmd_backscatter_inspect,
 		&doveadm_cmd_backscatter_explain,
 	};

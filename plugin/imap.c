@@ -7,6 +7,7 @@
 #include "mail-storage-private.h"
 #include "mail-storage-hooks.h"
 #include "mail-user.h"
+#include "rejudge-timer.h"
 #include "sent-copy.h"
 #include "imap.h"
 
@@ -23,6 +24,7 @@ struct imap_sent_user {
 	union mail_user_module_context module_ctx;
 	struct mailbox_log *log;
 	struct own_addresses *own;
+	struct rejudge_timer rejudge;
 };
 
 struct imap_sent_transaction {
@@ -185,6 +187,8 @@ imap_sent_log(struct imap_sent_user *suser, struct imap_sent_transaction *strans
 		if (sent_copy_log(suser->log, &strans->copies, time(NULL),
 				  &log_error) < 0)
 			error = log_error;
+		else
+			rejudge_timer_start(&suser->rejudge);
 	}
 	if (error != NULL)
 		imap_sent_failed(suser, error);
@@ -248,6 +252,14 @@ static void imap_sent_mailbox_allocated(struct mailbox *box)
 	MODULE_CONTEXT_SET_SELF(box, imap_sent_storage_module, mctx);
 }
 
+static void imap_sent_user_deinit_pre(struct mail_user *user)
+{
+	struct imap_sent_user *suser = IMAP_SENT_USER_CONTEXT(user);
+
+	rejudge_timer_end(&suser->rejudge);
+	suser->module_ctx.super.deinit_pre(user);
+}
+
 static void imap_sent_user_deinit(struct mail_user *user)
 {
 	struct imap_sent_user *suser = IMAP_SENT_USER_CONTEXT(user);
@@ -268,8 +280,10 @@ static void imap_sent_user_created(struct mail_user *user)
 	suser = p_new(user->pool, struct imap_sent_user, 1);
 	suser->module_ctx.super = *v;
 	user->vlast = &suser->module_ctx.super;
+	v->deinit_pre = imap_sent_user_deinit_pre;
 	v->deinit = imap_sent_user_deinit;
 	suser->log = mailbox_log_init(user, user->event);
+	suser->rejudge.log = suser->log;
 	suser->own = mailbox_log_own_addresses(suser->log, NULL, user->pool);
 	MODULE_CONTEXT_SET(user, imap_sent_user_module, suser);
 }

@@ -2,7 +2,9 @@
 
 #include "lib.h"
 #include "array.h"
+#include "hex-binary.h"
 #include "istream.h"
+#include "randgen.h"
 #include "str.h"
 #include "message-address.h"
 #include "message-date.h"
@@ -32,16 +34,26 @@ add_sender(struct outgoing_reader *reader, const char *field,
 
 /* lib-mail reads a field as far as it can and doesn't say where it stopped: of
    "<a@example.org> <b@example.net>" it shows the first address only. So an address
-   of our own goes behind the field: if it isn't read, something before it wasn't. */
-#define LAST_LOCALPART "end"
-#define LAST_DOMAIN "backscatter.invalid"
+   of our own goes behind the field: if it isn't read, something before it wasn't.
+   Nobody can know it beforehand, or he would write it himself and his real sender
+   behind it. */
+#define END_DOMAIN "backscatter.invalid"
 
-static bool is_last(const struct message_address *address)
+static const char *new_end_localpart(void)
+{
+	unsigned char random[16];
+
+	random_fill(random, sizeof(random));
+	return binary_to_hex(random, sizeof(random));
+}
+
+static bool
+is_end(const struct message_address *address, const char *end_localpart)
 {
 	return address->next == NULL && !address->invalid_syntax &&
 		address->mailbox != NULL && address->domain != NULL &&
-		strcmp(address->mailbox, LAST_LOCALPART) == 0 &&
-		strcmp(address->domain, LAST_DOMAIN) == 0;
+		strcmp(address->mailbox, end_localpart) == 0 &&
+		strcmp(address->domain, END_DOMAIN) == 0;
 }
 
 /* lib-mail shows the begin and the end of a group as addresses without domain. */
@@ -58,34 +70,40 @@ static bool is_readable(const struct message_address *address)
 }
 
 static const struct message_address *
-parse_addresses(const unsigned char *value, size_t size)
+parse_addresses(const unsigned char *value, size_t size,
+		const char *end_localpart)
 {
 	string_t *field = t_str_new(size + 64);
 
 	str_append_data(field, value, size);
-	str_append(field, ", "LAST_LOCALPART"@"LAST_DOMAIN);
+	str_printfa(field, ", %s@"END_DOMAIN, end_localpart);
 	return message_address_parse(pool_datastack_create(), str_data(field),
 				     str_len(field), OUTGOING_MAX_ADDRESSES + 1,
 				     0);
 }
 
-/* Returns FALSE if lib-mail can't read the field to its end. */
+/* Returns FALSE if lib-mail can't read the field to its end, or finds none. */
 static bool
 read_addresses(struct outgoing_reader *reader, const char *field,
 	       const unsigned char *value, size_t size)
 {
-	const struct message_address *address = parse_addresses(value, size);
+	const char *end_localpart = new_end_localpart();
+	const struct message_address *address =
+		parse_addresses(value, size, end_localpart);
+	bool found = FALSE;
 
-	for (; address != NULL && !is_last(address); address = address->next) {
+	for (; address != NULL && !is_end(address, end_localpart);
+	     address = address->next) {
 		if (is_group_mark(address))
 			continue;
 		if (!is_readable(address))
 			return FALSE;
+		found = TRUE;
 		add_sender(reader, field,
 			   p_strconcat(reader->pool, address->mailbox, "@",
 				       address->domain, NULL));
 	}
-	return address != NULL;
+	return address != NULL && found;
 }
 
 /* What one reader rejects, another reads in his own way, as in

@@ -4,6 +4,7 @@
 #include "lib.h"
 #include "module-dir.h"
 #include "delivery.h"
+#include "delivery-stored.h"
 #include "imap.h"
 #include "plugin.h"
 
@@ -12,11 +13,13 @@ const char *backscatter_plugin_version = DOVECOT_ABI_VERSION;
 void backscatter_plugin_init(struct module *module)
 {
 	delivery_init();
+	delivery_stored_init(module);
 	imap_sent_init(module);
 }
 
 void backscatter_plugin_deinit(void)
 {
 	imap_sent_deinit();
+	delivery_stored_deinit();
 	delivery_deinit();
 }

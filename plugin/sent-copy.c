@@ -5,6 +5,8 @@
 #include "message-address.h"
 #include "mail-storage-private.h"
 #include "mail-namespace.h"
+#include "mail-user.h"
+#include "mailbox-list-iter.h"
 #include "compat/dovecot-compat.h"
 #include "report/report.h"
 #include "sent-copy.h"
@@ -23,6 +25,29 @@ bool sent_copy_is_sent_mailbox(struct mailbox *box,
 		return FALSE;
 	return compat_mailbox_has_special_use(box, "\\Sent") ||
 		str_array_find(set->sent_mailboxes, mailbox_get_vname(box));
+}
+
+int sent_copy_foreach_mailbox(struct mail_user *user,
+			      const struct backscatter_settings *set,
+			      sent_copy_mailbox_t *callback, void *context)
+{
+	static const char *const all[] = { "*", NULL };
+	struct mailbox_list_iterate_context *iter;
+	const struct mailbox_info *info;
+	struct mailbox *box;
+
+	iter = mailbox_list_iter_init_namespaces(user->namespaces, all,
+		MAIL_NAMESPACE_TYPE_PRIVATE,
+		MAILBOX_LIST_ITER_RETURN_NO_FLAGS |
+		MAILBOX_LIST_ITER_SKIP_ALIASES);
+	while ((info = mailbox_list_iter_next(iter)) != NULL) T_BEGIN {
+		box = mailbox_alloc(info->ns->list, info->vname,
+				    MAILBOX_FLAG_READONLY);
+		if (sent_copy_is_sent_mailbox(box, set))
+			callback(box, context);
+		mailbox_free(&box);
+	} T_END;
+	return mailbox_list_iter_deinit(&iter);
 }
 
 static int

@@ -30,6 +30,13 @@ ARRAY_DEFINE_TYPE(sent_copy, struct sent_copy);
 bool sent_copy_is_sent_mailbox(struct mailbox *box,
 			       const struct backscatter_settings *set);
 
+/* Calls back with each of them, not opened. Returns 0, or -1 if they can't be listed
+   (to the end). */
+typedef void sent_copy_mailbox_t(struct mailbox *box, void *context);
+int sent_copy_foreach_mailbox(struct mail_user *user,
+			      const struct backscatter_settings *set,
+			      sent_copy_mailbox_t *callback, void *context);
+
 /* Reads the headers of mail. logged_at: see struct sent_log_message. Everything is
    allocated from pool. Returns 0, or -1 and an error. */
 int sent_copy_read(pool_t pool, struct mail *mail,

@@ -5,12 +5,61 @@
    doveadm_cmd_param_*(ctx->cctx, name, ...), which both have. */
 
 #include "doveadm-mail.h"
+#include "spf-settings.h"
+
+/* compat_doveadm_spf_settings(cctx, pool): the settings that belong to the
+   message, for a command that has no user. */
 
 #if DOVECOT_VERSION_MINOR >= 4
+#include "settings.h"
+#include "settings-parser.h"
+#include "compat/setting-info.h"
+
+static inline const char *
+compat_doveadm_no_setting(const char *name ATTR_UNUSED,
+			  void *context ATTR_UNUSED)
+{
+	return NULL;
+}
+
+static inline const struct spf_settings *
+compat_doveadm_spf_settings(struct doveadm_cmd_context *cctx, pool_t pool)
+{
+	struct backscatter_typed_settings *typed;
+	const struct spf_settings *set;
+	const char *error;
+
+	if (settings_get(cctx->event, &backscatter_setting_parser_info,
+			 SETTINGS_GET_FLAG_NO_CHECK, &typed, &error) < 0) {
+		e_error(cctx->event, "backscatter: %s - defaults are used",
+			error);
+		return spf_settings_parse(pool, compat_doveadm_no_setting,
+					  NULL);
+	}
+	set = spf_settings_parse(pool, backscatter_typed_setting_get, typed);
+	settings_free(typed);
+	return set;
+}
+
 /* init(ctx) */
 #define COMPAT_DOVEADM_INIT_ARGS
 #define COMPAT_DOVEADM_ACCEPT_OPTIONS(ctx, options)
 #else
+#include "doveadm-util.h"
+
+static inline const char *
+compat_doveadm_plugin_setting(const char *name, void *context ATTR_UNUSED)
+{
+	return doveadm_plugin_getenv(name);
+}
+
+static inline const struct spf_settings *
+compat_doveadm_spf_settings(struct doveadm_cmd_context *cctx ATTR_UNUSED,
+			    pool_t pool)
+{
+	return spf_settings_parse(pool, compat_doveadm_plugin_setting, NULL);
+}
+
 /* init(ctx, args): the positional arguments */
 #define COMPAT_DOVEADM_INIT_ARGS , const char *const args[] ATTR_UNUSED
 /* Options have to be accepted one by one, too. */

@@ -4,6 +4,7 @@
 
 #if DOVECOT_VERSION_MINOR == 3
 
+#include "dict-private.h"
 #include "mail-user.h"
 #include "mail-storage-private.h"
 #include "mail-storage-settings.h"
@@ -13,6 +14,7 @@
    its own, and says so, instead of naming a symbol. */
 #pragma weak mail_user_plugin_getenv
 #pragma weak mail_user_set_get_storage_set
+#pragma weak dict_init
 
 static const char *get_plugin_setting(const char *name, void *context)
 {
@@ -27,6 +29,12 @@ compat_settings_get(struct mail_user *user, pool_t pool)
 	return backscatter_settings_parse(pool, get_plugin_setting, user);
 }
 
+const struct spf_settings *
+compat_spf_settings_get(struct mail_user *user, pool_t pool)
+{
+	return spf_settings_parse(pool, get_plugin_setting, user);
+}
+
 const char *compat_recipient_delimiter(struct mail_user *user,
 				       pool_t pool ATTR_UNUSED)
 {
@@ -36,6 +44,28 @@ const char *compat_recipient_delimiter(struct mail_user *user,
 bool compat_mmap_disabled(struct mail_user *user)
 {
 	return mail_user_set_get_storage_set(user)->mmap_disable;
+}
+
+int compat_sender_dict_init(struct mail_user *user, struct dict **dict_r,
+			    const char **error_r)
+{
+	const char *uri = mail_user_plugin_getenv(user,
+						  "backscatter_sender_dict");
+	const struct dict_settings set = {
+		.base_dir = user->set->base_dir,
+		.event_parent = user->event,
+	};
+
+	if (uri == NULL || *uri == '\0')
+		return 0;
+	return dict_init(uri, &set, dict_r, error_r) < 0 ? -1 : 1;
+}
+
+/* 2.3.19's fs dict begins anew when it has come to its end, without end; in an empty
+   folder until the stack is used up. */
+bool compat_dict_can_iterate(const struct dict *dict)
+{
+	return dict->v.iterate_init != NULL && strcmp(dict->name, "fs") != 0;
 }
 
 bool compat_mailbox_has_special_use(struct mailbox *box, const char *use)

@@ -7,6 +7,7 @@
 #include "array.h"
 #include "settings.h"
 #include "settings-parser.h"
+#include "dict-private.h"
 #include "mail-user.h"
 #include "mail-storage-private.h"
 #include "mail-storage-settings.h"
@@ -16,6 +17,8 @@
 /* Weak, so that the other version can load the module far enough to see that it isn't
    its own, and says so, instead of naming a symbol. */
 #pragma weak settings_get
+#pragma weak settings_event_add_filter_name
+#pragma weak dict_init_auto
 
 static const char *get_nothing(const char *name ATTR_UNUSED,
 			       void *context ATTR_UNUSED)
@@ -24,22 +27,45 @@ static const char *get_nothing(const char *name ATTR_UNUSED,
 }
 
 /* Checked by ourselves: a wrong value of one setting must not take the others
-   away. */
+   away. Returns 0, or -1 after an error line. */
+static int
+get_typed_settings(struct mail_user *user,
+		   struct backscatter_typed_settings **typed_r)
+{
+	const char *error;
+
+	if (settings_get(user->event, &backscatter_setting_parser_info,
+			 SETTINGS_GET_FLAG_NO_CHECK, typed_r, &error) < 0) {
+		e_error(user->event, "backscatter: %s - defaults are used",
+			error);
+		return -1;
+	}
+	return 0;
+}
+
 const struct backscatter_settings *
 compat_settings_get(struct mail_user *user, pool_t pool)
 {
 	struct backscatter_typed_settings *typed;
 	const struct backscatter_settings *set;
-	const char *error;
 
-	if (settings_get(user->event, &backscatter_setting_parser_info,
-			 SETTINGS_GET_FLAG_NO_CHECK, &typed, &error) < 0) {
-		e_error(user->event, "backscatter: %s - defaults are used",
-			error);
+	if (get_typed_settings(user, &typed) < 0)
 		return backscatter_settings_parse(pool, get_nothing, NULL);
-	}
 	set = backscatter_settings_parse(pool, backscatter_typed_setting_get,
 					 typed);
+	settings_free(typed);
+	return set;
+}
+
+const struct spf_settings *
+compat_spf_settings_get(struct mail_user *user, pool_t pool)
+{
+	struct backscatter_typed_settings *typed;
+	const struct spf_settings *set;
+
+	if (get_typed_settings(user, &typed) < 0)
+		return spf_settings_parse(pool, get_nothing, NULL);
+	set = spf_settings_parse(pool, backscatter_typed_setting_get, typed);
 	settings_free(typed);
 	return set;
 }
@@ -82,6 +108,23 @@ bool compat_mmap_disabled(struct mail_user *user)
 	disabled = set->mmap_disable;
 	settings_free(set);
 	return disabled;
+}
+
+int compat_sender_dict_init(struct mail_user *user, struct dict **dict_r,
+			    const char **error_r)
+{
+	struct event *event = event_create(user->event);
+	int ret;
+
+	settings_event_add_filter_name(event, SENDER_DICT_SECTION);
+	ret = dict_init_auto(event, dict_r, error_r);
+	event_unref(&event);
+	return ret;
+}
+
+bool compat_dict_can_iterate(const struct dict *dict)
+{
+	return dict->v.iterate_init != NULL;
 }
 
 bool compat_mailbox_has_special_use(struct mailbox *box, const char *use)

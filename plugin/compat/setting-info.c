@@ -7,6 +7,7 @@
 
 #include "settings-parser.h"
 #include "backscatter-settings.h"
+#include "spf-settings.h"
 #include "compat/setting-info.h"
 
 static const struct setting_define backscatter_setting_defines[] = {
@@ -16,6 +17,14 @@ static const struct setting_define backscatter_setting_defines[] = {
 				  struct backscatter_typed_settings),
 #include "backscatter-settings-table.h"
 #undef BACKSCATTER_SETTING
+#define SPF_SETTING(setting_name, setting_default, parser) \
+	SETTING_DEFINE_STRUCT_STR("backscatter_"#setting_name, \
+				  backscatter_##setting_name, \
+				  struct backscatter_typed_settings),
+#include "spf-settings-table.h"
+#undef SPF_SETTING
+	{ .type = SET_FILTER_NAME, .key = SENDER_DICT_SECTION,
+	  .required_setting = "dict" },
 	SETTING_DEFINE_LIST_END
 };
 
@@ -24,6 +33,10 @@ static const struct backscatter_typed_settings backscatter_default_settings = {
 	.backscatter_##setting_name = setting_default,
 #include "backscatter-settings-table.h"
 #undef BACKSCATTER_SETTING
+#define SPF_SETTING(setting_name, setting_default, parser) \
+	.backscatter_##setting_name = setting_default,
+#include "spf-settings-table.h"
+#undef SPF_SETTING
 };
 
 const char *backscatter_typed_setting_get(const char *name, void *context)
@@ -53,6 +66,8 @@ backscatter_settings_check(void *set, pool_t pool, const char **error_r)
 		backscatter_settings_parse(pool, get_known, set);
 
 	*error_r = parsed->errors[0];
+	if (*error_r == NULL)
+		*error_r = spf_settings_parse(pool, get_known, set)->errors[0];
 	return *error_r == NULL;
 }
 

@@ -3,7 +3,9 @@
 
 /* Dovecot 2.4: the typed settings. All of them are strings for Dovecot; the check
    at configuration time is the parser that 2.3 uses at run time, so that both
-   say the same about a wrong value. */
+   say the same about a wrong value. And the section that a dict is written in. */
+
+#define SENDER_DICT_SECTION "backscatter_sender_dict"
 
 struct backscatter_typed_settings {
 	pool_t pool;
@@ -11,6 +13,10 @@ struct backscatter_typed_settings {
 	const char *backscatter_##setting_name;
 #include "backscatter-settings-table.h"
 #undef BACKSCATTER_SETTING
+#define SPF_SETTING(setting_name, setting_default, parser) \
+	const char *backscatter_##setting_name;
+#include "spf-settings-table.h"
+#undef SPF_SETTING
 };
 
 extern const struct setting_parser_info backscatter_setting_parser_info;

@@ -21,6 +21,31 @@ is_forged(const struct spf_field *field, const struct spf_own_names *own)
 					    own->received_spf_host);
 }
 
+/* The line ends before the authserv-id does, or a comment may hide where that is. */
+static bool is_open(const struct spf_field *field)
+{
+	const unsigned char *end = memchr(field->value, ';', field->value_size);
+
+	return end == NULL ||
+		memchr(field->value, '(', end - field->value) != NULL;
+}
+
+bool spf_forged_is(const char *name, size_t name_size,
+		   const unsigned char *value, size_t value_size,
+		   const struct spf_own_names *own)
+{
+	const struct spf_field field = {
+		.name = (const unsigned char *)name, .name_size = name_size,
+		.value = value, .value_size = value_size
+	};
+
+	if (own->authserv_id == NULL)
+		return FALSE;
+	return is_forged(&field, own) ||
+		(spf_field_is(&field, "Authentication-Results") &&
+		 is_open(&field));
+}
+
 bool spf_forged_find(const void *header, size_t size,
 		     const struct spf_own_names *own)
 {

@@ -11,6 +11,11 @@ struct spf_own_names {
 	const char *received_spf_host;
 };
 
+/* One field, of which only the first line may be at hand: then one that doesn't say
+   there in whose name it speaks counts as forged. */
+bool spf_forged_is(const char *name, size_t name_size,
+		   const unsigned char *value, size_t value_size,
+		   const struct spf_own_names *own);
 bool spf_forged_find(const void *header, size_t size,
 		     const struct spf_own_names *own);
 /* Appends the header block to dest without them. */

@@ -14,6 +14,9 @@
 /* Reports on recipients that the log doesn't know (a list's members, a
    forwarded copy) share one budget: the message's recipients and this. */
 #define FACTS_BUDGET_UNKNOWN_RECIPIENTS 100
+/* The same for an original that isn't in the log: a colleague sent it as this
+   mailbox (site key), to nobody knows how many. */
+#define FACTS_BUDGET_UNKNOWN_MESSAGE 1000
 
 /* Own addresses that a serial is tried with: each costs an HMAC. The settings'
    are always tried, To: of a report as far as there is room. */
@@ -356,6 +359,8 @@ get_counted_recipients(const struct report *report,
 static unsigned int
 replay_budget(enum report_class class, const struct sent_log_report_count *count)
 {
+	if (count->recipient_count == 0)
+		return FACTS_BUDGET_UNKNOWN_MESSAGE;
 	if (!count->recipient_matches) {
 		return count->recipient_count +
 			FACTS_BUDGET_UNKNOWN_RECIPIENTS;

@@ -14,17 +14,18 @@ FORGED_ID, STRANGER = "forged-{}@client.example.test", "nobody@example.org"
 
 @dataclass(frozen=True)
 class Case:
-    """`message(serial)` is delivered to `rcpts`, `batch` times a measurement; `verdict`: what the plugin has to say."""
+    """`message(serial)` is delivered to `rcpts`, `batch` times a measurement; `verdict`, `spf`: what the plugin has to say."""
     name: str
     message: Callable[[int], bytes]
     batch: int
     rcpts: tuple[str, ...] = (OWNER,)
     mail_from: str = SENDER
     verdict: str | None = None
+    spf: str | None = None
 
 
-def ordinary(size: int) -> bytes:
-    """As many mail servers send it: 2 KiB of header fields and a text, to an exact size."""
+def ordinary(size: int, results: str = "dkim=pass header.d=example.net header.s=s20260101;") -> bytes:
+    """As many mail servers send it: 2 KiB of header fields and a text, to an exact size. results: of our MX."""
     signature = "".join(f"\n\t{line:02d}{'Zm9ydHktc2V2ZW4gY2hhcmFjdGVycyBvZiBzaWdu' * 2:.70s}" for line in range(5))
     header = f"""\
 Received: from out.example.net (out.example.net [192.0.2.9])
@@ -39,7 +40,7 @@ Received: from [198.51.100.7] (helo=laptop.example.net)
 \tfor {OWNER}; Tue, 24 Nov 2026 13:00:02 +0100
 DKIM-Signature: v=1; a=rsa-sha256; q=dns/txt; c=relaxed/relaxed; d=example.net;
 \ts=s20260101; h=Content-Type:MIME-Version:Subject:To:From:Message-ID:Date;{signature}
-Authentication-Results: mx.example.test; dkim=pass header.d=example.net header.s=s20260101;
+Authentication-Results: mx.example.test; {results}
 \tdmarc=pass header.from=example.net
 Message-ID: <2b6f0cc9-9fb8-4d4a-8e2c-6a2c77a1d6f1@example.net>
 Date: Tue, 24 Nov 2026 13:00:01 +0100
@@ -165,4 +166,22 @@ CASES = [
     Case("lmtp-ham-100k", lambda serial: LARGE, batch=5),
     Case("lmtp-report-forged", forged_report, batch=5, mail_from="", verdict="backscatter"),
     Case("lmtp-report-genuine", genuine_report, batch=5, mail_from="", verdict="genuine"),
+]
+
+# SPF: the MX has checked it; the answers are in the process's cache; the answers have to be asked for.
+TRUSTED = ordinary(4 * 1024, "spf=pass smtp.mailfrom=sender@example.net;")
+SPF_ZONE = {"example.net": """\
+@ 3600 TXT "v=spf1 include:_spf.example.net ~all"
+_spf 3600 TXT "v=spf1 ip4:198.51.100.0/24 ip4:203.0.113.0/24 ip4:192.0.2.0/24 ip6:2001:db8::/32 -all"
+asked 0 TXT "v=spf1 include:_spf.asked.example.net ~all"
+_spf.asked 0 TXT "v=spf1 ip4:198.51.100.0/24 ip4:203.0.113.0/24 ip4:192.0.2.0/24 ip6:2001:db8::/32 -all"
+"""}
+ASKED_SENDER = "sender@asked.example.net"
+PASS = "spf=pass smtp.mailfrom="
+
+SPF_CASES = [
+    Case("lmtp-spf-trusted-4k", lambda serial: TRUSTED, batch=10, spf=f"{PASS}example.net"),
+    Case("lmtp-spf-trusted-4k-10-recipients", lambda serial: TRUSTED, batch=2, rcpts=tuple(USERS), spf=f"{PASS}example.net"),
+    Case("lmtp-spf-cached-4k", lambda serial: SMALL, batch=10, spf=f"{PASS}example.net"),
+    Case("lmtp-spf-asked-4k", lambda serial: SMALL, batch=10, mail_from=ASKED_SENDER, spf=f"{PASS}asked.example.net"),
 ]

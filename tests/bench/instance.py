@@ -10,6 +10,7 @@ from cases import OWNER, USERS, Case, forged_report, genuine_original
 from dovecot import DEADLINE, LIBEXEC, Dovecot, LmtpClient
 
 WARM_UP = 3
+AUTHSERV_ID = "delivery.example.test"
 
 # One process a connection, so that a new connection means a new process.
 LMTP_SERVICE = """
@@ -25,13 +26,13 @@ BOUNDARY = "smtp_server_cmd_noop"
 
 
 class Instance:
-    """A private Dovecot and one LMTP connection to it."""
+    """A private Dovecot and one LMTP connection to it. settings: more of the plugin's."""
 
-    def __init__(self, name: str, executable: str = "lmtp"):
+    def __init__(self, name: str, settings: dict[str, str], executable: str = "lmtp"):
         self.name = name
         self.with_plugin = name == "plugin"
         self.dovecot = Dovecot(users=USERS, backscatter=self.with_plugin, extra=LMTP_SERVICE.format(executable=executable),
-                               plugin={"backscatter_sources": "sent", "backscatter_action": "annotate"})
+                               plugin={"backscatter_sources": "sent", "backscatter_action": "annotate"} | settings)
 
     def __enter__(self) -> "Instance":
         self.dovecot.__enter__()
@@ -66,11 +67,16 @@ class Instance:
             self.dovecot.doveadm("backscatter", "coverage", "--since", month_ago, user=OWNER)
 
     def check(self, case: Case, count: int) -> None:
-        """Everything was delivered, and judged as it should be."""
+        """Everything was delivered, judged and checked as it should be."""
         for rcpt in case.rcpts:
-            verdicts = [message.verdict and message.verdict["verdict"] for message in self.dovecot.messages(rcpt)]
+            messages = self.dovecot.messages(rcpt)
+            verdicts = [message.verdict and message.verdict["verdict"] for message in messages]
             wanted = [case.verdict if self.with_plugin else None] * count
             assert verdicts == wanted, f"{self.name}: {case.name}: {rcpt}: {verdicts}"
+            results = [ours for message in messages for ours in message.headers("Authentication-Results")
+                       if ours.startswith(AUTHSERV_ID)]
+            wanted = [f"{AUTHSERV_ID}; {case.spf}"] * count if case.spf and self.with_plugin else []
+            assert results == wanted, f"{self.name}: {case.name}: {rcpt}: {results}"
 
     # Deliveries
 
@@ -98,11 +104,12 @@ class Instance:
 class CountedInstance(Instance):
     """Its lmtp runs in callgrind."""
 
-    def __init__(self, name: str, folder: Path):
+    def __init__(self, name: str, settings: dict[str, str], folder: Path):
         self.folder = folder / name
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         self.folder.chmod(0o777)
-        super().__init__(name, " ".join([*callgrind(self.folder / "%p"), f"--dump-before={BOUNDARY}", str(LIBEXEC / "lmtp")]))
+        super().__init__(name, settings, " ".join([*callgrind(self.folder / "%p"), f"--dump-before={BOUNDARY}",
+                                                   str(LIBEXEC / "lmtp")]))
 
     def instructions(self) -> int:
         """User instructions since the last call."""

@@ -9,6 +9,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from dovecot import Dovecot   # noqa: E402
 from mta import MTAS, Mta   # noqa: E402
+from relay import Relay   # noqa: E402
+from sending import Sending   # noqa: E402
+from smtp import PORT, SmtpServer   # noqa: E402
 
 LOGS = pytest.StashKey[list]()
 
@@ -66,6 +69,48 @@ def mtas():
     yield get
     for mta in running.values():
         mta.stop()
+
+
+@pytest.fixture(scope="session")
+def running_relay():
+    with Relay() as relay:
+        yield relay
+
+
+@pytest.fixture
+def sending_factory(running_relay, dovecot_factory, attach_log):
+    """sending_factory(plugin={...}, ...) -> Sending with a Dovecot of these settings (see there)."""
+    attach_log("relay", running_relay.log)
+    attach_log("remote", running_relay.remote.log)
+
+    def make(*, plugin: dict[str, str] | None = None, **settings) -> Sending:
+        dovecot = dovecot_factory(relay=running_relay.where, plugin={"backscatter_sources": "submission"} | (plugin or {}),
+                                  **settings)
+        running_relay.deliver_to(dovecot)
+        return Sending(dovecot, running_relay)
+
+    yield make
+    running_relay.settle()
+
+
+@pytest.fixture
+def sending(sending_factory) -> Sending:
+    """With the plugin's default settings, but for the source."""
+    return sending_factory()
+
+
+@pytest.fixture
+def world(request):
+    """A relay that is no MTA: an SmtpServer with DSN, or as an indirect parameter says."""
+    server = SmtpServer(*getattr(request, "param", ["DSN"]))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def relayed_to_world(world, dovecot_factory):
+    """relayed_to_world(...) -> a Dovecot whose submission service hands mail on to the world at once."""
+    return lambda **settings: dovecot_factory(relay=(world.address, PORT), **settings)
 
 
 @pytest.fixture(params=MTAS)

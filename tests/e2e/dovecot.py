@@ -1,4 +1,4 @@
-"""A private Dovecot in a folder of its own: LMTP, LDA, IMAP, Sieve, doveadm, with or without our plugin.
+"""A private Dovecot in a folder of its own: LMTP, LDA, IMAP, Sieve, submission, doveadm, with or without our plugin.
 
     with Dovecot(plugin={"backscatter_sources": "sent"}) as dovecot:
         dovecot.append("alice@example.test", "Sent", sent_message)
@@ -25,8 +25,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import dovecot_config
-from dovecot_config import LIBEXEC, LMTP_PORT, ROOT
+from dovecot_config import LIBEXEC, LMTP_PORT, ROOT, SUBMISSION_PORT
 from process import Daemon, Log, loopback_address
+from submission import Reply, SubmissionClient
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BACKSCATTER_BUILD", ROOT / "build"))
@@ -102,12 +103,15 @@ class UnixImap(imaplib.IMAP4):
 class Dovecot:
     """
     users: names, or name -> userdb extra fields ({"backscatter_action": "annotate"}; values without blanks).
-    plugin: plugin {} settings.   extra: raw configuration, read last. Both with 2.3's names: see dovecot_config for 2.4.
+    plugin: plugin {} settings; SPF is off unless a test says otherwise: most have no name server to ask.
+    extra: raw configuration, read last. Both with 2.3's names: see dovecot_config for 2.4.
     unchecked: plugin {} settings that may be wrong. 2.4 would not start with them: there they come from the userdb.
     backscatter: False = Dovecot as if our plugin did not exist.
     mail_format: maildir, sdbox, mdbox.   sieve: Sieve in lmtp and lda.
     quota: a quota_rule ("*:storage=1M"), or None = no quota plugin.   acl: the ACL plugin (see set_acl()).
     mail_plugins: more plugins, protocol -> names ("" = all protocols).
+    relay: (address, port) that the submission service hands mail on to; None = no such service.
+    resolv_conf: what our modules find in /etc/resolv.conf; None: the machine's.
     modules: where ours are; default: as built here.
     folder: where it lives; default: a new folder in /tmp that stop() removes. Not below a folder that is closed to
     other uids (pytest's tmp_path is), and with a short name (unix sockets).
@@ -117,16 +121,17 @@ class Dovecot:
                  unchecked: dict[str, str] | None = None, extra: str = "", backscatter: bool = True,
                  mail_format: str = "maildir", sieve: bool = True,
                  quota: str | None = None, acl: bool = False, lmtp_save_to_detail_mailbox: bool = False,
-                 mail_plugins: dict[str, str] | None = None, modules: Path = BUILD / "modules", debug: bool = False):
+                 relay: tuple[str, int] | None = None, mail_plugins: dict[str, str] | None = None,
+                 resolv_conf: str | None = None, modules: Path = BUILD / "modules", debug: bool = False):
         self.own_folder = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="bs-", dir="/tmp")) if folder is None else Path(folder)
         self.folder.mkdir(exist_ok=True)
         self.folder.chmod(0o755)
-        self.plugin, self.unchecked = dict(plugin or {}), dict(unchecked or {})
+        self.plugin, self.unchecked = {"backscatter_spf": "no"} | (plugin or {}), dict(unchecked or {})
         self.extra, self.backscatter, self.mail_format, self.sieve = extra, backscatter, mail_format, sieve
         self.quota, self.acl, self.debug = quota, acl, debug
-        self.lmtp_save_to_detail_mailbox = lmtp_save_to_detail_mailbox
-        self.mail_plugins, self.modules = dict(mail_plugins or {}), modules
+        self.lmtp_save_to_detail_mailbox, self.relay = lmtp_save_to_detail_mailbox, relay
+        self.mail_plugins, self.modules, self.resolv_conf = dict(mail_plugins or {}), modules, resolv_conf
         self.address = loopback_address()
         self.config = self.folder / "dovecot.conf"
         self.run = self.folder / "run"
@@ -144,6 +149,8 @@ class Dovecot:
         for left in ("master.pid", "instances.lock"):
             (self.run / left).unlink(missing_ok=True)
         dovecot_config.install_modules(self.folder, self.modules if self.backscatter else None)
+        if self.resolv_conf is not None:
+            dovecot_config.replace_resolv_conf(self.folder, self.resolv_conf)
         self._write_users()
         self.config.write_text(dovecot_config.configuration(self))
         self._daemon = Daemon(dovecot_config.command(self, "dovecot", "-F"), self.log, r"Dovecot v\S+ .*starting up",
@@ -160,6 +167,8 @@ class Dovecot:
     def stop(self) -> None:
         """Ends the processes and removes the folder (if it was made here)."""
         self.halt()
+        if self.resolv_conf is not None:
+            dovecot_config.resolv_conf(self.folder).unlink(missing_ok=True)
         if self.own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -248,6 +257,19 @@ class Dovecot:
         else:
             result = self.lda(user, message.replace(b"\r\n", b"\n"), mail_from=mail_from, final_rcpt=user)
             assert result.code == 0, result
+
+    # Submission
+
+    def submission(self, user: str) -> SubmissionClient:
+        """A logged-in connection."""
+        return SubmissionClient((self.address, SUBMISSION_PORT), user, PASSWORD, DEADLINE)
+
+    def submit(self, user: str, rcpts: list[str] | str, message: bytes, *, mail_from: str | None = None,
+               mail_parameters: str = "", rcpt_parameters: str = "") -> Reply:
+        """One transaction with DATA; the last reply. mail_from: default: the user. Bare LF becomes CRLF."""
+        with self.submission(user) as client:
+            return client.submit(user if mail_from is None else mail_from, [rcpts] if isinstance(rcpts, str) else rcpts,
+                                 crlf(message), mail_parameters, rcpt_parameters)
 
     # Looking and acting as the mailbox's owner or the administrator
 
@@ -433,6 +455,6 @@ def read_maildir(folder: Path) -> list[Message]:
 
 def command_words(args: tuple[str, ...]) -> int:
     """How many of doveadm's arguments are the command itself: "fetch", "mailbox list", "backscatter sent add"."""
-    if args[:2] == ("backscatter", "sent"):
+    if args[:2] in (("backscatter", "sent"), ("backscatter", "key")):
         return 3
     return 2 if args[0] in ("mailbox", "acl", "quota", "sieve", "backscatter") else 1

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_MODULES = Path("/usr/lib/dovecot/modules")
 LIBEXEC = Path("/usr/lib/dovecot")
 LMTP_PORT = 2424
+SUBMISSION_PORT = 5870
 
 
 def installed_version() -> tuple[int, int, int]:
@@ -73,12 +74,27 @@ def link_modules(system: Path, target: Path, ours: Path | None) -> None:
 
 
 def renamed(program: Path, copy: Path, modules: Path) -> None:
-    compiled_in, wanted = str(SYSTEM_MODULES / modules.name).encode() + b"\0", str(modules).encode() + b"\0"
+    copy_with_path(program, copy, SYSTEM_MODULES / modules.name, modules)
+
+
+def copy_with_path(program: Path, copy: Path, compiled_in: Path, wanted: Path) -> None:
+    old, new = str(compiled_in).encode() + b"\0", str(wanted).encode() + b"\0"
     binary = program.read_bytes()
-    assert binary.count(compiled_in) == 1 and len(wanted) <= len(compiled_in), wanted
+    assert binary.count(old) == 1 and len(new) <= len(old), wanted
     copy.unlink(missing_ok=True)
-    copy.write_bytes(binary.replace(compiled_in, wanted.ljust(len(compiled_in), b"\0")))
+    copy.write_bytes(binary.replace(old, new.ljust(len(old), b"\0")))
     copy.chmod(0o755)
+
+
+def resolv_conf(folder: Path) -> Path:
+    """What our module reads in place of /etc/resolv.conf. That path is compiled in: this one must not be longer."""
+    return folder.with_name(folder.name.replace("bs-", "rc-"))
+
+
+def replace_resolv_conf(folder: Path, text: str) -> None:
+    resolv_conf(folder).write_text(text)
+    module = folder / "modules" / "lib95_backscatter_plugin.so"
+    copy_with_path(module, module, Path("/etc/resolv.conf"), resolv_conf(folder))
 
 
 # Dovecot 2.3
@@ -99,7 +115,7 @@ log_path = /dev/stderr
 mail_debug = {yes_no(dovecot.debug)}
 ssl = no
 disable_plaintext_auth = no
-protocols = imap lmtp
+protocols = {" ".join(protocols(dovecot))}
 listen = 127.0.0.1
 hostname = mx.example.test
 postmaster_address = postmaster@example.test
@@ -119,6 +135,7 @@ userdb {{
   args = username_format=%Lu {dovecot.folder}/users
 }}
 {services(dovecot.address)}
+{submission(dovecot)}
 plugin {{
 {block(settings)}}}
 protocol lmtp {{
@@ -144,6 +161,33 @@ def yes_no(value: bool) -> str:
     return "yes" if value else "no"
 
 
+def protocols(dovecot) -> list[str]:
+    return ["imap", "lmtp"] + ["submission"] * (dovecot.relay is not None)
+
+
+LISTEN = "address" if IS_2_3 else "listen"
+
+
+def submission(dovecot) -> str:
+    """The submission service, if there is a relay."""
+    if dovecot.relay is None:
+        return ""
+    host, port = dovecot.relay
+    return f"""\
+submission_relay_host = {host}
+submission_relay_port = {port}
+imap_urlauth_host = *
+service submission-login {{
+  inet_listener submission {{
+    {LISTEN} = {dovecot.address}
+    port = {SUBMISSION_PORT}
+  }}
+  inet_listener submissions {{
+    port = 0
+  }}
+}}"""
+
+
 def services(address: str) -> str:
     """All but the same in both."""
     # 2.4 refuses to sync with a Maildir unless they agree about the separator
@@ -154,7 +198,7 @@ service lmtp {{
     mode = 0666
   }}
   inet_listener lmtp {{
-    {"address" if IS_2_3 else "listen"} = {address}
+    {LISTEN} = {address}
     port = {LMTP_PORT}
   }}
 }}
@@ -204,7 +248,7 @@ mail_driver = {dovecot.mail_format}
 mail_path = ~/{"Maildir" if dovecot.mail_format == "maildir" else dovecot.mail_format}
 mail_plugin_dir = {dovecot.folder}/modules
 sieve_redirect_envelope_from = recipient
-{switched_on("protocols", ["imap", "lmtp"])}
+{switched_on("protocols", protocols(dovecot))}
 {switched_on("mail_plugins", everywhere)}
 passdb passwd-file {{
   passwd_file_path = {dovecot.folder}/users
@@ -219,6 +263,7 @@ service config {{
   executable = {dovecot.folder}/config-program
 }}
 {services(dovecot.address)}
+{submission(dovecot)}
 sieve_script personal {{
   driver = file
   path = ~/sieve

@@ -33,11 +33,11 @@ class Mta:
     """What the three have in common; each says how it is configured and started."""
     name: str
 
-    def __init__(self):
+    def __init__(self, world: SmtpServer | None = None):
         self.folder = Path(tempfile.mkdtemp(prefix=f"bs-{self.name}-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.address = loopback_address()
-        self.world = SmtpServer()
+        self.world = world or SmtpServer()
         self.log = Log(self.folder / "log")
         self._daemon: Daemon | None = None
 
@@ -103,42 +103,51 @@ class Mta:
 class Postfix(Mta):
     name = "postfix"
 
-    def __init__(self, lmtp: Path | None = None):
-        super().__init__()
+    def __init__(self, lmtp: Path | None = None, world: SmtpServer | None = None):
+        super().__init__(world)
         self.lmtp = lmtp
+
+    @property
+    def etc(self) -> Path:
+        return self.folder / "etc"
+
+    def _settings(self) -> dict[str, str]:
+        settings = {
+            "compatibility_level": "3.6",
+            "queue_directory": f"{self.folder}/queue",
+            "data_directory": f"{self.folder}/data",
+            "maillog_file": "/dev/stdout",
+            "inet_interfaces": "127.0.0.1",
+            "inet_protocols": "ipv4",
+            "myhostname": "mx.example.test",
+            "mydestination": "",
+            "mynetworks": "127.0.0.0/8",
+            "alias_maps": "",
+            "alias_database": "",
+            "local_recipient_maps": "",
+            "smtpd_relay_restrictions": "permit_mynetworks, reject",
+            "smtpd_peername_lookup": "no",
+            "smtp_dns_support_level": "disabled",
+            "relayhost": f"[{self.world.address}]:{PORT}",
+            "smtp_tls_security_level": "none",
+            "smtpd_tls_security_level": "none",
+            "smtputf8_enable": "no",
+            "bounce_queue_lifetime": "1h",
+            "delay_warning_time": "1s",
+            "queue_run_delay": "1s",
+            "minimal_backoff_time": "1s",
+            "maximal_backoff_time": "2s",
+        }
+        if self.lmtp is not None:
+            settings |= {"virtual_mailbox_domains": "example.test", "virtual_transport": f"lmtp:unix:{self.lmtp}"}
+        return settings
 
     def _prepare(self) -> None:
         for name in ("etc", "queue", "queue/pid", "data"):
             (self.folder / name).mkdir()
         shutil.chown(self.folder / "data", "postfix")
-        local = f"virtual_mailbox_domains = example.test\nvirtual_transport = lmtp:unix:{self.lmtp}\n" if self.lmtp else ""
-        (self.folder / "etc" / "main.cf").write_text(f"""
-compatibility_level = 3.6
-queue_directory = {self.folder}/queue
-data_directory = {self.folder}/data
-maillog_file = /dev/stdout
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-myhostname = mx.example.test
-mydestination =
-mynetworks = 127.0.0.0/8
-alias_maps =
-alias_database =
-local_recipient_maps =
-smtpd_relay_restrictions = permit_mynetworks, reject
-smtpd_peername_lookup = no
-smtp_dns_support_level = disabled
-relayhost = [{self.world.address}]:{PORT}
-smtp_tls_security_level = none
-smtpd_tls_security_level = none
-smtputf8_enable = no
-bounce_queue_lifetime = 1h
-delay_warning_time = 1s
-queue_run_delay = 1s
-minimal_backoff_time = 1s
-maximal_backoff_time = 2s
-{local}""")
-        (self.folder / "etc" / "master.cf").write_text(f"""
+        (self.etc / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in self._settings().items()))
+        (self.etc / "master.cf").write_text(f"""
 {self.address}:{PORT} inet n - n - - smtpd
 postlog unix-dgram n - n - 1 postlogd
 pickup unix n - n 60 1 pickup
@@ -161,13 +170,12 @@ showq unix n - n - - showq
 """)
 
     def _launch(self) -> Daemon:
-        etc = str(self.folder / "etc")
         # Makes the queue's folders.
-        subprocess.run(["postfix", "-c", etc, "check"], check=True, timeout=DEADLINE, capture_output=True)
+        subprocess.run(["postfix", "-c", self.etc, "check"], check=True, timeout=DEADLINE, capture_output=True)
         # Not "postfix start-fg": that is a script, and its master leaves the session.
-        programs = subprocess.run(["postconf", "-c", etc, "-h", "daemon_directory"],
+        programs = subprocess.run(["postconf", "-c", self.etc, "-h", "daemon_directory"],
                                   check=True, timeout=DEADLINE, capture_output=True, text=True).stdout.strip()
-        return Daemon([f"{programs}/master", "-c", etc, "-s"], self.log, r"master\[\d+\]: daemon started")
+        return Daemon([f"{programs}/master", "-c", str(self.etc), "-s"], self.log, r"master\[\d+\]: daemon started")
 
 
 class Unpacked(Mta):
@@ -217,6 +225,7 @@ class Unpacked(Mta):
 class Exim(Unpacked):
     name = "exim"
     program = "usr/sbin/exim4"
+    ports = (PORT,)
     users = {"Debian-exim": 42901}
 
     def _prepare(self) -> None:
@@ -229,7 +238,7 @@ class Exim(Unpacked):
 exim_path = /usr/sbin/exim4
 primary_hostname = mx.example.test
 local_interfaces = {self.address}
-daemon_smtp_ports = {PORT}
+daemon_smtp_ports = {" : ".join(map(str, self.ports))}
 spool_directory = /var/spool/exim4
 log_file_path = /var/log/exim4/%slog
 pid_file_path = /run/exim.pid
@@ -240,24 +249,44 @@ host_lookup =
 rfc1413_query_timeout = 0s
 dsn_advertise_hosts = *
 delay_warning = 1s:1000h
-acl_smtp_rcpt = everything
+acl_smtp_rcpt = recipient
 begin acl
-everything:
-  accept
+recipient:
+{self._recipients()}
 begin routers
-world:
-  driver = manualroute
-  transport = world
-  route_list = * {self.world.address} byname
-  self = send
+{self._routers()}
 begin transports
 world:
   driver = smtp
   port = {PORT}
   hosts_avoid_tls = *
+{self._transports()}
 begin retry
 * * F,1h,1s
 """)
+
+    def _recipients(self) -> str:
+        """Statements of the ACL."""
+        return "  accept"
+
+    def _routers(self) -> str:
+        return self._route("world", "", self.world.address, "world")
+
+    def _transports(self) -> str:
+        """Those beside "world", which is SMTP."""
+        return ""
+
+    @staticmethod
+    def _route(name: str, conditions: str, address: str, transport: str) -> str:
+        """A router that hands mail on to an address."""
+        return f"""\
+{name}:
+  driver = manualroute
+{conditions}
+  transport = {transport}
+  route_list = * {address} byname
+  self = send
+"""
 
     def _launch(self) -> Daemon:
         # -q1s: the queue is run every second, for the delayed ones.

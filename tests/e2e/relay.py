@@ -116,11 +116,15 @@ class Relay(Postfix):
     def settle(self) -> None:
         """Returns once nothing is on its way any more: delivered, or thrown away if it waits for another attempt."""
         deadline = time.monotonic() + DEADLINE
-        while left := [*self._queued(*QUEUES), *self.remote.queued()]:
+        looks_without = 0
+        # One look may miss what moves from queue to queue meanwhile.
+        while looks_without < 3:
+            left = [*self._queued(*QUEUES), *self.remote.queued()]
             assert time.monotonic() < deadline, left
             if self._queued("deferred"):
                 subprocess.run(["postsuper", "-c", self.etc, "-d", "ALL", "deferred"], check=True, timeout=DEADLINE,
                                capture_output=True)
+            looks_without = 0 if left else looks_without + 1
             time.sleep(0.005)
 
     def _queued(self, *queues: str) -> list[Path]:

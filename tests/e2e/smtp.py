@@ -1,12 +1,14 @@
 """The rest of the world as the MTAs under test see it: a small SMTP server that refuses, delays or keeps what it gets.
 
-Recipients at reject.example.test get 550, those at defer.example.test 451, all others are accepted and kept.
+Recipients at reject.example.test get 550, those at defer.example.test 451, all others are accepted and kept. A
+message with a header field X-Refuse gets 554.
 """
 
 import re
 import socket
 import socketserver
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from process import loopback_address
@@ -23,18 +25,21 @@ class Received:
     mail_from: str
     rcpts: tuple[str, ...]
     message: bytes   # as sent, without dot-stuffing; CRLF
+    parameters: str = ""   # of MAIL FROM
 
 
 class SmtpServer:
-    """The world, on a loopback address of its own, in a thread."""
+    """The world, on a loopback address of its own, in a thread. It offers those extensions of SMTP."""
 
-    def __init__(self):
+    def __init__(self, *extensions: str):
         self.address = loopback_address()
         self.received: list[Received] = []
         self._changed = threading.Condition()
         self._server = socketserver.ThreadingTCPServer((self.address, PORT), Session, bind_and_activate=False)
         self._server.daemon_threads = True
         self._server.keep = self._keep
+        self._server.before_message = lambda: None
+        self._server.extensions = ["world.example.test", "8BITMIME", *extensions]
         self._server.server_bind()
         self._server.server_activate()
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -42,6 +47,10 @@ class SmtpServer:
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def before_message(self, call: Callable[[], None]) -> None:
+        """call() whenever DATA has come and the message has not."""
+        self._server.before_message = call
 
     def mark(self) -> int:
         with self._changed:
@@ -78,7 +87,7 @@ class Session(socketserver.StreamRequestHandler):
             pass
 
     def _forget(self) -> None:
-        self.mail_from, self.rcpts = "", []
+        self.mail_from, self.parameters, self.rcpts = "", "", []
 
     def _say(self, line: str) -> None:
         self.wfile.write(line.encode() + b"\r\n")
@@ -86,11 +95,13 @@ class Session(socketserver.StreamRequestHandler):
     def _command(self, line: str) -> bool:
         verb = line.split(":", 1)[0].split(" ", 1)[0].upper()
         if verb == "EHLO":
-            self._say("250-world.example.test")
-            self._say("250 8BITMIME")
+            *lines, last = self.server.extensions
+            for line in lines:
+                self._say(f"250-{line}")
+            self._say(f"250 {last}")
         elif verb == "MAIL":
             self._forget()
-            self.mail_from = address(line)
+            self.mail_from, self.parameters = address(line), line.partition(">")[2].strip()
             self._say("250 2.1.0 ok")
         elif verb == "RCPT":
             self._recipient(address(line))
@@ -117,13 +128,17 @@ class Session(socketserver.StreamRequestHandler):
         if not self.rcpts:
             self._say("554 5.5.1 no valid recipients")
             return
+        self.server.before_message()
         self._say("354 go on")
         lines = []
         while (line := self.rfile.readline()) != b".\r\n":
             if not line:
                 return
             lines.append(line[1:] if line.startswith(b".") else line)
-        self.server.keep(Received(self.mail_from, tuple(self.rcpts), b"".join(lines)))
+        if any(line.startswith(b"X-Refuse:") for line in lines):
+            self._say("554 5.6.0 refused as asked for")
+            return
+        self.server.keep(Received(self.mail_from, tuple(self.rcpts), b"".join(lines), self.parameters))
         self._say("250 2.0.0 kept")
 
 

@@ -87,14 +87,14 @@ SPOOFED = {
     "after a broken line": ["no field at all", f"From: {CEO}"],
     "behind much else": [*["X-Padding: " + "x" * 900] * 400, f"From: {CEO}"],
 }
-UNREADABLE = {"no comma", "null octet", "behind a bare CR"}
+MAYBE_UNREADABLE = {"no comma", "null octet", "behind a bare CR"}     # to Dovecot's parser, depending on its version
 
 
 @pytest.mark.parametrize("name", SPOOFED)
 def test_a_spoofed_header_is_refused(both, name):
     reply = submit(both, *SPOOFED[name])
-    if name in UNREADABLE:
-        assert (reply.code, reply.command) == (553, "DATA") and "can't be read" in reply.text, reply
+    if name in MAYBE_UNREADABLE and "can't be read" in reply.text:
+        assert (reply.code, reply.command) == (553, "DATA"), reply
     else:
         assert_refused(both, reply, "DATA", CEO)
 

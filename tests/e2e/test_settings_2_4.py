@@ -22,7 +22,12 @@ WRONG = {   # setting: a wrong value, and what is said about it
     "backscatter_retention": ("often", "90 days"),
     "backscatter_report_age": ("99d", "not longer than backscatter_retention"),
     "backscatter_since": ("yesterday", "YYYY-MM-DD"),
+    "backscatter_site_key": ("site.key", "a path that starts with /"),
+    "backscatter_sender_check": ("strict", "off, log, envelope and both"),
+    "backscatter_tag": ("maybe", "yes and no"),
 }
+# Not a string in 2.4, but a section.
+SENDER_DICT = "backscatter_sender_dict"
 
 
 def table() -> dict[str, str]:
@@ -39,8 +44,10 @@ def explained(file: str) -> list[tuple[str, str]]:
 
 def test_both_configuration_files_explain_every_setting():
     old, new = explained("95-backscatter.conf"), explained("95-backscatter-2.4.conf")
-    assert old == new
+    assert [setting for setting in old if setting[0] != SENDER_DICT] == new
     assert {name for name, _ in new} == set(table())
+    assert SENDER_DICT in dict(old)
+    assert f"\n#{SENDER_DICT} {{\n" in (ROOT / "conf.d" / "95-backscatter-2.4.conf").read_text()
 
 
 def wrong_line(setting: str, value: str, allowed: str) -> str:
@@ -61,7 +68,7 @@ def test_doveconf_shows_what_was_changed(scratch):
     shown = scratch("backscatter_sources = sent\nbackscatter_report_age = 3 days").out
     assert re.findall(r"^ *(backscatter_.*)$", shown, re.MULTILINE) == [
         "backscatter_report_age = 3 days", "backscatter_sources = sent"]
-    assert shown.count("backscatter = yes") == 4
+    assert shown.count(" backscatter = yes") == 4 and shown.count("submission_backscatter = yes") == 1
 
 
 @only_2_4
@@ -98,6 +105,23 @@ def test_doveconf_takes_variables_that_it_does_not_know(scratch):
 
 
 @only_2_4
+def test_doveconf_shows_the_senders_dict(scratch):
+    result = scratch("backscatter_sender_dict {\n  dict redis {\n    redis_socket_path = /run/redis.sock\n  }\n}")
+    assert result.code == 0, result.err
+    assert "backscatter_sender_dict { dict redis { redis_socket_path = /run/redis.sock } }" in " ".join(result.out.split())
+
+
+@only_2_4
+@pytest.mark.parametrize("section, said", [
+    ("backscatter_sender_dict {\n}", "dict"),
+    ("backscatter_sender_dict {\n  dict redis {\n    redis_sockt_path = /x\n  }\n}", "redis_sockt_path"),
+    ("backscatter_sender_dict = proxy::senders", "backscatter_sender_dict")])
+def test_doveconf_refuses_a_wrong_senders_dict(scratch, section, said):
+    result = scratch(section)
+    assert result.code != 0 and said in result.err, result
+
+
+@only_2_4
 def test_doveconf_refuses_a_setting_that_does_not_exist(scratch):
     result = scratch("backscatter_action_dns = annotate")
     assert result.code != 0 and "Unknown setting: backscatter_action_dns" in result.err
@@ -121,11 +145,13 @@ def test_the_file_works_beside_debians_own(dovecot):
     etc = dovecot.folder / "etc"
     shutil.copytree("/etc/dovecot", etc, ignore=shutil.ignore_patterns("private"))
     text = (ROOT / "conf.d" / "95-backscatter-2.4.conf").read_text()
-    for file_text in (text, re.sub(r"^#(backscatter_\w+ =)", r"\1", text, flags=re.MULTILINE)):
+    shown = re.sub(r"^#(backscatter_\w+ =|backscatter_\w+ \{|  .*[{}=]|\}$)", r"\1", text, flags=re.MULTILINE)
+    assert f"\n{SENDER_DICT} {{\n  dict proxy {{\n" in shown
+    for file_text in (text, shown):
         (etc / "conf.d" / "95-backscatter.conf").write_text(file_text)
         result = dovecot.doveconf("-c", str(etc / "dovecot.conf"), "-n")
         assert result.code == 0, result.err
-        assert result.out.count("backscatter = yes") == 4
+        assert result.out.count(" backscatter = yes") == 4
 
 
 # The userdb

@@ -61,6 +61,12 @@ static void test_senders(void **state ATTR_UNUSED)
 		{ "From: =?utf-8?q?J=C3=B6rg?= <a@example.org>\n",
 		  "From=a@example.org" },
 		{ "Subject: none\n\n", "" },
+		/* as if it were the mark that we put behind the field */
+		{ "From: end@backscatter.invalid <b@example.net>\n",
+		  "From=end@backscatter.invalid From=b@example.net" },
+		{ "From: a@example.org, end@backscatter.invalid b@example.net\n",
+		  "From=a@example.org From=end@backscatter.invalid "
+		  "From=b@example.net" },
 		/* broken: whatever may be an address */
 		{ "From: a@example.org <a@example.org>\n",
 		  "From=a@example.org From=a@example.org" },
@@ -77,6 +83,7 @@ static void test_senders(void **state ATTR_UNUSED)
 		{ "From: a@example.org, b @ example.net,, c\\@example.net\n",
 		  "From=a@example.org From=@ From=@example.net" },
 		{ "From: me\n", "From=?" },
+		{ "From: undisclosed:;\n", "From=?" },
 		{ "From: <>\n", "From=?" },
 		{ "From:\n", "From=?" },
 	};

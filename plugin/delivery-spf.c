@@ -1,0 +1,187 @@
+/* Asks the SPF room about a message: is there a result that is trusted, who handed
+   the message to our MX, and what does his domain's record say? */
+
+#include "lib.h"
+#include "hostpid.h"
+#include "str.h"
+#include "mail-user.h"
+#include "compat/dovecot-compat.h"
+#include "spf/spf.h"
+#include "spf/spf-header.h"
+#include "spf/spf-origin.h"
+#include "spf/spf-trusted.h"
+#include "delivery-spf.h"
+
+/* One for the process, so that its cache serves all deliveries. */
+static struct {
+	struct spf_dns *dns;
+	char *servers;
+} process_dns;
+
+const struct spf_settings *
+delivery_spf_settings(struct mail_user *raw_user, pool_t pool,
+		      struct event *event)
+{
+	const struct spf_settings *set = compat_spf_settings_get(raw_user, pool);
+	const char *const *error;
+
+	for (error = set->errors; *error != NULL; error++)
+		e_error(event, "backscatter: %s", *error);
+	return set;
+}
+
+void delivery_spf_own_names(const struct spf_settings *set,
+			    struct spf_own_names *names_r)
+{
+	i_zero(names_r);
+	names_r->authserv_id = set->authserv_id;
+	if (set->received_spf)
+		names_r->received_spf_host = my_hostname;
+}
+
+static void process_dns_close(void)
+{
+	if (process_dns.dns != NULL)
+		spf_dns_deinit(&process_dns.dns);
+	i_free(process_dns.servers);
+}
+
+/* NULL after an error line. */
+static struct spf_dns *
+process_dns_get(const struct spf_settings *set, struct event *event)
+{
+	const struct spf_dns_settings dns_set = { .servers = set->dns };
+	const char *error;
+
+	if (process_dns.dns != NULL &&
+	    strcmp(process_dns.servers, set->dns) == 0)
+		return process_dns.dns;
+	process_dns_close();
+	if (spf_dns_init(&dns_set, &process_dns.dns, &error) < 0) {
+		e_error(event, "backscatter: SPF: %s", error);
+		process_dns.dns = NULL;
+		return NULL;
+	}
+	process_dns.servers = i_strdup(set->dns);
+	return process_dns.dns;
+}
+
+static void
+check_client(const struct spf_settings *set,
+	     const struct delivery_spf_message *message,
+	     const struct spf_origin *origin, pool_t pool,
+	     struct event *event, struct spf_header *header)
+{
+	const struct spf_check_request request = {
+		.client_ip = origin->client_ip,
+		.helo = origin->helo,
+		.mail_from = message->mail_from,
+		.receiver = my_hostname,
+		.timeout_msecs = set->timeout_msecs,
+	};
+	struct spf_dns *dns = process_dns_get(set, event);
+	struct spf_check_reply reply;
+
+	header->client_ip = origin->client_ip;
+	header->helo = origin->helo;
+	header->mail_from = message->mail_from;
+	if (dns == NULL) {
+		header->result = SPF_CHECK_TEMPERROR;
+		header->reason = "no name server";
+		return;
+	}
+	spf_check_host(dns, &request, pool, &reply);
+	header->result = reply.result;
+	header->identity = reply.identity;
+	header->domain = reply.domain;
+	header->mechanism = reply.mechanism;
+	switch (reply.result) {
+	case SPF_CHECK_TEMPERROR:
+		header->reason = "DNS gave no answer";
+		e_info(event, "backscatter: SPF of %s: temperror: %s",
+		       reply.domain, reply.problem);
+		break;
+	case SPF_CHECK_PERMERROR:
+		header->reason = "SPF record is broken";
+		e_debug(event, "backscatter: SPF of %s: permerror: %s",
+			reply.domain, reply.problem);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Returns TRUE if there is a result to be written. */
+static bool
+find_result(const struct spf_settings *set,
+	    const struct delivery_spf_message *message, pool_t pool,
+	    struct event *event, struct spf_header *header_r)
+{
+	struct spf_trusted_result trusted;
+	struct spf_origin_source source;
+	struct spf_origin origin;
+
+	i_zero(header_r);
+	if (set->trusted_authserv != NULL &&
+	    spf_trusted_result_find(message->header, message->header_size,
+				    set->trusted_authserv, pool, &trusted)) {
+		header_r->result = trusted.result;
+		header_r->identity = trusted.identity;
+		header_r->domain = trusted.domain;
+		header_r->mail_from = message->mail_from;
+		return TRUE;
+	}
+
+	i_zero(&source);
+	source.header = message->header;
+	source.header_size = message->header_size;
+	source.xclient_ip = message->xclient_ip;
+	source.xclient_helo = message->xclient_helo;
+	source.trusted = set->trusted_networks;
+	spf_origin_find(&source, pool, &origin);
+	switch (origin.kind) {
+	case SPF_ORIGIN_LOCAL:
+	case SPF_ORIGIN_FETCHED:
+		return FALSE;
+	case SPF_ORIGIN_UNKNOWN:
+		header_r->reason = origin.reason;
+		return TRUE;
+	case SPF_ORIGIN_CLIENT:
+		break;
+	}
+	if (message->mail_from == NULL)
+		header_r->reason = "envelope sender is unknown";
+	else
+		check_client(set, message, &origin, pool, event, header_r);
+	return TRUE;
+}
+
+const char *
+delivery_spf_header(const struct spf_settings *set,
+		    const struct delivery_spf_message *message,
+		    struct event *event)
+{
+	struct spf_header header;
+	string_t *text;
+	pool_t pool;
+
+	if (!set->enabled)
+		return "";
+	text = t_str_new(256);
+	pool = pool_alloconly_create("backscatter spf", 1024);
+	if (find_result(set, message, pool, event, &header)) {
+		spf_header_write_results(text, &header, set->authserv_id,
+					 "\r\n");
+		if (set->received_spf) {
+			spf_header_write_received_spf(text, &header,
+						      my_hostname, "\r\n");
+		}
+	}
+	pool_unref(&pool);
+	return str_c(text);
+}
+
+void delivery_spf_deinit(void)
+{
+	process_dns_close();
+}

@@ -1,0 +1,115 @@
+/* doveadm backscatter spf IP HELO MAILFROM: the evaluation, step by step. */
+
+#include "lib.h"
+#include "hostpid.h"
+#include "doveadm-print.h"
+#include "compat/doveadm-compat.h"
+#include "spf/spf.h"
+#include "spf/spf-networks.h"
+#include "doveadm-backscatter.h"
+
+#include <sysexits.h>
+
+#define SPF_COMMAND "backscatter spf"
+
+static void print_step(const char *step, const char *text)
+{
+	doveadm_print(step);
+	doveadm_print(text);
+}
+
+static void print_trace(const char *line, void *context ATTR_UNUSED)
+{
+	print_step("step", line);
+}
+
+static void print_reply(const struct spf_check_reply *reply)
+{
+	print_step("result", spf_check_result_name(reply->result));
+	print_step("identity", spf_identity_name(reply->identity));
+	print_step("domain", reply->domain);
+	if (reply->mechanism != NULL)
+		print_step("mechanism", reply->mechanism);
+	if (reply->problem != NULL)
+		print_step("problem", reply->problem);
+	if (reply->explanation != NULL)
+		print_step("explanation", reply->explanation);
+}
+
+/* "<>" as in SMTP, or "", is the null sender. */
+static const char *without_brackets(const char *path)
+{
+	size_t size = strlen(path);
+
+	if (size < 2 || path[0] != '<' || path[size - 1] != '>')
+		return path;
+	return t_strdup_until(path + 1, path + size - 1);
+}
+
+static void
+print_evaluation(const struct spf_settings *set, struct spf_check_request *request)
+{
+	const struct spf_dns_settings dns_set = { .servers = set->dns };
+	pool_t pool = pool_alloconly_create("backscatter spf", 2048);
+	struct spf_check_reply reply;
+	struct spf_dns *dns;
+	const char *error;
+
+	request->receiver = my_hostname;
+	request->timeout_msecs = set->timeout_msecs;
+	request->trace = print_trace;
+	if (spf_dns_init(&dns_set, &dns, &error) < 0) {
+		i_error("backscatter: %s", error);
+		doveadm_exit_code = EX_CONFIG;
+	} else {
+		spf_check_host(dns, request, pool, &reply);
+		print_reply(&reply);
+		spf_dns_deinit(&dns);
+	}
+	pool_unref(&pool);
+}
+
+static void cmd_spf(struct doveadm_cmd_context *cctx)
+{
+	const struct spf_settings *set;
+	struct spf_check_request request;
+	const char *ip, *mail_from, *const *error;
+	pool_t pool;
+
+	i_zero(&request);
+	if (!doveadm_cmd_param_str(cctx, "ip", &ip) ||
+	    !doveadm_cmd_param_str(cctx, "helo", &request.helo) ||
+	    !doveadm_cmd_param_str(cctx, "mailfrom", &mail_from)) {
+		i_error(SPF_COMMAND": IP, HELO and MAILFROM have to be given "
+			"(\"\": null sender)");
+		doveadm_exit_code = EX_USAGE;
+		return;
+	}
+	if (spf_ip_parse(ip, &request.client_ip) < 0) {
+		i_error(SPF_COMMAND": '%s' is no IP address", ip);
+		doveadm_exit_code = EX_USAGE;
+		return;
+	}
+	request.mail_from = without_brackets(mail_from);
+
+	pool = pool_alloconly_create("backscatter spf settings", 1024);
+	set = compat_doveadm_spf_settings(cctx, pool);
+	for (error = set->errors; *error != NULL; error++)
+		i_error("backscatter: %s", *error);
+	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
+	doveadm_print_header_simple("what");
+	doveadm_print_header("text", "text", DOVEADM_PRINT_HEADER_FLAG_EXPAND);
+	print_evaluation(set, &request);
+	pool_unref(&pool);
+}
+
+struct doveadm_cmd_ver2 doveadm_cmd_backscatter_spf = {
+	.name = SPF_COMMAND,
+	.cmd = cmd_spf,
+	.usage = "<ip> <helo> <mailfrom>",
+DOVEADM_CMD_PARAMS_START
+DOVEADM_CMD_PARAM('\0', "ip", CMD_PARAM_STR, CMD_PARAM_FLAG_POSITIONAL)
+DOVEADM_CMD_PARAM('\0', "helo", CMD_PARAM_STR, CMD_PARAM_FLAG_POSITIONAL)
+DOVEADM_CMD_PARAM('\0', "mailfrom", CMD_PARAM_STR, CMD_PARAM_FLAG_POSITIONAL)
+DOVEADM_CMD_PARAMS_END
+};

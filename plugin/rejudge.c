@@ -1,0 +1,291 @@
+/* Judges again what is due. Where mail lies and how it moves is for
+   quarantine.c. */
+
+#include "lib.h"
+#include "file-create-locked.h"
+#include "quarantine.h"
+#include "rejudge.h"
+#include "report/report-scan.h"
+
+#include <time.h>
+
+/* A call's work: the rest is still due the next time. */
+#define REJUDGE_MAX_REPORTS 100
+/* INBOX over quota, most likely: so will the next ones be. */
+#define REJUDGE_MAX_FAILURES 10
+/* Longer than another process takes for all its reports. */
+#define REJUDGE_LOCK_SECS 10
+
+struct rejudge_context {
+	struct mailbox_log *log;
+	/* A process was interrupted while it moved reports: one of them may be in
+	   INBOX already. */
+	bool interrupted;
+	/* opened when the first report needs it: 1, 0 = there is none */
+	int opened;
+	struct quarantine quarantine;
+};
+
+static int
+rejudge_forget(struct rejudge_context *ctx,
+	       const struct sent_log_stored_report *place, const char **error_r)
+{
+	const char *error;
+
+	if (sent_log_forget_report(ctx->log->log, place->id, &error) >= 0)
+		return 0;
+	*error_r = t_strdup_printf("sent log %s: %s", ctx->log->path, error);
+	return -1;
+}
+
+/* The envelope is gone. LMTP has written Return-Path; lda writes none, and then it
+   was the null sender that made a report of this message. */
+static int
+rejudge_read(struct istream *input, pool_t pool, struct report *report_r,
+	     const char **error_r)
+{
+	int ret;
+
+	ret = report_read(pool, input, REPORT_SENDER_UNKNOWN, report_r, error_r);
+	if (ret == 0) {
+		ret = report_read(pool, input, REPORT_SENDER_NULL, report_r,
+				  error_r);
+	}
+	if (ret > 0)
+		return 0;
+	if (ret == 0)
+		*error_r = "it doesn't read as a report any more";
+	return -1;
+}
+
+static void
+rejudge_count(struct rejudge_context *ctx, const struct report *report,
+	      const struct judgement *judgement)
+{
+	const char *error;
+
+	if (judgement->result.verdict == VERDICT_GENUINE &&
+	    facts_count_report(&judgement->facts, report, ctx->log->log,
+			       time(NULL), &error) < 0) {
+		e_error(ctx->log->event,
+			"backscatter: Counting a report failed: %s", error);
+	}
+}
+
+static void
+rejudge_log(struct rejudge_context *ctx, const struct report *report,
+	    const struct judgement *judgement, const char *action)
+{
+	e_info(ctx->log->event, "backscatter: %s action=%s",
+	       judgement_log_line(judgement, report), action);
+}
+
+/* Puts the report that was found into INBOX, once. */
+static int
+rejudge_copy(struct rejudge_context *ctx, const struct judgement *judgement,
+	     const char **error_r)
+{
+	const char *header = t_strdup_printf("%s: %s\r\n", REPORT_VERDICT_HEADER,
+		judgement_header_value(judgement));
+	int ret = !ctx->interrupted ? 0 :
+		quarantine_is_in_inbox(&ctx->quarantine, error_r);
+
+	if (ret != 0)
+		return ret < 0 ? -1 : 0;
+	return quarantine_copy_to_inbox(&ctx->quarantine, header, error_r);
+}
+
+/* The report is in INBOX. Either of these keeps it from being moved once more:
+   what is expunged isn't found, what is forgotten isn't looked for. If this process
+   ends before both, the lock file stays and tells the next one. */
+static void
+rejudge_moved(struct rejudge_context *ctx,
+	      const struct sent_log_stored_report *place)
+{
+	const char *error;
+
+	if (quarantine_expunge(&ctx->quarantine, &error) < 0) {
+		e_error(ctx->log->event, "backscatter: A report was copied to "
+			"INBOX, but expunging UID %u failed: %s", place->uid,
+			error);
+	}
+	if (rejudge_forget(ctx, place, &error) < 0)
+		e_error(ctx->log->event, "backscatter: %s", error);
+}
+
+/* Judges the report that was found, and moves it if it is no backscatter. */
+static int
+rejudge_found(struct rejudge_context *ctx, const struct report *report,
+	      const struct sent_log_stored_report *place, const char **error_r)
+{
+	/* The recipient isn't known any more: to whom a report was addressed makes
+	   no difference as soon as its original is in the log. */
+	const struct judge_envelope envelope = { .recipient = NULL };
+	struct judgement judgement;
+
+	judge_report(ctx->log, report, &envelope, time(NULL), &judgement);
+	if (!judgement.facts.verdict.log_available) {
+		*error_r = judgement.facts.log_error;
+		return -1;
+	}
+	if (judgement.result.verdict == VERDICT_BACKSCATTER) {
+		if (rejudge_forget(ctx, place, error_r) < 0)
+			return -1;
+		rejudge_log(ctx, report, &judgement, "left-in-quarantine");
+		return 0;
+	}
+	if (rejudge_copy(ctx, &judgement, error_r) < 0)
+		return -1;
+	rejudge_moved(ctx, place);
+	rejudge_count(ctx, report, &judgement);
+	rejudge_log(ctx, report, &judgement, "moved-to-inbox");
+	return 0;
+}
+
+static int
+rejudge_quarantined(struct rejudge_context *ctx,
+		    const struct sent_log_stored_report *place,
+		    const char **error_r)
+{
+	struct istream *input;
+	struct report report;
+	pool_t pool;
+	int ret;
+
+	if (ctx->opened < 0) {
+		ctx->opened = quarantine_open(&ctx->quarantine, ctx->log->user,
+					      ctx->log->set->mailbox, error_r);
+	}
+	ret = ctx->opened <= 0 ? ctx->opened :
+		quarantine_find(&ctx->quarantine, place, &input, error_r);
+	if (ret < 0)
+		return -1;
+	if (ret == 0) {
+		/* by the user, or the mailbox is another one by now */
+		e_info(ctx->log->event, "backscatter: The original of the "
+		       "report with UID %u in mailbox %s was logged, but the "
+		       "report isn't there any more", place->uid,
+		       ctx->log->set->mailbox);
+		return rejudge_forget(ctx, place, error_r);
+	}
+
+	pool = pool_alloconly_create("backscatter rejudge", 4096);
+	ret = rejudge_read(input, pool, &report, error_r);
+	if (ret == 0)
+		ret = rejudge_found(ctx, &report, place, error_r);
+	pool_unref(&pool);
+	return ret;
+}
+
+/* Returns 0, or -1 after an error was logged. */
+static int
+rejudge_report(struct rejudge_context *ctx,
+	       const struct sent_log_stored_report *place)
+{
+	const char *error;
+	int ret;
+
+	if (place->quarantined)
+		ret = rejudge_quarantined(ctx, place, &error);
+	else
+		ret = rejudge_forget(ctx, place, &error);
+	if (ret < 0) {
+		e_error(ctx->log->event, "backscatter: Judging the report with "
+			"UID %u in mailbox %s again failed: %s - it stays there, "
+			"and is tried again with the next message sent", place->uid,
+			ctx->log->set->mailbox, error);
+	}
+	return ret;
+}
+
+/* Returns 1 and the reports, 0 if there are none, -1 after an error was logged. */
+static int
+rejudge_list(struct mailbox_log *log, struct sent_log_stored_report *places_r,
+	     size_t max, size_t *count_r)
+{
+	const char *error;
+	int ret = sent_log_list_due_reports(log->log, places_r, max, count_r,
+					    &error);
+
+	if (ret < 0) {
+		e_error(log->event, "backscatter: sent log %s: %s - reports "
+			"that are due aren't judged again", log->path, error);
+	}
+	return ret;
+}
+
+/* Returns TRUE if nothing was left undone. */
+static bool rejudge_locked(struct mailbox_log *log, bool interrupted)
+{
+	struct rejudge_context ctx = {
+		.log = log, .interrupted = interrupted, .opened = -1
+	};
+	struct sent_log_stored_report places[REJUDGE_MAX_REPORTS];
+	unsigned int failures = 0;
+	size_t count;
+
+	if (rejudge_list(log, places, N_ELEMENTS(places), &count) < 0)
+		return FALSE;
+	for (size_t i = 0; i < count && failures < REJUDGE_MAX_FAILURES; i++)
+	T_BEGIN {
+		if (rejudge_report(&ctx, &places[i]) < 0)
+			failures++;
+	} T_END;
+	if (ctx.opened > 0)
+		quarantine_close(&ctx.quarantine);
+	return failures == 0 && count < N_ELEMENTS(places);
+}
+
+/* One process at a time, or two would move the same report. The log can't be asked
+   who is first: it has to forget a report after the move, not before, or a process
+   that ends between the two leaves it in the quarantine for good. The file is
+   removed with the lock: *left_r: it was there, so a process has been
+   interrupted (or another has just had it). */
+static int
+rejudge_lock(struct mailbox_log *log, struct file_lock **lock_r, bool *left_r)
+{
+	const struct file_create_settings set = {
+		.lock_timeout_secs = REJUDGE_LOCK_SECS,
+		.lock_settings = {
+			.lock_method = FILE_LOCK_METHOD_FCNTL,
+			.unlink_on_free = TRUE,
+			.close_on_free = TRUE,
+			.allow_deadlock = TRUE,
+		},
+	};
+	const char *error, *path = t_strconcat(log->path, ".rejudge", NULL);
+	bool created;
+
+	*left_r = FALSE;
+	if (file_create_locked(path, &set, lock_r, &created, &error) < 0) {
+		e_error(log->event, "backscatter: Locking %s failed: %s - "
+			"reports that are due aren't judged again", path, error);
+		return -1;
+	}
+	*left_r = !created;
+	return 0;
+}
+
+static void rejudge_with_lock(struct mailbox_log *log)
+{
+	struct file_lock *lock;
+	bool left;
+
+	if (rejudge_lock(log, &lock, &left) < 0)
+		return;
+	if (!rejudge_locked(log, left) && left)
+		file_lock_set_unlink_on_free(lock, FALSE);
+	file_lock_free(&lock);
+}
+
+void rejudge_due_reports(struct mailbox_log *log)
+{
+	struct sent_log_stored_report place;
+	size_t count;
+
+	if (log->log == NULL || rejudge_list(log, &place, 1, &count) <= 0)
+		return;
+	T_BEGIN {
+		rejudge_with_lock(log);
+	} T_END;
+}
