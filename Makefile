@@ -33,7 +33,7 @@ LIB_LIBS = $(shell pkg-config --libs sqlite3 libcrypto)
 SPF_LIBS = -lspf2 $(shell pkg-config --libs libcares) -lresolv
 LDFLAGS ?= -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 
-# The rooms (DESIGN.md, section 10): every .c in them is part of them.
+# The rooms: every .c in them is part of them.
 SENT_LOG_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugin/sent-log/*.c))
 REPORT_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugin/report/*.c))
 VERDICT_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugin/verdict/*.c))
@@ -93,12 +93,23 @@ $(BUILD)/modules/settings/libbackscatter_settings.so: \
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^
 
+# Objects are of one Dovecot: packaged headers may be older than they are.
+DOVECOT_ABI = $(BUILD)/gen/dovecot-abi
+.PHONY: FORCE
+FORCE:
+$(DOVECOT_ABI): FORCE
+	@test -n "$(DOVECOT_CONFIG)" || { \
+		echo "dovecot-config not found: apt-get install dovecot-dev (or set PREFIX)"; exit 1; }
+	@mkdir -p $(@D)
+	@grep DOVECOT_ABI_VERSION $(call dovecot_var,dovecot_pkgincludedir)/config.h > $@.new || :
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
 # The sent log's room knows no Dovecot.
 $(BUILD)/plugin/sent-log/%.o: plugin/sent-log/%.c $(BUILD)/gen/sent-log-migrations.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(LIB_CFLAGS) -c -o $@ $<
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(DOVECOT_ABI)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(DOVECOT_CFLAGS) -c -o $@ $<
 
@@ -213,10 +224,12 @@ check-2.4: deps ## the same in a Debian 13 folder, with Dovecot 2.4 (debootstrap
 check-unit: all $(UNIT_TESTS) ## unit tests only
 	tests/unit/run $(UNIT_TESTS)
 
+# Several at a time (python3-pytest-xdist): they wait more than they work.
+PYTEST_JOBS ?= 4
 .PHONY: check-e2e
 check-e2e: all $(BUILD)/tests/received-origin ## end-to-end tests only (PYTEST_ARGS="-k sieve")
 	tests/e2e/fetch-mtas
-	$(PYTHON) -m pytest -q tests/e2e $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -q -n $(PYTEST_JOBS) tests/e2e $(PYTEST_ARGS)
 
 .PHONY: demo
 demo: deps ## the main job, shown on real messages, as root

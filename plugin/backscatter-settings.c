@@ -44,12 +44,15 @@ static int parse_sources(struct settings_parser *parser, const char *value,
 	unsigned int source;
 
 	parser->set->sources_valid = TRUE;
+	/* as a userdb field, which can't be empty everywhere */
+	if (strcmp(value, "none") == 0)
+		return 0;
 	for (; *names != NULL; names++) {
 		source = sent_log_source_parse(*names);
 		if (source == 0 || source == SENT_LOG_SOURCE_ADMIN) {
 			parser->set->sources = 0;
 			parser->set->sources_valid = FALSE;
-			*allowed_r = "submission, milter and sent, or empty";
+			*allowed_r = "submission, milter and sent, or none";
 			return -1;
 		}
 		parser->set->sources |= source;

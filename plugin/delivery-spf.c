@@ -124,7 +124,8 @@ find_result(const struct spf_settings *set,
 	i_zero(header_r);
 	if (set->trusted_authserv != NULL &&
 	    spf_trusted_result_find(message->header, message->header_size,
-				    set->trusted_authserv, pool, &trusted)) {
+				    set->trusted_authserv,
+				    set->trusted_networks, pool, &trusted)) {
 		header_r->result = trusted.result;
 		header_r->identity = trusted.identity;
 		header_r->domain = trusted.domain;

@@ -30,10 +30,13 @@ static const char *mailbox_log_path(struct mailbox_log *log)
 		return log->set->db;
 	if (mail_user_get_home(log->user, &home) <= 0) {
 		log->error = p_strdup_printf(log->pool,
-			"backscatter_db=%s needs a home, and the user has none",
+			"backscatter_db=%s needs a home, and the user has none "
+			"(set home in the userdb, or an absolute path)",
 			log->set->db);
 		return NULL;
 	}
+	/* Dovecot makes it when mail is first stored, and a user may send before */
+	(void)mail_user_home_mkdir(log->user);
 	return p_strconcat(log->pool, home, log->set->db + 1, NULL);
 }
 

@@ -24,7 +24,7 @@ struct mailbox_log {
 };
 
 /* Reads the user's settings (wrong ones are logged as errors) and prepares his
-   log; touches no file. event: for log lines. */
+   log; makes his home if it isn't there yet, and touches nothing else. event: for log lines. */
 struct mailbox_log *
 mailbox_log_init(struct mail_user *user, struct event *event);
 void mailbox_log_deinit(struct mailbox_log **log);

@@ -185,8 +185,22 @@ static const struct {
 	{ "Date", read_date },
 };
 
-static int find_field(const char *name)
+/* Some readers drop NUL bytes, and then see another name. */
+static const char *without_nuls(const char *name, size_t size)
 {
+	string_t *copy = t_str_new(size + 1);
+
+	for (size_t i = 0; i < size; i++) {
+		if (name[i] != '\0')
+			str_append_c(copy, name[i]);
+	}
+	return str_c(copy);
+}
+
+static int find_field(const char *name, size_t size)
+{
+	if (memchr(name, '\0', size) != NULL)
+		name = without_nuls(name, size);
 	for (unsigned int i = 0; i < N_ELEMENTS(fields); i++) {
 		if (strcasecmp(fields[i].name, name) == 0)
 			return i;
@@ -201,7 +215,7 @@ read_line(struct outgoing_reader *reader, struct message_header_line *hdr)
 
 	if (hdr->eoh || hdr->name_len == 0)
 		return;
-	field = find_field(hdr->name);
+	field = find_field(hdr->name, hdr->name_len);
 	if (field < 0)
 		return;
 	if (hdr->continues) {

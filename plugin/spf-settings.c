@@ -86,9 +86,12 @@ parse_trusted_networks(struct spf_settings_parser *parser, const char *value,
 {
 	const char *error;
 
-	*allowed_r = "networks such as 192.0.2.0/24 and 2001:db8::/32";
-	return spf_networks_parse(parser->pool, value,
-				  &parser->set->trusted_networks, &error);
+	if (spf_networks_parse(parser->pool, value,
+			       &parser->set->trusted_networks, &error) == 0)
+		return 0;
+	*allowed_r = t_strdup_printf("networks such as 192.0.2.0/24 and "
+		"2001:db8::/32 (%s); the default holds meanwhile", error);
+	return -1;
 }
 
 /* As a token: what needs quotes, some readers would not take for the same. */

@@ -58,16 +58,14 @@ check_address(struct submission_sender *sender, const char *where,
 	return FALSE;
 }
 
-/* refuses: the setting refuses this here; if not, it may want a log line. */
+/* refuses: the setting refuses this here. Either way there is a log line. */
 static bool
 refuse_or_log(struct submission_sender *sender, bool refuses,
 	      const struct submission_refusal *refusal)
 {
-	if (!refuses) {
-		e_info(sender->log->event, "backscatter: "
-		       "backscatter_sender_check=both would refuse: %s",
-		       refusal->text);
-	}
+	e_info(sender->log->event, "backscatter: %s: %s", refuses ?
+	       "Refused" : "backscatter_sender_check=both would refuse",
+	       refusal->text);
 	return !refuses;
 }
 

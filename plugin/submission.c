@@ -8,22 +8,18 @@
 #include "istream.h"
 #include "istream-concat.h"
 #include "message-date.h"
-#include "safe-memset.h"
 #include "module-context.h"
 #include "str.h"
 #include "smtp-address.h"
-#include "smtp-params.h"
 #include "smtp-server.h"
 #include "mail-user.h"
 #include "submission-common.h"
 #include "submission-client.h"
-#include "compat/dovecot-compat.h"
 #include "report/report.h"
-#include "verdict/tag.h"
-#include "mailbox-keys.h"
 #include "outgoing-message.h"
 #include "submission-log.h"
 #include "submission-sender.h"
+#include "submission-serial.h"
 #include "submission.h"
 
 #include <time.h>
@@ -36,18 +32,7 @@ struct submission_backscatter_client {
 	/* prepared when the first message comes */
 	struct mailbox_log *log;
 	struct submission_sender sender;
-	struct own_addresses *own;
-	struct serial_key key;
-	const char *recipient_delimiter;
-	/* of the present transaction; "" = none could be issued */
-	char serial[SERIAL_TEXT_SIZE];
-	bool has_key;
-};
-
-/* One MAIL command. It may fail yet, and the serial with it. */
-struct submission_mail {
-	struct submission_backscatter_client *bclient;
-	char serial[SERIAL_TEXT_SIZE];
+	struct submission_serial serial;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(submission_backscatter_module,
@@ -63,99 +48,7 @@ submission_prepare(struct submission_backscatter_client *bclient,
 	bclient->log = mailbox_log_init(client->user, client->user->event);
 	bclient->sender.log = bclient->log;
 	bclient->sender.addresses = sender_addresses_init(bclient->log);
-	bclient->own = mailbox_log_own_addresses(bclient->log, NULL,
-						 client->pool);
-	bclient->recipient_delimiter =
-		compat_recipient_delimiter(client->user, client->pool);
-}
-
-/* Serials */
-
-/* Returns 0, or -1 after an error line. */
-static int submission_get_key(struct submission_backscatter_client *bclient)
-{
-	const char *error;
-
-	if (bclient->has_key)
-		return 0;
-	if (mailbox_keys_get_issuing(bclient->log, time(NULL), &bclient->key,
-				     &error) < 0) {
-		e_error(bclient->log->event, "backscatter: No serial key: %s",
-			error);
-		return -1;
-	}
-	bclient->has_key = TRUE;
-	return 0;
-}
-
-/* Issues a serial for what is sent from here, "" if it can't. No report comes back
-   to a null sender, but its message may be answered. */
-static void
-submission_issue(struct submission_backscatter_client *bclient,
-		 const struct smtp_address *mail_from,
-		 char serial_r[SERIAL_TEXT_SIZE])
-{
-	const char *address = smtp_address_isnull(mail_from) ?
-		bclient->log->user->username :
-		own_addresses_without_detail(bclient->own,
-					     smtp_address_encode(mail_from));
-
-	serial_r[0] = '\0';
-	if (submission_get_key(bclient) < 0)
-		return;
-	if (serial_issue(&bclient->key, address, time(NULL), serial_r) < 0) {
-		serial_r[0] = '\0';
-		e_error(bclient->log->event,
-			"backscatter: OpenSSL can't make a serial");
-	}
-}
-
-static void submission_tag(struct submission_backscatter_client *bclient,
-			   pool_t pool, struct smtp_server_cmd_mail *data,
-			   const char *serial)
-{
-	const char *tagged = tag_add(smtp_address_encode(data->path), serial,
-				     bclient->recipient_delimiter);
-	const char *at;
-
-	if (tagged == NULL)
-		return;
-	at = strrchr(tagged, '@');
-	data->path = smtp_address_create(pool, t_strdup_until(tagged, at),
-					 at + 1);
-}
-
-static void submission_mail_completed(struct smtp_server_cmd_ctx *cmd,
-				      struct submission_mail *mail)
-{
-	/* a second MAIL that was refused takes nothing from the first */
-	if (smtp_server_command_replied_success(cmd->cmd)) {
-		memcpy(mail->bclient->serial, mail->serial,
-		       sizeof(mail->serial));
-	}
-}
-
-/* Before the base sends MAIL to the relay. */
-static void
-submission_mark_envelope(struct submission_backscatter_client *bclient,
-			 struct client *client, struct smtp_server_cmd_ctx *cmd,
-			 struct smtp_server_cmd_mail *data)
-{
-	struct submission_mail *mail =
-		p_new(cmd->pool, struct submission_mail, 1);
-
-	mail->bclient = bclient;
-	submission_issue(bclient, data->path, mail->serial);
-	smtp_server_command_add_hook(cmd->cmd,
-				     SMTP_SERVER_COMMAND_HOOK_COMPLETED,
-				     submission_mail_completed, mail);
-	if (mail->serial[0] == '\0')
-		return;
-	if (data->params.envid == NULL &&
-	    (client->backend_capabilities & SMTP_CAPABILITY_DSN) != 0)
-		data->params.envid = p_strdup(cmd->pool, mail->serial);
-	if (bclient->log->set->tag)
-		submission_tag(bclient, cmd->pool, data, mail->serial);
+	submission_serial_init(&bclient->serial, bclient->log, client->pool);
 }
 
 /* Headers */
@@ -230,7 +123,8 @@ submission_mail_real(struct client *client, struct smtp_server_cmd_ctx *cmd,
 				  "%s", refusal.text);
 		return -1;
 	}
-	submission_mark_envelope(bclient, client, cmd, data);
+	submission_serial_mark_envelope(&bclient->serial, cmd, data,
+		(client->backend_capabilities & SMTP_CAPABILITY_DSN) != 0);
 	return bclient->module_ctx.super.cmd_mail(client, cmd, data);
 }
 
@@ -259,6 +153,7 @@ submission_data_read(struct submission_backscatter_client *bclient,
 		     uoff_t size)
 {
 	struct submission_refusal refusal;
+	char serial[SERIAL_TEXT_SIZE];
 	struct istream *stream;
 	const char *header;
 	int ret;
@@ -269,12 +164,10 @@ submission_data_read(struct submission_backscatter_client *bclient,
 				  "%s", refusal.text);
 		return -1;
 	}
-	if (bclient->serial[0] == '\0')
-		submission_issue(bclient, trans->mail_from, bclient->serial);
-	header = submission_header(client, trans, message, bclient->serial);
-	submission_log_message(bclient->log, message, trans, bclient->serial,
+	submission_serial_take(&bclient->serial, trans->mail_from, serial);
+	header = submission_header(client, trans, message, serial);
+	submission_log_message(bclient->log, message, trans, serial,
 			       time(NULL));
-	bclient->serial[0] = '\0';
 
 	stream = submission_stream(header, input);
 	ret = bclient->module_ctx.super.cmd_data(client, cmd, trans, stream,
@@ -319,10 +212,10 @@ static void submission_client_destroy(struct client *client)
 		SUBMISSION_CLIENT_CONTEXT(client);
 
 	if (bclient->log != NULL) {
+		submission_serial_deinit(&bclient->serial);
 		sender_addresses_deinit(&bclient->sender.addresses);
 		mailbox_log_deinit(&bclient->log);
 	}
-	safe_memset(&bclient->key, 0, sizeof(bclient->key));
 	bclient->module_ctx.super.destroy(client);
 }
 

@@ -18,6 +18,9 @@
    its own, and says so, instead of naming a symbol. */
 #pragma weak settings_get
 #pragma weak settings_event_add_filter_name
+#pragma weak settings_instance_new
+#pragma weak settings_instance_free
+#pragma weak settings_root_find
 #pragma weak dict_init_auto
 
 static const char *get_nothing(const char *name ATTR_UNUSED,
@@ -29,14 +32,14 @@ static const char *get_nothing(const char *name ATTR_UNUSED,
 /* Checked by ourselves: a wrong value of one setting must not take the others
    away. Returns 0, or -1 after an error line. */
 static int
-get_typed_settings(struct mail_user *user,
+get_typed_settings(struct event *event,
 		   struct backscatter_typed_settings **typed_r)
 {
 	const char *error;
 
-	if (settings_get(user->event, &backscatter_setting_parser_info,
+	if (settings_get(event, &backscatter_setting_parser_info,
 			 SETTINGS_GET_FLAG_NO_CHECK, typed_r, &error) < 0) {
-		e_error(user->event, "backscatter: %s - defaults are used",
+		e_error(event, "backscatter: %s - defaults are used",
 			error);
 		return -1;
 	}
@@ -49,7 +52,7 @@ compat_settings_get(struct mail_user *user, pool_t pool)
 	struct backscatter_typed_settings *typed;
 	const struct backscatter_settings *set;
 
-	if (get_typed_settings(user, &typed) < 0)
+	if (get_typed_settings(user->event, &typed) < 0)
 		return backscatter_settings_parse(pool, get_nothing, NULL);
 	set = backscatter_settings_parse(pool, backscatter_typed_setting_get,
 					 typed);
@@ -57,16 +60,27 @@ compat_settings_get(struct mail_user *user, pool_t pool)
 	return set;
 }
 
+/* lda's raw user stands below the user himself: what the userdb says of him is an
+   instance of the settings, which another one hides. */
 const struct spf_settings *
 compat_spf_settings_get(struct mail_user *user, pool_t pool)
 {
+	struct settings_instance *instance =
+		settings_instance_new(settings_root_find(user->event));
+	struct event *event = event_create(user->event);
 	struct backscatter_typed_settings *typed;
 	const struct spf_settings *set;
 
-	if (get_typed_settings(user, &typed) < 0)
-		return spf_settings_parse(pool, get_nothing, NULL);
-	set = spf_settings_parse(pool, backscatter_typed_setting_get, typed);
-	settings_free(typed);
+	event_set_ptr(event, SETTINGS_EVENT_INSTANCE, instance);
+	if (get_typed_settings(event, &typed) < 0)
+		set = spf_settings_parse(pool, get_nothing, NULL);
+	else {
+		set = spf_settings_parse(pool, backscatter_typed_setting_get,
+					 typed);
+		settings_free(typed);
+	}
+	event_unref(&event);
+	settings_instance_free(&instance);
 	return set;
 }
 

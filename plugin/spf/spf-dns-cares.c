@@ -5,10 +5,10 @@
 
    A server that doesn't answer must not cost each delivery the whole time again.
    After an evaluation in which no server said anything the next one waits
-   shorter. But it may be that only some domain's servers are dead, and a
-   deliberately slow domain must not take the time from others: so then a second
-   question is sent along that every server answers at once, and any answer at all
-   brings the whole time back. */
+   shorter. But it may be that only some domain's servers are dead: so where
+   nothing comes a second question is sent that every server answers at once, and
+   any answer at all brings the whole time back. How much of it slow domains get,
+   says spf-dns-patience.h. */
 
 #include "lib.h"
 #include "array.h"
@@ -16,6 +16,7 @@
 #include "str.h"
 #include "spf-dns.h"
 #include "spf-dns-message.h"
+#include "spf-dns-patience.h"
 #include "spf-dns-servers.h"
 #include "spf-dns-socket.h"
 #include "spf-limits.h"
@@ -32,6 +33,8 @@
 #define CARES_TRIES 3
 #define CARES_MAX_SOCKETS 16
 #define CARES_PROBE_NAME "localhost"
+/* Sent if there was no answer for so long; less than any patience. */
+#define CARES_PROBE_MSECS 200
 
 /* How long to wait for the first answer, after so many silent evaluations. */
 static const unsigned int cares_patience_msecs[] = {
@@ -56,11 +59,16 @@ struct cares_source {
 
 	/* evaluations in a row in which no server answered */
 	unsigned int silent;
-	uint64_t started_msecs;
-	unsigned int timeout_msecs;
+	struct spf_dns_patience patience;
+	/* when the last question was asked */
+	uint64_t asked_msecs;
 	/* in this evaluation */
 	bool asked:1;
 	bool answered:1;
+	bool probed:1;
+	bool probing:1;
+	/* a question got no answer in time */
+	bool late:1;
 };
 
 struct cares_question {
@@ -214,6 +222,14 @@ static void cares_prefer_server(struct cares_source *source, int timeouts)
 	source->first_changed = TRUE;
 }
 
+static void cares_no_answer(struct cares_question *question)
+{
+	question->source->late = TRUE;
+	question->answer->status = SPF_DNS_ERROR;
+	question->answer->late = TRUE;
+	question->answer->error = "no answer in time";
+}
+
 static void
 cares_answered(void *context, int status, int timeouts, unsigned char *data,
 	       int size)
@@ -235,9 +251,12 @@ cares_answered(void *context, int status, int timeouts, unsigned char *data,
 				     &question->next);
 		return;
 	}
+	if (status == ARES_ECANCELLED || status == ARES_ETIMEOUT) {
+		cares_no_answer(question);
+		return;
+	}
 	question->answer->status = SPF_DNS_ERROR;
-	question->answer->error = status == ARES_ECANCELLED ?
-		"no answer in time" : ares_strerror(status);
+	question->answer->error = ares_strerror(status);
 }
 
 static void
@@ -246,22 +265,53 @@ cares_probe_answered(void *context, int status, int timeouts ATTR_UNUSED,
 {
 	struct cares_source *source = context;
 
+	source->probing = FALSE;
 	if (cares_status_is_answer(status))
 		source->answered = TRUE;
 }
 
 /* Waiting */
 
+/* Until when the last question may wait. */
 static uint64_t cares_deadline(const struct cares_source *source)
 {
-	unsigned int msecs = source->timeout_msecs, i;
+	const struct spf_dns_patience *patience = &source->patience;
+	uint64_t deadline = spf_dns_patience_deadline(patience,
+						      source->asked_msecs);
+	unsigned int i;
 
 	if (!source->answered) {
 		i = I_MIN(source->silent,
 			  N_ELEMENTS(cares_patience_msecs) - 1);
-		msecs = I_MIN(msecs, cares_patience_msecs[i]);
+		deadline = I_MIN(deadline, patience->started_msecs +
+				 cares_patience_msecs[i]);
 	}
-	return source->started_msecs + msecs;
+	return deadline;
+}
+
+/* Is it the server that is dead? */
+static void cares_probe_now(struct cares_source *source)
+{
+	if (source->probed)
+		return;
+	source->probed = source->probing = TRUE;
+	ares_query(source->channel, CARES_PROBE_NAME, ns_c_in, ns_t_a,
+		   cares_probe_answered, source);
+}
+
+/* At once if it was the last time. Returns how long to wait until then, 0 if that
+   is over. */
+static unsigned int cares_probe(struct cares_source *source, uint64_t now)
+{
+	uint64_t then = source->asked_msecs +
+		(source->silent > 0 ? 0 : CARES_PROBE_MSECS);
+
+	if (source->answered || source->probed)
+		return 0;
+	if (now < then)
+		return then - now;
+	cares_probe_now(source);
+	return 0;
 }
 
 /* Waits for a packet, c-ares' next repetition, or so long. */
@@ -294,6 +344,7 @@ static void cares_wait_once(struct cares_source *source, unsigned int msecs)
 static void cares_wait(struct cares_question *question)
 {
 	struct cares_source *source = question->source;
+	unsigned int until_probe;
 	uint64_t now, deadline;
 
 	while (!question->finished) {
@@ -304,7 +355,25 @@ static void cares_wait(struct cares_question *question)
 			i_assert(question->finished);
 			return;
 		}
+		until_probe = cares_probe(source, now);
+		if (until_probe > 0)
+			deadline = I_MIN(deadline, now + until_probe);
 		cares_wait_once(source, deadline - now);
+	}
+}
+
+/* No server had an answer: c-ares doesn't say whether they failed or weren't there
+   at all. */
+static void cares_wait_for_probe(struct cares_source *source)
+{
+	uint64_t now = spf_dns_clock_msecs();
+	uint64_t deadline = I_MIN(cares_deadline(source),
+				  now + CARES_PROBE_MSECS);
+
+	cares_probe_now(source);
+	while (source->probing && now < deadline) {
+		cares_wait_once(source, deadline - now);
+		now = spf_dns_clock_msecs();
 	}
 }
 
@@ -350,8 +419,7 @@ static void cares_ask_around(struct cares_question *question)
 				     &question->next);
 		return;
 	}
-	question->answer->status = SPF_DNS_ERROR;
-	question->answer->error = "no answer in time";
+	cares_no_answer(question);
 }
 
 /* The source */
@@ -361,9 +429,10 @@ static void cares_begin(struct spf_dns_source *_source, unsigned int timeout_mse
 	struct cares_source *source = container_of(_source, struct cares_source,
 						   source);
 
-	source->started_msecs = spf_dns_clock_msecs();
-	source->timeout_msecs = timeout_msecs;
+	spf_dns_patience_begin(&source->patience, timeout_msecs,
+			       spf_dns_clock_msecs());
 	source->asked = source->answered = FALSE;
+	source->probed = source->probing = source->late = FALSE;
 }
 
 static void cares_end(struct spf_dns_source *_source)
@@ -380,6 +449,11 @@ static void cares_end(struct spf_dns_source *_source)
 	} else if (source->answered) {
 		source->silent = 0;
 	}
+	/* unless the server is known to be dead, it is the domain's fault */
+	if (source->answered || !source->probed) {
+		spf_dns_patience_pay(&source->patience, source->late,
+				     spf_dns_clock_msecs());
+	}
 }
 
 static void cares_ask(struct cares_question *question)
@@ -392,16 +466,31 @@ static void cares_ask(struct cares_question *question)
 		question->answer->error = ares_strerror(ret);
 		return;
 	}
-	if (!source->asked && source->silent > 0) {
-		ares_query(source->channel, CARES_PROBE_NAME, ns_c_in, ns_t_a,
-			   cares_probe_answered, source);
-	}
 	source->asked = TRUE;
+	source->asked_msecs = spf_dns_clock_msecs();
 	ares_query(source->channel, cares_escape(question->name), ns_c_in,
 		   question->type, cares_answered, question);
 	cares_wait(question);
 	if (question->refused)
 		cares_ask_around(question);
+	else if (question->answer->status == SPF_DNS_ERROR &&
+		 !question->answer->late && !source->answered)
+		cares_wait_for_probe(source);
+}
+
+/* How many seconds an error is worth keeping. A dead server tells nothing of the
+   name, nor does a wait that was too short for an answer. */
+static unsigned int cares_error_ttl(const struct cares_question *question)
+{
+	const struct cares_source *source = question->source;
+	unsigned int enough = I_MIN(source->patience.timeout_msecs,
+				    SPF_DNS_PATIENCE_EVALUATION_MSECS);
+
+	if (!source->answered ||
+	    (question->answer->late &&
+	     spf_dns_clock_msecs() < source->asked_msecs + enough))
+		return 0;
+	return SPF_DNS_ERROR_TTL;
 }
 
 static void
@@ -428,6 +517,8 @@ cares_lookup(struct spf_dns_source *_source, pool_t pool, const char *name,
 			answer_r->error = "too many CNAMEs";
 		}
 	} T_END;
+	if (answer_r->status == SPF_DNS_ERROR)
+		answer_r->ttl = cares_error_ttl(&question);
 }
 
 static void cares_deinit(struct spf_dns_source *_source)

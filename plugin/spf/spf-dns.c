@@ -25,8 +25,8 @@ struct spf_dns {
 	struct spf_dns_source *source;
 	HASH_TABLE(char *, struct spf_dns_entry *) cache;
 	struct spf_dns_entry *oldest, *newest;
-	/* answers of this evaluation that aren't worth keeping: errors, and what
-	   took the place of an expired one */
+	/* answers of this evaluation that aren't worth keeping, and those that
+	   expired in it */
 	struct spf_dns_entry *spent;
 
 	uint64_t deadline_msecs;
@@ -176,7 +176,7 @@ static void spf_dns_remember(struct spf_dns *dns, struct spf_dns_entry *entry)
 	const struct spf_dns_answer *answer = &entry->answer;
 	unsigned int ttl = I_MIN(answer->ttl, SPF_DNS_MAX_TTL);
 
-	if (answer->status == SPF_DNS_ERROR || ttl == 0 ||
+	if (ttl == 0 ||
 	    pool_alloconly_get_total_used_size(entry->pool) >
 	    SPF_DNS_MAX_CACHED_SIZE) {
 		DLLIST_PREPEND(&dns->spent, entry);
@@ -206,6 +206,7 @@ spf_dns_lookup(struct spf_dns *dns, const char *name, enum spf_dns_type type)
 	entry->key = p_strdup(pool, key);
 	if (spf_dns_is_late(dns)) {
 		entry->answer.status = SPF_DNS_ERROR;
+		entry->answer.late = TRUE;
 		entry->answer.error = "no time left";
 	} else {
 		dns->source->lookup(dns->source, pool, lower, type,

@@ -32,10 +32,12 @@ struct spf_dns_text {
 
 struct spf_dns_answer {
 	enum spf_dns_status status;
-	/* seconds; with void too. With error it means nothing. */
+	/* seconds; with void and error too. 0: not to be kept. */
 	unsigned int ttl;
 	/* with error: why, in our own words */
 	const char *error;
+	/* with error: nobody has answered in time, now or when this was asked */
+	bool late:1;
 
 	/* found: records of the type that was asked for, CNAMEs followed. Names
 	   have no final dot; one that text can't express (a dot or a byte that

@@ -124,7 +124,7 @@ spf_evaluation_lookup(struct spf_evaluation *evaluation, const char *name,
 	} T_END;
 	/* even where an error of DNS would be skipped (5.5) */
 	if (answer->status == SPF_DNS_ERROR &&
-	    spf_dns_is_late(evaluation->dns)) {
+	    (answer->late || spf_dns_is_late(evaluation->dns))) {
 		spf_evaluation_fail(evaluation, SPF_CHECK_TEMPERROR,
 				    "no answer from DNS in time: %s %s", name,
 				    spf_dns_type_name(type));

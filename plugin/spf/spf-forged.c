@@ -2,6 +2,7 @@
    read by spf-trusted.h's readers. */
 
 #include "lib.h"
+#include <ctype.h>
 #include "buffer.h"
 #include "spf-fields.h"
 #include "spf-forged.h"
@@ -11,8 +12,9 @@ static bool
 is_forged(const struct spf_field *field, const struct spf_own_names *own)
 {
 	if (spf_field_is(field, "Authentication-Results")) {
-		return spf_results_claim_id(field->value, field->value_size,
-					    own->authserv_id);
+		return own->authserv_id != NULL &&
+			spf_results_claim_id(field->value, field->value_size,
+					     own->authserv_id);
 	}
 	if (own->received_spf_host == NULL ||
 	    !spf_field_is(field, "Received-SPF"))
@@ -30,20 +32,23 @@ static bool is_open(const struct spf_field *field)
 		memchr(field->value, '(', end - field->value) != NULL;
 }
 
-bool spf_forged_is(const char *name, size_t name_size,
-		   const unsigned char *value, size_t value_size,
+bool spf_forged_is(const void *name, size_t name_size,
+		   const void *value, size_t value_size,
 		   const struct spf_own_names *own)
 {
-	const struct spf_field field = {
-		.name = (const unsigned char *)name, .name_size = name_size,
+	struct spf_field field = {
+		.name = name, .name_size = name_size,
 		.value = value, .value_size = value_size
 	};
 
-	if (own->authserv_id == NULL)
-		return FALSE;
-	return is_forged(&field, own) ||
-		(spf_field_is(&field, "Authentication-Results") &&
-		 is_open(&field));
+	while (field.name_size > 0 && i_isspace(field.name[field.name_size - 1]))
+		field.name_size--;
+	if (spf_field_is(&field, "Received-SPF"))
+		return own->received_spf_host != NULL;
+	if (is_forged(&field, own))
+		return TRUE;
+	return own->authserv_id != NULL && is_open(&field) &&
+		spf_field_is(&field, "Authentication-Results");
 }
 
 bool spf_forged_find(const void *header, size_t size,

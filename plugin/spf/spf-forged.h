@@ -5,17 +5,21 @@
    the message did, or another host under our id. */
 
 struct spf_own_names {
-	/* of our Authentication-Results */
+	/* of our Authentication-Results; NULL: none of them is ours */
 	const char *authserv_id;
 	/* of our Received-SPF; NULL: we write none, and remove none */
 	const char *received_spf_host;
 };
 
-/* One field, of which only the first line may be at hand: then one that doesn't say
-   there in whose name it speaks counts as forged. */
-bool spf_forged_is(const char *name, size_t name_size,
-		   const unsigned char *value, size_t value_size,
+/* Asks about one field, for who has no header block in memory. Neither the name nor
+   the value needs to end in NUL; white space around the name doesn't count. value:
+   what follows the colon, perhaps its first line only: Authentication-Results that
+   don't say there in whose name they speak count as forged, and so does each
+   Received-SPF, which may say it in any line. */
+bool spf_forged_is(const void *name, size_t name_size,
+		   const void *value, size_t value_size,
 		   const struct spf_own_names *own);
+
 bool spf_forged_find(const void *header, size_t size,
 		     const struct spf_own_names *own);
 /* Appends the header block to dest without them. */

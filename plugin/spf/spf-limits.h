@@ -32,6 +32,8 @@
 #define SPF_DNS_MAX_CACHED_SIZE (8 * 1024)
 #define SPF_DNS_MAX_TTL 3600
 #define SPF_DNS_VOID_TTL 60
+/* ... an error: a slow or broken domain costs once in this time (RFC 2308, 7) */
+#define SPF_DNS_ERROR_TTL 60
 /* CNAMEs on the way to one answer */
 #define SPF_DNS_MAX_CNAMES 10
 

@@ -93,20 +93,27 @@ origin_end(const struct spf_received *last, struct spf_origin *origin)
 	}
 }
 
-static void
-origin_follow(const struct spf_origin_source *source, pool_t pool,
-	      struct spf_origin *origin)
+static bool
+next_received(struct spf_fields *fields, struct spf_field *field_r)
 {
-	struct spf_fields fields;
+	while (spf_fields_next(fields, field_r)) {
+		if (spf_field_is(field_r, "Received"))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Leaves fields behind the field that decides. */
+static void
+origin_follow(struct spf_fields *fields, const struct spf_networks *trusted,
+	      pool_t pool, struct spf_origin *origin)
+{
 	struct spf_field field;
 	struct spf_received received;
 	unsigned int hops = 0;
 
 	i_zero(&received);
-	spf_fields_init(&fields, source->header, source->header_size);
-	while (spf_fields_next(&fields, &field)) {
-		if (!spf_field_is(&field, "Received"))
-			continue;
+	while (next_received(fields, &field)) {
 		if (++hops > SPF_MAX_HOPS) {
 			origin_set(origin, SPF_ORIGIN_UNKNOWN,
 				   "too many Received fields");
@@ -114,7 +121,7 @@ origin_follow(const struct spf_origin_source *source, pool_t pool,
 		}
 		spf_received_parse(pool, field.value, field.value_size,
 				   &received);
-		if (!origin_hop(&received, source->trusted, origin))
+		if (!origin_hop(&received, trusted, origin))
 			return;
 	}
 	origin_end(&received, origin);
@@ -142,7 +149,29 @@ origin_from_xclient(const struct spf_origin_source *source, pool_t pool,
 void spf_origin_find(const struct spf_origin_source *source, pool_t pool,
 		     struct spf_origin *origin_r)
 {
+	struct spf_fields fields;
+
 	i_zero(origin_r);
-	if (!origin_from_xclient(source, pool, origin_r))
-		origin_follow(source, pool, origin_r);
+	if (origin_from_xclient(source, pool, origin_r))
+		return;
+	spf_fields_init(&fields, source->header, source->header_size);
+	origin_follow(&fields, source->trusted, pool, origin_r);
+}
+
+size_t spf_origin_trusted_size(const void *header, size_t size,
+			       const struct spf_networks *trusted)
+{
+	pool_t pool = pool_alloconly_create("spf origin", 512);
+	struct spf_origin origin;
+	struct spf_fields fields;
+	struct spf_field field;
+
+	i_zero(&origin);
+	spf_fields_init(&fields, header, size);
+	origin_follow(&fields, trusted, pool, &origin);
+	pool_unref(&pool);
+	if (origin.kind != SPF_ORIGIN_CLIENT ||
+	    !next_received(&fields, &field))
+		return size;
+	return field.name - (const unsigned char *)header;
 }

@@ -53,6 +53,14 @@ struct spf_origin {
 void spf_origin_find(const struct spf_origin_source *source, pool_t pool,
 		     struct spf_origin *origin_r);
 
+/* How many bytes of the header block may be the word of trusted hosts: what stands
+   above the Received field that follows the client's own (an MX may insert its
+   fields below the one that it writes itself). All of it where the fields lead to
+   no client: then who wrote what is not known, a content filter may have handed
+   the message in again, or another site's MX has written what was fetched. */
+size_t spf_origin_trusted_size(const void *header, size_t size,
+			       const struct spf_networks *trusted);
+
 const char *spf_origin_kind_name(enum spf_origin_kind kind);
 
 #endif

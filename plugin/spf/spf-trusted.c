@@ -1,11 +1,13 @@
 /* Which of the results in a message count, and which claim to be ours. */
 
 #include "lib.h"
+#include <ctype.h>
 #include "str.h"
 #include "message-header-decode.h"
 #include "rfc822-parser.h"
 #include "spf-fields.h"
 #include "spf-header-limits.h"
+#include "spf-origin.h"
 #include "spf-trusted-private.h"
 
 /* What stands above in the header block. */
@@ -60,8 +62,18 @@ trusted_field_read(struct trusted_state *state, const struct spf_field *field,
 	return FALSE;
 }
 
+/* Others than the trusted hosts may have written it. */
+static bool
+is_behind(const struct spf_field *field, const unsigned char *header,
+	  size_t size, const struct spf_networks *trusted)
+{
+	return (size_t)(field->name - header) >=
+		spf_origin_trusted_size(header, size, trusted);
+}
+
 bool spf_trusted_result_find(const void *header, size_t header_size,
-			     const char *authserv_id, pool_t pool,
+			     const char *authserv_id,
+			     const struct spf_networks *trusted, pool_t pool,
 			     struct spf_trusted_result *result_r)
 {
 	struct trusted_state state = { .authserv_id = authserv_id };
@@ -79,7 +91,11 @@ bool spf_trusted_result_find(const void *header, size_t header_size,
 			result_r->domain = p_strdup(pool, result.result.domain);
 		}
 	} T_END;
-	return found;
+	if (!found || is_behind(&field, header, header_size, trusted)) {
+		i_zero(result_r);
+		return FALSE;
+	}
+	return TRUE;
 }
 
 /* Appends the content of a quoted string, ended or not. */
@@ -124,11 +140,83 @@ results_claim(const unsigned char *value, size_t size, const char *authserv_id)
 	return host_is(claimed_id(value, size), authserv_id);
 }
 
+static bool is_host_char(unsigned char c)
+{
+	return i_isalnum(c) || c == '-' || c == '_' || c == '.';
+}
+
+/* Behind the host's name: nothing of it, or the root's dot. */
+static bool
+name_ends(const unsigned char *data, const unsigned char *end)
+{
+	if (data < end && *data == '.')
+		data++;
+	return data == end || !is_host_char(*data);
+}
+
+/* An address, or HELO's name. */
+static bool
+is_of_client(const unsigned char *start, const unsigned char *name)
+{
+	static const char helo[] = "helo=";
+	size_t size = sizeof(helo) - 1;
+
+	if (name > start && name[-1] == '@')
+		return TRUE;
+	if (name > start && name[-1] == '"')
+		name--;
+	return (size_t)(name - start) >= size &&
+		i_memcasecmp(name - size, helo, size) == 0 &&
+		((size_t)(name - start) == size ||
+		 !is_host_char(name[-size - 1]));
+}
+
+/* The text names the host, as a word of its own. */
+static bool names_host(const unsigned char *text, size_t size, const char *host)
+{
+	const unsigned char *data = text, *end = text + size;
+	size_t host_size = strlen(host);
+
+	while ((size_t)(end - data) >= host_size) {
+		if (i_memcasecmp(data, host, host_size) == 0 &&
+		    name_ends(data + host_size, end) &&
+		    !is_of_client(text, data))
+			return TRUE;
+		/* to the next word */
+		while (data < end && is_host_char(*data))
+			data++;
+		while (data < end && !is_host_char(*data))
+			data++;
+	}
+	return FALSE;
+}
+
+/* Backslashes may stand in front of any character. */
+static const char *without_backslashes(const unsigned char *value, size_t size)
+{
+	string_t *text = t_str_new(size + 1);
+
+	for (; size > 0; value++, size--) {
+		if (*value != '\\' && *value != '\0')
+			str_append_c(text, *value);
+	}
+	return str_c(text);
+}
+
 static bool
 received_spf_claims(const unsigned char *value, size_t size, const char *host)
 {
 	struct spf_field_result result;
+	const char *text;
 
+	if (names_host(value, size, host))
+		return TRUE;
+	if (memchr(value, '\\', size) != NULL) {
+		text = without_backslashes(value, size);
+		if (names_host((const unsigned char *)text, strlen(text), host))
+			return TRUE;
+	}
+	/* what we would believe ourselves */
 	(void)spf_received_spf_field_parse(value, size, &result);
 	return host_is(result.host, host) || host_is(result.receiver, host);
 }

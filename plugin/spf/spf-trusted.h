@@ -6,6 +6,8 @@
 
 #include "spf-result.h"
 
+struct spf_networks;
+
 struct spf_trusted_result {
 	enum spf_check_result result;
 	/* mailfrom if the field names none */
@@ -24,11 +26,16 @@ struct spf_trusted_result {
    with a broken syntax counts as not there.
 
    The MX must remove what comes in under its name: forged fields look the same.
+   As a second fence, nothing is believed that stands below the Received field
+   behind the one that names the client (spf_origin_trusted_size()); where no field
+   of trusted hosts names a client, the first fence is the only one. So an MX that
+   hands on over SMTP has to be in the trusted networks, or it is the client.
 
    Returns TRUE if there is one; domain lives in pool, which must not be the data
    stack's. */
 bool spf_trusted_result_find(const void *header, size_t header_size,
-			     const char *authserv_id, pool_t pool,
+			     const char *authserv_id,
+			     const struct spf_networks *trusted, pool_t pool,
 			     struct spf_trusted_result *result_r);
 
 /* Returns TRUE if an Authentication-Results field speaks in the name of
@@ -37,7 +44,9 @@ bool spf_trusted_result_find(const void *header, size_t header_size,
    field with another id. value: what follows the colon, as it came. */
 bool spf_results_claim_id(const unsigned char *value, size_t size,
 			  const char *authserv_id);
-/* The same for Received-SPF, by its receiver= or by the host in its comment. */
+/* The same for Received-SPF: no two readers agree where the receiver's name is to
+   be found, so it is a field that names the host anywhere, but in an address or as
+   HELO's name: there other hosts write it who got mail from us. */
 bool spf_received_spf_claims_host(const unsigned char *value, size_t size,
 				  const char *host);
 

@@ -17,10 +17,12 @@ static const struct {
 		"another way out: list it in backscatter_sources" },
 	[COVERAGE_TOO_YOUNG] = {
 		"too-young", "the log does not reach back as far as the original "
-		"may: wait, or use 'doveadm backscatter import --complete'" },
+		"may: wait, or tell since when it is complete with 'doveadm "
+		"backscatter coverage --since DATE' or 'import --complete'" },
 	[COVERAGE_DATED_BEFORE] = {
 		"dated-before", "the original is dated before the log's start: "
-		"wait, or use 'doveadm backscatter import --complete'" },
+		"wait, or tell since when it is complete with 'doveadm "
+		"backscatter coverage --since DATE' or 'import --complete'" },
 };
 
 const char *coverage_state_name(enum coverage_state state)

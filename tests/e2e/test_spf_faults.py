@@ -95,27 +95,20 @@ def test_all_the_time_that_a_record_takes(dovecot_with):
 # Dead for long
 
 def test_a_dead_server_costs_less_each_time(dovecot_with):
-    """... the process that has waited for it, and its first answer brings the whole time back."""
+    """... the process that waits for it; when it answers again, there are results again."""
     with BadNameServer(dead) as names:
         dovecot = dovecot_with(names.where)
-        message = from_outside()
+        took = []
         with LmtpClient(dovecot.lmtp_socket) as client:
-            took = []
             for _ in range(8):
                 started = time.monotonic()
-                client.deliver(SENDER, [ALICE], message)
+                client.deliver(SENDER, [ALICE], from_outside())
                 took.append(time.monotonic() - started)
             names.answer = answers
-            client.deliver(SENDER, [ALICE], message)
-            names.answer = dead
-            started = time.monotonic()
-            client.deliver("x@other.example", [ALICE], message)
-            after_an_answer = time.monotonic() - started
-    assert [result(stored) for stored in dovecot.messages(ALICE)] == [TEMPERROR] * 8 + [PASS] + [mailfrom("other.example",
-                                                                                                       "temperror")]
+            client.deliver(SENDER, [ALICE], from_outside())
+    assert [result(stored) for stored in dovecot.messages(ALICE)] == [TEMPERROR] * 8 + [PASS]
     assert took[0] > TIMEOUT * 0.9
     assert sum(took) < 8 * TIMEOUT / 2, took
-    assert after_an_answer > TIMEOUT * 0.9
 
 
 def test_second_server_where_the_first_is_dead(dovecot_with):

@@ -57,6 +57,7 @@ static void check_origin(const void *header, size_t size, pool_t pool)
 	source.trusted = trusted;
 	spf_origin_find(&source, pool, &origin);
 	i_assert(origin.reason != NULL);
+	i_assert(spf_origin_trusted_size(header, size, trusted) <= size);
 	check_name(origin.helo);
 	if (origin.kind == SPF_ORIGIN_CLIENT)
 		check_ip(&origin.client_ip);
@@ -79,7 +80,8 @@ static void check_trusted(const void *header, size_t size, pool_t pool)
 						 field.value_size, ID))
 			claimed = TRUE;
 	}
-	if (spf_trusted_result_find(header, size, ID, pool, &result)) {
+	if (spf_trusted_result_find(header, size, ID, trusted, pool,
+				    &result)) {
 		i_assert(claimed);
 		check_name(result.domain);
 	}
@@ -134,14 +136,14 @@ static void check_texts(const char *data, const char *end, pool_t pool)
 	spf_header_write_results(text, &header, ID, newline);
 	check_field(str_c(text), "Authentication-Results: ", newline);
 	i_assert(spf_trusted_result_find(str_data(text), str_len(text), ID,
-					 pool, &result));
+					 trusted, pool, &result));
 	i_assert(result.result == header.result);
 
 	str_truncate(text, 0);
 	spf_header_write_received_spf(text, &header, ID, newline);
 	check_field(str_c(text), "Received-SPF: ", newline);
 	i_assert(spf_trusted_result_find(str_data(text), str_len(text), ID,
-					 pool, &result));
+					 trusted, pool, &result));
 	i_assert(result.result == header.result);
 }
 

@@ -99,6 +99,17 @@ static void test_senders(void **state ATTR_UNUSED)
 	}
 }
 
+static void test_nul_in_name(void **state ATTR_UNUSED)
+{
+	static const char header[] = "\0From: a@example.org\nSen\0der: b@example.org\n";
+	struct outgoing_message message;
+	pool_t pool = read_message(header, sizeof(header) - 1, &message);
+
+	assert_string_equal(senders_of(&message),
+			    "From=a@example.org Sender=b@example.org");
+	pool_unref(&pool);
+}
+
 static const struct outgoing_sender *
 last_sender(const struct outgoing_message *message)
 {
@@ -175,6 +186,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_senders),
+		cmocka_unit_test(test_nul_in_name),
 		cmocka_unit_test(test_too_many_senders),
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_endless_header),

@@ -4,6 +4,7 @@
 #include "array.h"
 #include "str.h"
 #include "../spf-zone.h"
+#include "spf/spf-dns.h"
 #include "spf/spf-limits.h"
 
 #define NIBBLES_0 "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0"
@@ -524,6 +525,53 @@ static void test_ptr_errors_are_skipped(void **state ATTR_UNUSED)
 	spf_dns_deinit(&dns);
 }
 
+/* A source where every name has the record, and addresses never come in time. */
+static void late_lookup(struct spf_dns_source *source ATTR_UNUSED, pool_t pool,
+			const char *name ATTR_UNUSED, enum spf_dns_type type,
+			struct spf_dns_answer *answer_r)
+{
+	static const char record[] = "v=spf1 ptr:host.test -all";
+	struct spf_dns_text *text;
+
+	if (type != SPF_DNS_TXT) {
+		answer_r->status = SPF_DNS_ERROR;
+		answer_r->error = "no answer in time";
+		answer_r->late = TRUE;
+		return;
+	}
+	text = p_new(pool, struct spf_dns_text, 1);
+	text->data = (const unsigned char *)record;
+	text->size = sizeof(record) - 1;
+	answer_r->status = SPF_DNS_FOUND;
+	answer_r->texts = text;
+	answer_r->count = 1;
+}
+
+static void late_begin(struct spf_dns_source *source ATTR_UNUSED,
+		       unsigned int timeout_msecs ATTR_UNUSED)
+{
+}
+
+static void late_nothing(struct spf_dns_source *source ATTR_UNUSED)
+{
+}
+
+/* But what didn't come in time is none of the errors that ptr skips, be there time
+   left or not. */
+static void test_ptr_late_is_temperror(void **state ATTR_UNUSED)
+{
+	struct spf_dns_source source = {
+		.begin = late_begin, .end = late_nothing,
+		.lookup = late_lookup, .deinit = late_nothing
+	};
+	struct spf_dns *dns = spf_dns_init_source(&source);
+	struct spf_check_reply reply;
+
+	check(dns, "192.0.2.9", "a@late.test", &reply);
+	assert_int_equal(reply.result, SPF_CHECK_TEMPERROR);
+	spf_dns_deinit(&dns);
+}
+
 /* Of a name that gets too long, labels go from the left (7.3). */
 static void test_long_name(void **state ATTR_UNUSED)
 {
@@ -594,6 +642,7 @@ int main(void)
 		cmocka_unit_test(test_long_records),
 		cmocka_unit_test(test_mx_and_ptr_names),
 		cmocka_unit_test(test_ptr_errors_are_skipped),
+		cmocka_unit_test(test_ptr_late_is_temperror),
 		cmocka_unit_test(test_long_name),
 		cmocka_unit_test(test_trace),
 	};

@@ -6,6 +6,7 @@
 #include "net.h"
 #include "spf/spf-dns.h"
 #include "spf/spf-dns-message.h"
+#include "spf/spf-dns-patience.h"
 #include "spf/spf-dns-servers.h"
 #include "spf/spf-dns-socket.h"
 #include "spf/spf-limits.h"
@@ -23,8 +24,10 @@
 
 enum server_trick {
 	TRICK_NONE,
-	/* says nothing */
+	/* says nothing, and so for all names below */
 	TRICK_SILENT,
+	/* takes its time */
+	TRICK_SLOW,
 	/* sends bytes that are no message */
 	TRICK_GARBAGE,
 	/* cuts off over UDP */
@@ -70,6 +73,7 @@ static const struct server_record {
 	{ "dangling.test", 5, 60, DATA("\7nothing\4test\0") },
 	{ "kept.test", 1, 60, DATA("\300\0\2\1") },
 	{ "fleeting.test", 1, 0, DATA("\300\0\2\1") },
+	{ "slow.test", 1, 60, DATA("\300\0\2\1") },
 	{ "short-address.test", 1, 60, DATA("\300\0\2") },
 	{ "long-string.test", 16, 60, DATA("\377abc") },
 };
@@ -80,6 +84,7 @@ static const struct {
 	unsigned int rcode;
 } server_tricks[] = {
 	{ "silent.test", TRICK_SILENT, 0 },
+	{ "slow.test", TRICK_SLOW, 0 },
 	{ "garbage.test", TRICK_GARBAGE, 0 },
 	{ "big.test", TRICK_TRUNCATE, 0 },
 	{ "hang-up.test", TRICK_TRUNCATE_AND_HANG_UP, 0 },
@@ -90,6 +95,9 @@ static const struct {
 	{ "refused.test", TRICK_NONE, 5 },
 	{ "failing.test", TRICK_NONE, 2 },
 };
+
+/* less than SPF_DNS_PATIENCE_QUESTION_MSECS */
+#define SERVER_SLOW_MSECS 100
 
 /* a TXT record of this many strings of 250 bytes */
 #define SERVER_BIG_STRINGS 8
@@ -204,6 +212,16 @@ question_read_name(const unsigned char *question, size_t size, char *name)
 	return pos + 1;
 }
 
+/* "x.silent.test" too */
+static bool name_is_below(const char *name, const char *domain)
+{
+	size_t name_size = strlen(name), size = strlen(domain);
+
+	return name_size >= size &&
+		strcmp(name + name_size - size, domain) == 0 &&
+		(name_size == size || name[name_size - size - 1] == '.');
+}
+
 static bool
 server_answer(const unsigned char *question, size_t size, bool tcp,
 	      struct packet *packet)
@@ -219,7 +237,7 @@ server_answer(const unsigned char *question, size_t size, bool tcp,
 	else
 		server.questions++;
 	for (i = 0; i < N_ELEMENTS(server_tricks); i++) {
-		if (strcmp(server_tricks[i].name, name) == 0) {
+		if (name_is_below(name, server_tricks[i].name)) {
 			trick = server_tricks[i].trick;
 			rcode = server_tricks[i].rcode;
 		}
@@ -227,6 +245,8 @@ server_answer(const unsigned char *question, size_t size, bool tcp,
 	if (server.dead || trick == TRICK_SILENT ||
 	    (tcp && trick == TRICK_TRUNCATE_AND_HANG_UP))
 		return FALSE;
+	if (trick == TRICK_SLOW)
+		(void)usleep(SERVER_SLOW_MSECS * 1000);
 	packet->size = 0;
 	if (trick == TRICK_GARBAGE) {
 		packet_add(packet, "\377\377\377garbage", 10);
@@ -466,8 +486,28 @@ static void test_cache(void **state ATTR_UNUSED)
 	assert_int_equal(count_questions(dns, "KEPT.test"), 0);
 	assert_int_equal(count_questions(dns, "missing.test"), 1);
 	assert_int_equal(count_questions(dns, "fleeting.test"), 3);
-	/* errors are not kept; c-ares asks a failing server more than once */
-	assert_true(count_questions(dns, "failing.test") >= 3);
+	spf_dns_deinit(&dns);
+}
+
+/* What a name's servers can't say costs once; a dead server says nothing of it. */
+static void test_cache_of_errors(void **state ATTR_UNUSED)
+{
+	static const char *const names[] = {
+		"failing.test", "refused.test", "short.test", "loop.test",
+		"silent.test"
+	};
+	struct spf_dns *dns = dns_of_server();
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(names); i++) {
+		assert_true(count_questions(dns, names[i]) > 0);
+		if (count_questions(dns, names[i]) > 0)
+			fail_msg("%s", names[i]);
+	}
+	server.dead = TRUE;
+	assert_true(count_questions(dns, "a.test") >= 3);
+	server.dead = FALSE;
+	assert_true(count_questions(dns, "a.test") > 0);
 	spf_dns_deinit(&dns);
 }
 
@@ -561,10 +601,146 @@ static void test_slow_domain_is_no_dead_server(void **state ATTR_UNUSED)
 	unsigned int i, probes = server.probes;
 
 	/* the third time it would be 250 if the server were dead */
-	for (i = 0; i < 4; i++)
-		assert_true(lookup_msecs(dns, "silent.test", 400) >= 400);
+	for (i = 0; i < 4; i++) {
+		assert_true(lookup_msecs(dns, t_strdup_printf("%u.silent.test", i),
+					 400) >= 400);
+	}
 	assert_true(server.probes > probes);
 	spf_dns_deinit(&dns);
+}
+
+static void assert_found(struct spf_dns *dns, const char *name)
+{
+	spf_dns_begin(dns, 1000);
+	assert_int_equal(spf_dns_lookup(dns, name, SPF_DNS_A)->status,
+			 SPF_DNS_FOUND);
+	spf_dns_end(dns);
+}
+
+/* However many names it has, and what comes between; but it takes the time from
+   nobody else. */
+static void test_slow_domains_cost_less_each_time(void **state ATTR_UNUSED)
+{
+	struct spf_dns *dns = dns_of_server();
+	unsigned int i, msecs[6];
+
+	for (i = 0; i < N_ELEMENTS(msecs); i++) {
+		msecs[i] = lookup_msecs(dns, t_strdup_printf("%u.silent.test", i),
+					1000);
+		assert_found(dns, "fleeting.test");
+	}
+	assert_in_range(msecs[0], 1000, 1300);
+	assert_in_range(msecs[1], 1000, 1300);
+	assert_in_range(msecs[4], 250, 550);
+	assert_in_range(msecs[5], 250, 550);
+	assert_found(dns, "slow.test");
+	spf_dns_deinit(&dns);
+}
+
+/* A wait that was too short for an answer is no reason not to ask again. */
+static void test_short_wait_is_not_kept(void **state ATTR_UNUSED)
+{
+	struct spf_dns *dns = dns_of_server();
+	unsigned int i;
+
+	for (i = 0; i < 5; i++) {
+		(void)lookup_msecs(dns, t_strdup_printf("%u.silent.test", i),
+				   1000);
+	}
+	assert_true(lookup_msecs(dns, "4.silent.test", 1000) >= 200);
+	assert_true(lookup_msecs(dns, "0.silent.test", 1000) < 200);
+	spf_dns_deinit(&dns);
+}
+
+static void test_late_is_known(void **state ATTR_UNUSED)
+{
+	struct spf_dns *dns = dns_of_server();
+	unsigned int i;
+
+	/* the second time from the cache */
+	for (i = 0; i < 2; i++) {
+		spf_dns_begin(dns, TEST_SHORT_MSECS);
+		assert_true(spf_dns_lookup(dns, "silent.test", SPF_DNS_A)->late);
+		spf_dns_end(dns);
+	}
+	spf_dns_begin(dns, TEST_SHORT_MSECS);
+	assert_false(spf_dns_lookup(dns, "failing.test", SPF_DNS_A)->late);
+	assert_false(spf_dns_lookup(dns, "a.test", SPF_DNS_A)->late);
+	spf_dns_end(dns);
+	spf_dns_deinit(&dns);
+}
+
+/* The purse, with a clock of our own; an evaluation may take 5 seconds. */
+
+#define PURSE_TIMEOUT 5000
+
+static const struct patience_test {
+	/* since the evaluation before */
+	unsigned int pause_msecs;
+	/* how long a question asked at the beginning may wait */
+	unsigned int question_msecs;
+	/* how long the evaluation took, and whether for nothing */
+	unsigned int took_msecs;
+	bool late;
+} evaluations[] = {
+	/* nobody pays for what is ordinary */
+	{ 0, 5000, 20, FALSE },
+	{ 0, 5000, 1000, FALSE },
+	{ 0, 5000, 250, TRUE },
+	/* two in full: 2 * 4750 of 10000; a good one gives nothing back */
+	{ 0, 5000, 5000, TRUE },
+	{ 0, 5000, 20, FALSE },
+	{ 0, 5000, 5000, TRUE },
+	/* 751 are left, and a 20th of the time since the last filling is added */
+	{ 0, 751 + 250 + 250, 1000, TRUE },
+	{ 0, 251 + 50 + 250, 540, TRUE },
+	/* nearly empty; answers that come bit by bit have what is ordinary */
+	{ 0, 11 + 27 + 250, 1020, FALSE },
+	{ 0, 18 + 51 + 250, 300, TRUE },
+	{ 0, 19 + 15 + 250, 260, TRUE },
+	/* a minute later, and an hour */
+	{ 60000, 24 + 3013 + 250, 3260, TRUE },
+	{ 3600000, 5000, 5000, TRUE },
+	{ 0, 5000, 20, FALSE },
+};
+
+static void test_purse(void **state ATTR_UNUSED)
+{
+	struct spf_dns_patience patience;
+	uint64_t now = 1000000, deadline;
+	unsigned int i;
+
+	i_zero(&patience);
+	for (i = 0; i < N_ELEMENTS(evaluations); i++) {
+		const struct patience_test *test = &evaluations[i];
+
+		now += test->pause_msecs;
+		spf_dns_patience_begin(&patience, PURSE_TIMEOUT, now);
+		deadline = spf_dns_patience_deadline(&patience, now);
+		if (deadline - now != test->question_msecs) {
+			fail_msg("%u: %u msecs", i,
+				 (unsigned int)(deadline - now));
+		}
+		now += test->took_msecs;
+		spf_dns_patience_pay(&patience, test->late, now);
+	}
+}
+
+/* Questions that follow each other have a bound in common. */
+static void test_empty_purse(void **state ATTR_UNUSED)
+{
+	struct spf_dns_patience patience = { .filled_msecs = 1000 };
+
+	spf_dns_patience_begin(&patience, PURSE_TIMEOUT, 1000);
+	assert_int_equal(spf_dns_patience_deadline(&patience, 1000), 1250);
+	assert_int_equal(spf_dns_patience_deadline(&patience, 1500), 1750);
+	assert_int_equal(spf_dns_patience_deadline(&patience, 1900), 2000);
+	spf_dns_patience_begin(&patience, 100, 1001);
+	assert_int_equal(spf_dns_patience_deadline(&patience, 1001), 1101);
+	/* more than there is */
+	spf_dns_patience_begin(&patience, UINT_MAX, 2000);
+	spf_dns_patience_pay(&patience, TRUE, 100000);
+	assert_int_equal(patience.purse_msecs, 0);
 }
 
 static void test_second_server(void **state ATTR_UNUSED)
@@ -804,11 +980,17 @@ int main(void)
 		cmocka_unit_test(test_names_that_text_cannot_express),
 		cmocka_unit_test(test_truncated_answer_comes_over_tcp),
 		cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_cache_of_errors),
 		cmocka_unit_test(test_cache_is_bounded),
 		cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_deadline_is_for_all_questions),
 		cmocka_unit_test(test_dead_server_costs_less_each_time),
 		cmocka_unit_test(test_slow_domain_is_no_dead_server),
+		cmocka_unit_test(test_slow_domains_cost_less_each_time),
+		cmocka_unit_test(test_short_wait_is_not_kept),
+		cmocka_unit_test(test_late_is_known),
+		cmocka_unit_test(test_purse),
+		cmocka_unit_test(test_empty_purse),
 		cmocka_unit_test(test_second_server),
 		cmocka_unit_test(test_no_server_at_all),
 		cmocka_unit_test(test_no_socket_is_left_open),

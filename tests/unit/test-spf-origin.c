@@ -268,6 +268,36 @@ static int teardown(void **state ATTR_UNUSED)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* What stands behind it the client may have written. */
+static void test_trusted_size(void **state ATTR_UNUSED)
+{
+	static const struct {
+		const char *trusted, *rest;
+	} headers[] = {
+		{ MX "Subject: x\n", FORGED "Subject: x\n" },
+		{ CONTENT_FILTER MX, FORGED_LOCAL FORGED },
+		{ LMTP MX, JUNK },
+		{ "A: b\n" MX "C: d\n", "received : x\n" },
+		{ MX, "" },
+		{ LMTP, "" },
+		{ USER FORGED, "" },
+		{ WEBMAIL FORGED, "" },
+		{ INNER_RELAY FETCHED FORGED, "" },
+		{ JUNK MX FORGED, "" },
+		{ "", "" },
+	};
+
+	for (unsigned int i = 0; i < N_ELEMENTS(headers); i++) {
+		const char *header = t_strconcat(headers[i].trusted,
+						 headers[i].rest, NULL);
+
+		if (spf_origin_trusted_size(header, strlen(header),
+					    networks(TRUSTED)) !=
+		    strlen(headers[i].trusted))
+			fail_msg("%s", header);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +307,7 @@ int main(void)
 		TEST(test_too_many_hops),
 		TEST(test_networks),
 		TEST(test_wrong_networks),
+		TEST(test_trusted_size),
 	};
 
 	return UNIT_RUN(tests);

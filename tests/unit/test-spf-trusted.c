@@ -2,10 +2,12 @@
 
 #include "unit.h"
 #include "str.h"
+#include "spf/spf-networks.h"
 #include "spf/spf-trusted.h"
 
 #define ID "mx.example.org"
 #define AR "Authentication-Results: "
+#define TRUSTED "127.0.0.0/8 ::1 10.1.0.0/16"
 
 static const struct trusted_test {
 	const char *header;
@@ -193,6 +195,75 @@ static const struct claim_test {
 	{ " =?utf-8?q?x?=" ID, FALSE },
 };
 
+/* Received fields of trusted hosts, and one that anybody can write */
+#define FILTER "Received: from localhost (localhost [127.0.0.1])\n" \
+	"\tby mx.example.org (Postfix) with ESMTP id 2; date\n"
+#define MX "Received: from out.example.net (out.example.net [192.0.2.9])\n" \
+	"\tby mx.example.org (Postfix) with ESMTP id 1; date\n"
+#define LOCAL "Received: by mx.example.org (Postfix, from userid 1000)\n" \
+	"\tid 4; date\n"
+#define FETCHED "Received: from pop.example.net [192.0.2.9]\n" \
+	"\tby localhost with POP3 (fetchmail-6.4.37)\n\tfor <a@b>; date\n"
+#define SENDER "Received: from a (b [198.51.100.1]) by c; date\n"
+#define PASS AR ID "; spf=pass smtp.mailfrom=a.example\n"
+#define RS_PASS "Received-SPF: pass (" ID ": x) receiver=" ID "\n"
+
+static const struct {
+	const char *header;
+	bool found;
+} places[] = {
+	{ PASS MX SENDER, TRUE },
+	/* as milters of the MX insert it */
+	{ MX PASS SENDER, TRUE },
+	{ MX "Subject: x\n" PASS, TRUE },
+	{ FILTER PASS MX SENDER, TRUE },
+	{ FILTER MX PASS SENDER, TRUE },
+	{ FILTER FILTER MX RS_PASS SENDER, TRUE },
+	/* the sender's */
+	{ MX SENDER PASS, FALSE },
+	{ MX SENDER RS_PASS, FALSE },
+	{ FILTER MX SENDER "Subject: x\n" PASS, FALSE },
+	{ MX FILTER PASS, FALSE },
+	{ MX MX PASS, FALSE },
+	{ MX "received : x\n" PASS, FALSE },
+	{ MX AR ID "; dkim=none\n" SENDER PASS, FALSE },
+	{ MX AR "other.example; spf=pass\n" SENDER PASS, FALSE },
+	/* the fields don't say who wrote what */
+	{ "Received: nobody knows\n" SENDER PASS, TRUE },
+	{ FILTER SENDER PASS, TRUE },
+	/* handed in again by a content filter */
+	{ LOCAL MX PASS SENDER, TRUE },
+	{ FETCHED MX PASS SENDER, TRUE },
+	{ FILTER PASS, TRUE },
+};
+
+static const struct spf_networks *trusted(pool_t pool)
+{
+	const struct spf_networks *networks;
+	const char *error;
+
+	assert_int_equal(spf_networks_parse(pool, TRUSTED, &networks, &error), 0);
+	return networks;
+}
+
+static void test_places(void **state ATTR_UNUSED)
+{
+	pool_t pool = pool_alloconly_create("test", 1024);
+	struct spf_trusted_result result;
+
+	for (unsigned int i = 0; i < N_ELEMENTS(places); i++) {
+		const char *header = places[i].header;
+
+		if (spf_trusted_result_find(header, strlen(header), ID,
+					    trusted(pool), pool, &result) !=
+		    places[i].found)
+			fail_msg("%s: %d", header, !places[i].found);
+		assert_int_equal(result.result, places[i].found ?
+				 SPF_CHECK_PASS : SPF_CHECK_NONE);
+	}
+	pool_unref(&pool);
+}
+
 static void test_results(void **state ATTR_UNUSED)
 {
 	pool_t pool = pool_alloconly_create("test", 1024);
@@ -202,7 +273,8 @@ static void test_results(void **state ATTR_UNUSED)
 		const struct trusted_test *test = &results[i];
 
 		if (spf_trusted_result_find(test->header, strlen(test->header),
-					    ID, pool, &result) != test->found)
+					    ID, trusted(pool), pool,
+					    &result) != test->found)
 			fail_msg("%s: %d", test->header, !test->found);
 		if (result.result != test->result ||
 		    result.identity != test->identity ||
@@ -244,8 +316,36 @@ static void test_received_spf_claims(void **state ATTR_UNUSED)
 		{ " Pass (x) receiver=MX.example.org", TRUE },
 		{ " pass receiver=\"" ID "\"; broken", TRUE },
 		{ " pass (" ID ": x) receiver=other.example", TRUE },
-		{ " pass (other.example: " ID ": x) helo=" ID, FALSE },
+		/* what a tolerant reader may make of it */
+		{ " pass (" ID ": domain of x", TRUE },
+		{ " pass ( " ID ": x)", TRUE },
+		{ " pass (" ID " : x)", TRUE },
+		{ " pass (" ID ".: x)", TRUE },
+		{ " pass (x) (" ID ": x)", TRUE },
+		{ " pass (other.example: " ID ": x)", TRUE },
+		{ " \"pass\" (" ID ": x)", TRUE },
+		{ " passed (" ID ": x)", TRUE },
+		{ " pass; receiver=" ID, TRUE },
+		{ " pass x; receiver=" ID, TRUE },
+		{ " pass receiver=other.example; receiver=" ID, TRUE },
+		{ " pass receiver = <" ID ">", TRUE },
+		{ " pass; receiver=MX\\.example.org", TRUE },
+		{ " pass (mx\\.example.org: x", TRUE },
+		{ " pass receiver=mx=2Eexample.org\r\n\t" ID, TRUE },
+		{ " =?utf-8?q?pass_=28mx=2Eexample.org:_x?=", TRUE },
+		{ ID, TRUE },
+		{ " pass helo=" ID "; receiver=" ID, TRUE },
+		{ " pass xhelo=" ID, TRUE },
+		/* others write of mail that we sent */
+		{ " pass (other.example: domain of a@" ID ") helo=" ID, FALSE },
+		{ " pass envelope-from=\"a@" ID "\"; HELO=\"" ID "\"", FALSE },
 		{ " pass receiver=x" ID, FALSE },
+		{ " pass receiver=x." ID, FALSE },
+		{ " pass receiver=" ID "x", FALSE },
+		{ " pass receiver=" ID ".x", FALSE },
+		{ " pass receiver=" ID "-x", FALSE },
+		{ " pass receiver=mx.example.or", FALSE },
+		{ " pass \\\\", FALSE },
 		{ " pass", FALSE },
 		{ "", FALSE },
 	};
@@ -264,6 +364,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_results),
+		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_claims),
 		cmocka_unit_test(test_claim_behind_padding),
 		cmocka_unit_test(test_received_spf_claims),
