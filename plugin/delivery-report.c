@@ -76,6 +76,7 @@ delivery_report_begin(const struct report *report, struct mail_user *user,
 	delivery->pool = pool;
 	delivery->report = report;
 	delivery->log = mailbox_log_init(user, event);
+	mailbox_log_make_home(delivery->log);
 	if (delivery->log->log != NULL && delivery->log->set->sources_valid &&
 	    sent_log_set_listed_sources(delivery->log->log, now, &error) < 0)
 		mailbox_log_set_unavailable(delivery->log, error);

@@ -30,6 +30,7 @@ int doveadm_log_open(struct doveadm_mail_cmd_context *ctx,
 	if (how == DOVEADM_LOG_OPEN_EXISTING &&
 	    stat(log->path, &st) < 0 && errno == ENOENT)
 		return 0;
+	mailbox_log_make_home(log);
 	if (sent_log_open(log->log, time(NULL), &error) < 0) {
 		return doveadm_log_failed(ctx, user, t_strdup_printf(
 			"sent log %s: %s", log->path, error));

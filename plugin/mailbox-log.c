@@ -35,8 +35,6 @@ static const char *mailbox_log_path(struct mailbox_log *log)
 			log->set->db);
 		return NULL;
 	}
-	/* Dovecot makes it when mail is first stored, and a user may send before */
-	(void)mail_user_home_mkdir(log->user);
 	return p_strconcat(log->pool, home, log->set->db + 1, NULL);
 }
 
@@ -68,6 +66,13 @@ mailbox_log_init(struct mail_user *user, struct event *event)
 	set.notice_context = log;
 	log->log = sent_log_init(&set);
 	return log;
+}
+
+void mailbox_log_make_home(struct mailbox_log *log)
+{
+	/* failed: opening the log will say so, and with which path */
+	if (log->path != NULL && *log->set->db != '/')
+		(void)mail_user_home_mkdir(log->user);
 }
 
 void mailbox_log_deinit(struct mailbox_log **_log)

@@ -24,9 +24,13 @@ struct mailbox_log {
 };
 
 /* Reads the user's settings (wrong ones are logged as errors) and prepares his
-   log; makes his home if it isn't there yet, and touches nothing else. event: for log lines. */
+   log; touches no file. event: for log lines. */
 struct mailbox_log *
 mailbox_log_init(struct mail_user *user, struct event *event);
+/* Makes the user's home if the log is to lie there: Dovecot does so when mail is
+   first stored, and he may send, or get a bounce, before. Not before his namespaces
+   are there. */
+void mailbox_log_make_home(struct mailbox_log *log);
 void mailbox_log_deinit(struct mailbox_log **log);
 /* The log did not answer: closes it, so that nobody waits for it again. */
 void mailbox_log_set_unavailable(struct mailbox_log *log, const char *error);

@@ -46,6 +46,7 @@ submission_prepare(struct submission_backscatter_client *bclient,
 	if (bclient->log != NULL)
 		return;
 	bclient->log = mailbox_log_init(client->user, client->user->event);
+	mailbox_log_make_home(bclient->log);
 	bclient->sender.log = bclient->log;
 	bclient->sender.addresses = sender_addresses_init(bclient->log);
 	submission_serial_init(&bclient->serial, bclient->log, client->pool);

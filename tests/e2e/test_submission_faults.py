@@ -215,6 +215,14 @@ def test_no_log_from_the_start(apart, cleanup, state):
     assert apart.log.gap.exists() or apart.dovecot.log_lines("Error: .*coverage restart")
 
 
+def test_a_user_who_sends_before_his_home_is_made(apart):
+    alice = apart.dovecot.users[ALICE]
+    shutil.rmtree(alice.home)
+    os.chown(alice.home.parent, alice.uid, alice.uid)
+    received = apart.sent(sent_message())
+    assert logged_serials(apart.log) == [serial_of(received.message)]
+
+
 def test_a_corrupt_log_is_moved_aside(sending):
     used(sending).log.query("PRAGMA wal_checkpoint(TRUNCATE)")
     sending.log.path.write_bytes(os.urandom(20000))

@@ -1,0 +1,96 @@
+/* plugin/spf/spf-forged.c: which fields speak in our name. */
+
+#include "unit.h"
+#include "buffer.h"
+#include "str.h"
+#include "spf/spf-forged.h"
+
+#define ID "delivery.mx.test"
+#define HOST "mx.test"
+
+static const struct spf_own_names own = { ID, HOST };
+static const struct spf_own_names no_received_spf = { ID, NULL };
+static const struct spf_own_names nothing = { NULL, NULL };
+
+static const struct {
+	const char *name, *value;
+	/* to whom it speaks in our name */
+	bool to_own, to_no_received_spf;
+} fields[] = {
+#define AR "Authentication-Results"
+	{ AR, " " ID "; spf=pass", TRUE, TRUE },
+	{ "AUTHENTICATION-results \t", " " ID "; spf=pass", TRUE, TRUE },
+	{ AR, " other.test; spf=pass", FALSE, FALSE },
+	{ AR, " other.test; " ID "; spf=pass", FALSE, FALSE },
+	{ AR, " other.test; (" ID, FALSE, FALSE },
+	/* the rest is in the next line */
+	{ AR, "", TRUE, TRUE },
+	{ AR, " delivery.", TRUE, TRUE },
+	{ AR, " other.test", TRUE, TRUE },
+	{ AR, " (x; y) other.test; spf=pass", TRUE, TRUE },
+	{ "X-" AR, " " ID "; spf=pass", FALSE, FALSE },
+	{ "ARC-" AR, " i=1; " ID "; spf=pass", FALSE, FALSE },
+	{ "Received-SPF", " pass (" HOST ": x)", TRUE, FALSE },
+	{ "received-spf", " pass", TRUE, FALSE },
+	{ "Received", " from " HOST, FALSE, FALSE },
+	{ "", "", FALSE, FALSE },
+};
+
+static bool
+is_forged(unsigned int i, const struct spf_own_names *names)
+{
+	return spf_forged_is(fields[i].name, strlen(fields[i].name),
+			     fields[i].value, strlen(fields[i].value), names);
+}
+
+static void test_fields(void **state ATTR_UNUSED)
+{
+	for (unsigned int i = 0; i < N_ELEMENTS(fields); i++) {
+		if (is_forged(i, &own) != fields[i].to_own ||
+		    is_forged(i, &no_received_spf) !=
+		    fields[i].to_no_received_spf ||
+		    is_forged(i, &nothing))
+			fail_msg("%s:%s", fields[i].name, fields[i].value);
+	}
+}
+
+#define OURS "Authentication-Results:\r\n\t" ID "; spf=pass\r\n"
+#define OURS_TOO "Received-SPF: pass receiver=" HOST "\r\n"
+#define OTHERS "Authentication-Results: other.test; spf=pass\r\n"
+#define OTHERS_TOO "Received-SPF: pass receiver=other.test\r\n"
+#define SUBJECT "Subject: " ID "\r\n"
+
+static const struct {
+	const char *header, *clean;
+} headers[] = {
+	{ "", "" },
+	{ SUBJECT "\r\n", SUBJECT "\r\n" },
+	{ OTHERS OTHERS_TOO "\r\n", OTHERS OTHERS_TOO "\r\n" },
+	{ OURS "\r\n", "\r\n" },
+	{ SUBJECT OURS OTHERS OURS_TOO SUBJECT OURS,
+	  SUBJECT OTHERS SUBJECT },
+	{ OURS OURS_TOO OTHERS_TOO "\r\n" OURS, OTHERS_TOO "\r\n" OURS },
+};
+
+static void test_headers(void **state ATTR_UNUSED)
+{
+	for (unsigned int i = 0; i < N_ELEMENTS(headers); i++) {
+		const char *header = headers[i].header;
+		string_t *clean = t_str_new(256);
+
+		spf_forged_remove(clean, header, strlen(header), &own);
+		assert_string_equal(str_c(clean), headers[i].clean);
+		assert_int_equal(spf_forged_find(header, strlen(header), &own),
+				 strcmp(header, headers[i].clean) != 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_headers),
+	};
+
+	return UNIT_RUN(tests);
+}
