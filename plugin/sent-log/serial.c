@@ -27,7 +27,7 @@ static const char base32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 static const char *const status_names[] = {
 	[SERIAL_BAD_FORM] = "bad-form",
 	[SERIAL_UNKNOWN_KEY] = "unknown-key",
-	[SERIAL_WRONG_MAC] = "wrong-mac",
+	[SERIAL_WRONG_MAC] = "wrong-address",
 	[SERIAL_EXPIRED] = "expired",
 	[SERIAL_VALID] = "valid",
 };

@@ -241,6 +241,14 @@ def test_copies_that_say_nothing_about_another_way_out(submission_server, copy):
     assert judged(submission_server, forged()) == NOT_SENT
 
 
+def test_coverage_names_the_copy_that_shows_another_way_out(submission_server):
+    sent = copy_in_sent(submission_server, hours=2)
+    named = coverage(submission_server)
+    assert named["covered"] == "no" and f"Sent UID 1 (<{message_id_of(sent)}>)" in named["explanation"]
+    submission_server.doveadm("expunge", "mailbox", "Sent", "all", user=ALICE)
+    assert "a copy that is gone" in coverage(submission_server)["explanation"]
+
+
 def test_a_copy_that_a_listed_source_logged_is_in_order(submission_server):
     copy_in_sent(submission_server, hours=2)
     log = SentLog.of(submission_server)

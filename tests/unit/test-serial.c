@@ -441,7 +441,7 @@ static void test_status_names(void **state)
 	assert_string_equal(serial_status_name(SERIAL_BAD_FORM), "bad-form");
 	assert_string_equal(serial_status_name(SERIAL_UNKNOWN_KEY),
 			    "unknown-key");
-	assert_string_equal(serial_status_name(SERIAL_WRONG_MAC), "wrong-mac");
+	assert_string_equal(serial_status_name(SERIAL_WRONG_MAC), "wrong-address");
 	assert_string_equal(serial_status_name(SERIAL_EXPIRED), "expired");
 	assert_string_equal(serial_status_name(SERIAL_VALID), "valid");
 	assert_string_equal(serial_status_name(SERIAL_VALID + 1), "unknown");
