@@ -263,19 +263,18 @@ static int parse_sender_check(struct settings_parser *parser, const char *value,
 	return -1;
 }
 
-/* What Dovecot takes for yes and no in settings of its own. */
+int backscatter_yes_no_parse(const char *value, bool *yes_r)
+{
+	*yes_r = strcasecmp(value, "yes") == 0 || strcasecmp(value, "y") == 0 ||
+		strcmp(value, "1") == 0;
+	return *yes_r || strcasecmp(value, "no") == 0 ? 0 : -1;
+}
+
 static int parse_tag(struct settings_parser *parser, const char *value,
 		     const char **allowed_r)
 {
-	if (strcasecmp(value, "no") == 0)
-		return 0;
-	if (strcasecmp(value, "yes") == 0 || strcasecmp(value, "y") == 0 ||
-	    strcmp(value, "1") == 0) {
-		parser->set->tag = TRUE;
-		return 0;
-	}
 	*allowed_r = "yes and no";
-	return -1;
+	return backscatter_yes_no_parse(value, &parser->set->tag);
 }
 
 static const struct setting_definition setting_definitions[] = {

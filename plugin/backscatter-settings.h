@@ -55,6 +55,10 @@ struct backscatter_settings {
    is no such day. */
 int backscatter_date_parse(const char *str, time_t *time_r);
 
+/* What Dovecot takes for yes in settings of its own, and "no". Returns 0, or -1 and
+   no. */
+int backscatter_yes_no_parse(const char *value, bool *yes_r);
+
 /* Returns the value of a setting by its full name, NULL = not set. */
 typedef const char *
 backscatter_setting_get_t(const char *name, void *context);

@@ -31,25 +31,19 @@ struct spf_setting_definition {
 		     const char **allowed_r);
 };
 
-static int parse_yes_no(const char *value, bool *yes_r, const char **allowed_r)
-{
-	*yes_r = strcasecmp(value, "yes") == 0 || strcasecmp(value, "y") == 0 ||
-		strcmp(value, "1") == 0;
-	*allowed_r = "yes and no";
-	return *yes_r || strcasecmp(value, "no") == 0 ? 0 : -1;
-}
-
 static int parse_spf(struct spf_settings_parser *parser, const char *value,
 		     const char **allowed_r)
 {
-	return parse_yes_no(value, &parser->set->enabled, allowed_r);
+	*allowed_r = "yes and no";
+	return backscatter_yes_no_parse(value, &parser->set->enabled);
 }
 
 static int
 parse_received_spf(struct spf_settings_parser *parser, const char *value,
 		   const char **allowed_r)
 {
-	return parse_yes_no(value, &parser->set->received_spf, allowed_r);
+	*allowed_r = "yes and no";
+	return backscatter_yes_no_parse(value, &parser->set->received_spf);
 }
 
 static int parse_timeout(struct spf_settings_parser *parser, const char *value,
