@@ -95,29 +95,32 @@ def test_another_default_mailbox(dovecot_factory, action, where):
 
 @pytest.mark.parametrize("sieve", [True, False], ids=["sieve", "no-sieve"])
 @pytest.mark.parametrize("backscatter", [True, False], ids=["plugin", "plain"])
-@pytest.mark.parametrize("kind", ["report", "ordinary"])
+@pytest.mark.parametrize("kind", ["report", "ordinary", "with an SPF result"])
 def test_default_mailbox_that_is_not_there(dovecot_factory, kind, backscatter, sieve):
     """lda stores it in INBOX then, and so it has to be with us, and with our header."""
     dovecot = dovecot_factory(backscatter=backscatter, sieve=sieve, plugin={
-        "backscatter_sources": "sent", "backscatter_action": "annotate"} if backscatter else {})
+        "backscatter_sources": "sent", "backscatter_action": "annotate",
+        "backscatter_spf": "yes" if kind == "with an SPF result" else "no"} if backscatter else {})
     if backscatter:
         cover(dovecot)
     message = report(new_id("forged")) if kind == "report" else ordinary()
     assert dovecot.lda(ALICE, message, mail_from="", final_rcpt=ALICE, mailbox="Missing").code == 0
     assert stored(dovecot) == {"INBOX": 1}
-    assert added_headers(dovecot.message(ALICE), message) == (["X-Backscatter"] if backscatter and kind == "report" else [])
+    added = {"report": ["X-Backscatter"], "ordinary": [], "with an SPF result": ["Authentication-Results"]}[kind]
+    assert added_headers(dovecot.message(ALICE), message) == (added if backscatter else [])
 
 
 @pytest.mark.parametrize("sieve", [True, False], ids=["sieve", "no-sieve"])
 @pytest.mark.parametrize("tempfail", ["no", "yes"])
-@pytest.mark.parametrize("kind", ["report", "ordinary", "forged header"])
+@pytest.mark.parametrize("kind", ["report", "ordinary", "forged header", "with an SPF result"])
 def test_exit_code_of_a_failed_save_is_dovecots_own(dovecot_factory, kind, tempfail, sieve):
     message = (report(new_id("forged")) if kind == "report" else ordinary()) + b"x" * 70_000 + b"\n"
     if kind == "forged header":
         message = b"X-Backscatter: genuine\n" + message
     results = []
     for backscatter in (False, True):
-        plugin = {"backscatter_sources": "sent", "backscatter_action": "annotate"} if backscatter else {}
+        plugin = {"backscatter_sources": "sent", "backscatter_action": "annotate",
+                  "backscatter_spf": "yes" if kind == "with an SPF result" else "no"} if backscatter else {}
         dovecot = dovecot_factory(backscatter=backscatter, sieve=sieve, quota="*:storage=10k", plugin=plugin,
                                   extra=f"quota_full_tempfail = {tempfail}\nsendmail_path = /bin/true\n")
         if backscatter:
