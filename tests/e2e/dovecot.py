@@ -103,7 +103,7 @@ class UnixImap(imaplib.IMAP4):
 class Dovecot:
     """
     users: names, or name -> userdb extra fields ({"backscatter_action": "annotate"}; values without blanks).
-    plugin: plugin {} settings; SPF is off unless a test says otherwise: most have no name server to ask.
+    plugin: plugin {} settings; SPF is off unless a test says otherwise (None: nothing is said): most have no name server to ask.
     extra: raw configuration, read last. Both with 2.3's names: see dovecot_config for 2.4.
     unchecked: plugin {} settings that may be wrong. 2.4 would not start with them: there they come from the userdb.
     backscatter: False = Dovecot as if our plugin did not exist.
@@ -127,7 +127,10 @@ class Dovecot:
         self.folder = Path(tempfile.mkdtemp(prefix="bs-", dir="/tmp")) if folder is None else Path(folder)
         self.folder.mkdir(exist_ok=True)
         self.folder.chmod(0o755)
-        self.plugin, self.unchecked = {"backscatter_spf": "no"} | (plugin or {}), dict(unchecked or {})
+        # 2.4 knows no setting of modules that it refuses
+        defaults = {"backscatter_spf": "no"} if modules == BUILD / "modules" else {}
+        self.plugin = {name: value for name, value in (defaults | (plugin or {})).items() if value is not None}
+        self.unchecked = dict(unchecked or {})
         self.extra, self.backscatter, self.mail_format, self.sieve = extra, backscatter, mail_format, sieve
         self.quota, self.acl, self.debug = quota, acl, debug
         self.lmtp_save_to_detail_mailbox, self.relay = lmtp_save_to_detail_mailbox, relay
