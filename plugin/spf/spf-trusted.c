@@ -91,7 +91,10 @@ bool spf_trusted_result_find(const void *header, size_t header_size,
 			result_r->domain = p_strdup(pool, result.result.domain);
 		}
 	} T_END;
-	if (!found || is_behind(&field, header, header_size, trusted)) {
+	/* Only for Received-SPF, which stands on top (RFC 7208, 9.1): a milter may
+	   append Authentication-Results at the end of the header. */
+	if (!found || (spf_field_is(&field, "Received-SPF") &&
+		       is_behind(&field, header, header_size, trusted))) {
 		i_zero(result_r);
 		return FALSE;
 	}

@@ -26,8 +26,8 @@ struct spf_trusted_result {
    with a broken syntax counts as not there.
 
    The MX must remove what comes in under its name: forged fields look the same.
-   As a second fence, nothing is believed that stands below the Received field
-   behind the one that names the client (spf_origin_trusted_size()); where no field
+   As a second fence, no Received-SPF is believed that stands below the Received
+   field behind the one that names the client (spf_origin_trusted_size()); where no field
    of trusted hosts names a client, the first fence is the only one. So an MX that
    hands on over SMTP has to be in the trusted networks, or it is the client.
 

@@ -219,15 +219,15 @@ static const struct {
 	{ FILTER PASS MX SENDER, TRUE },
 	{ FILTER MX PASS SENDER, TRUE },
 	{ FILTER FILTER MX RS_PASS SENDER, TRUE },
-	/* the sender's */
-	{ MX SENDER PASS, FALSE },
+	/* appended by a milter; Received-SPF stands on top, or is the sender's */
+	{ MX SENDER PASS, TRUE },
 	{ MX SENDER RS_PASS, FALSE },
-	{ FILTER MX SENDER "Subject: x\n" PASS, FALSE },
-	{ MX FILTER PASS, FALSE },
-	{ MX MX PASS, FALSE },
-	{ MX "received : x\n" PASS, FALSE },
-	{ MX AR ID "; dkim=none\n" SENDER PASS, FALSE },
-	{ MX AR "other.example; spf=pass\n" SENDER PASS, FALSE },
+	{ FILTER MX SENDER "Subject: x\n" PASS, TRUE },
+	{ MX FILTER PASS, TRUE },
+	{ MX MX PASS, TRUE },
+	{ MX "received : x\n" PASS, TRUE },
+	{ MX AR ID "; dkim=none\n" SENDER PASS, TRUE },
+	{ MX AR "other.example; spf=pass\n" SENDER PASS, TRUE },
 	/* the fields don't say who wrote what */
 	{ "Received: nobody knows\n" SENDER PASS, TRUE },
 	{ FILTER SENDER PASS, TRUE },
