@@ -11,34 +11,12 @@
    message, for a command that has no user. */
 
 #if DOVECOT_VERSION_MINOR >= 4
-#include "settings.h"
-#include "settings-parser.h"
 #include "compat/setting-info.h"
-
-static inline const char *
-compat_doveadm_no_setting(const char *name ATTR_UNUSED,
-			  void *context ATTR_UNUSED)
-{
-	return NULL;
-}
 
 static inline const struct spf_settings *
 compat_doveadm_spf_settings(struct doveadm_cmd_context *cctx, pool_t pool)
 {
-	struct backscatter_typed_settings *typed;
-	const struct spf_settings *set;
-	const char *error;
-
-	if (settings_get(cctx->event, &backscatter_setting_parser_info,
-			 SETTINGS_GET_FLAG_NO_CHECK, &typed, &error) < 0) {
-		e_error(cctx->event, "backscatter: %s - defaults are used",
-			error);
-		return spf_settings_parse(pool, compat_doveadm_no_setting,
-					  NULL);
-	}
-	set = spf_settings_parse(pool, backscatter_typed_setting_get, typed);
-	settings_free(typed);
-	return set;
+	return compat_event_spf_settings_get(cctx->event, pool);
 }
 
 /* init(ctx) */

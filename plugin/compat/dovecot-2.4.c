@@ -60,6 +60,19 @@ compat_settings_get(struct mail_user *user, pool_t pool)
 	return set;
 }
 
+const struct spf_settings *
+compat_event_spf_settings_get(struct event *event, pool_t pool)
+{
+	struct backscatter_typed_settings *typed;
+	const struct spf_settings *set;
+
+	if (get_typed_settings(event, &typed) < 0)
+		return spf_settings_parse(pool, get_nothing, NULL);
+	set = spf_settings_parse(pool, backscatter_typed_setting_get, typed);
+	settings_free(typed);
+	return set;
+}
+
 /* lda's raw user stands below the user himself: what the userdb says of him is an
    instance of the settings, which another one hides. */
 const struct spf_settings *
@@ -68,17 +81,10 @@ compat_spf_settings_get(struct mail_user *user, pool_t pool)
 	struct settings_instance *instance =
 		settings_instance_new(settings_root_find(user->event));
 	struct event *event = event_create(user->event);
-	struct backscatter_typed_settings *typed;
 	const struct spf_settings *set;
 
 	event_set_ptr(event, SETTINGS_EVENT_INSTANCE, instance);
-	if (get_typed_settings(event, &typed) < 0)
-		set = spf_settings_parse(pool, get_nothing, NULL);
-	else {
-		set = spf_settings_parse(pool, backscatter_typed_setting_get,
-					 typed);
-		settings_free(typed);
-	}
+	set = compat_event_spf_settings_get(event, pool);
 	event_unref(&event);
 	settings_instance_free(&instance);
 	return set;

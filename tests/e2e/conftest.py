@@ -1,6 +1,7 @@
 """Fixtures: private Dovecots, and the MTAs. What the daemons of a failed test logged is attached to its report."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,13 @@ def sending_factory(running_relay, dovecot_factory, attach_log):
 
     yield make
     running_relay.settle()
+
+
+@pytest.fixture
+def cleanup():
+    """What a test enters is left behind it, whatever happened."""
+    with ExitStack() as stack:
+        yield stack
 
 
 @pytest.fixture

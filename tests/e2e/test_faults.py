@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,6 @@ from sentlog import (GENUINE, NOT_COVERED, NOT_SENT, STRANGER, UNAVAILABLE, Sent
                      mail_elsewhere, remount, sent_message, stored, tmpfs)
 
 BUSY_SECONDS = 3.0   # MAILBOX_LOG_DEADLINE_MSECS
-
-
-@pytest.fixture
-def cleanup():
-    with ExitStack() as stack:
-        yield stack
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from smtplib import SMTPException
 
@@ -25,12 +24,6 @@ from smtp import Received
 ROUNDS = 25     # for each program
 SEED = 13
 LINE = b"The quick brown fox jumps over the lazy dog, again and again and again.\r\n"
-
-
-@pytest.fixture
-def cleanup():
-    with ExitStack() as stack:
-        yield stack
 
 
 @pytest.fixture
