@@ -69,8 +69,60 @@ struct report_recipient {
 };
 ARRAY_DEFINE_TYPE(report_recipient, struct report_recipient);
 
+/* How certain it is that the message is a report (DESIGN.md, section 3). A worded
+   one may acquit, never convict. */
+enum report_shape {
+	/* phrases, speakers and replies weigh up to a report */
+	REPORT_SHAPE_WORDED = 0,
+	/* null sender, a mailer daemon as From or Sender (or From: <>), and a
+	   returned part or text block of header fields */
+	REPORT_SHAPE_DAEMON,
+	/* Fields that only software writes: a delivery-status part with a
+	   recipient that has Action or Status, or a disposition-notification with
+	   Final-Recipient and Disposition, outside any message/rfc822, in a
+	   multipart/report or with a null sender; or X-Failed-Recipients with a
+	   null sender. */
+	REPORT_SHAPE_STRUCTURED,
+};
+
+/* One original that the report returns: a MIME part that has its header, outside any
+   other message/rfc822; only where there is no such part, a block of header fields in
+   a text (Message-ID and at least two of From, To, Subject, Date and Received).
+   Those of the same Message-ID are one. Addresses are lower-case; arrays are always
+   created. */
+struct report_original {
+	/* its first Message-ID field, normalised; NULL = none */
+	const char *message_id;
+	/* of From and Sender */
+	ARRAY_TYPE(const_string) from;
+	/* of Return-Path and Errors-To: they name whoever passed it on */
+	ARRAY_TYPE(const_string) return_paths;
+	/* whom it was delivered to: To, Cc, Delivered-To, X-Original-To, and
+	   "for" of Received lines */
+	ARRAY_TYPE(const_string) recipients;
+	/* of X-Sieve-Redirected-From and Resent-From */
+	ARRAY_TYPE(const_string) resent_from;
+	/* "by" hosts of the Received lines that say that it came in locally or
+	   with a login (RFC 3848: ESMTPA, ESMTPSA), lower-case */
+	ARRAY_TYPE(const_string) submitted_to;
+	/* There is exactly one Message-ID field, and it is RFC 5322's msg-id in
+	   its brackets, seen to its end: only such an ID proves that something was
+	   not sent. Never set where the header is itself a report's. */
+	bool message_id_proves:1;
+	/* returned in a MIME part of its own */
+	bool in_part:1;
+	/* Software sent it: Auto-Submitted other than no, a Message-ID that Sieve
+	   makes, text/calendar, or itself a report. */
+	bool automatic:1;
+};
+ARRAY_DEFINE_TYPE(report_original, struct report_original);
+
 struct report {
 	enum report_class class;
+	enum report_shape shape;
+	/* MAIL FROM:<> of the envelope, or where that is unknown, of
+	   Return-Path */
+	bool null_sender:1;
 
 	/* The report itself. Arrays are always created, perhaps empty. */
 
@@ -85,8 +137,16 @@ struct report {
 
 	/* The original, as the report shows it. */
 
-	/* best evidence first */
+	/* All that may acquit, best evidence first. */
 	ARRAY_TYPE(report_message_id) message_ids;
+	/* what may convict, in the order of the message */
+	ARRAY_TYPE(report_original) originals;
+	/* addresses of fields that name the sender of the original
+	   (X-Postfix-Sender and its like), lower-case */
+	ARRAY_TYPE(const_string) original_senders;
+	/* "by" host of the report's own topmost Received line, lower-case; NULL =
+	   none */
+	const char *received_by;
 	/* Original-Envelope-Id, decoded from xtext (RFC 3461, 4); NULL = none */
 	const char *envelope_id;
 	/* X-Backscatter-Serial of the returned headers; NULL = none */
@@ -95,7 +155,8 @@ struct report {
 	ARRAY_TYPE(report_recipient) recipients;
 	/* addresses of the returned To: and Cc:, lower-case */
 	ARRAY_TYPE(const_string) original_to;
-	/* addresses of the returned X-Sieve-Redirected-From, lower-case */
+	/* addresses of the returned X-Sieve-Redirected-From, lower-case: goes,
+	   see struct report_original.resent_from */
 	ARRAY_TYPE(const_string) redirected_from;
 	/* Date: of the returned headers and Arrival-Date of the report, seconds
 	   since the epoch; (time_t)-1 = absent or unreadable */
