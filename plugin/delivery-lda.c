@@ -103,13 +103,11 @@ lda_deliver_stream(struct mail_deliver_context *ctx,
 static int
 lda_deliver_report(struct mail_deliver_context *ctx,
 		   struct mail_storage **storage_r, deliver_mail_func_t *next,
-		   struct istream *input, const struct report *report,
-		   bool null_sender)
+		   struct istream *input, const struct report *report)
 {
 	const struct delivery_envelope envelope = {
 		.recipient = lda_final_recipient(ctx),
 		.original_recipient = ctx->rcpt_params.orcpt.addr,
-		.null_sender = null_sender,
 	};
 	struct delivery_report *delivery =
 		delivery_report_begin(report, ctx->rcpt_user, &envelope,
@@ -138,8 +136,7 @@ lda_deliver_scanned(struct mail_deliver_context *ctx,
 	}
 	i_stream_seek(input, 0);
 	if (report != NULL) {
-		ret = lda_deliver_report(ctx, storage_r, next, input, report,
-					 null_sender);
+		ret = lda_deliver_report(ctx, storage_r, next, input, report);
 	} else if (changed) {
 		ret = lda_deliver_stream(ctx, storage_r, next, input, NULL);
 	} else {

@@ -228,14 +228,12 @@ delivery_lmtp_deliver_report(struct delivery_lmtp_message *message,
 #define LMTP_EVENT_PREFIXES 3
 
 static struct delivery_report *
-delivery_lmtp_report_begin(struct delivery_lmtp_message *message,
-			   const struct report *report,
+delivery_lmtp_report_begin(const struct report *report,
 			   struct lmtp_recipient *lrcpt, struct mail_user *user)
 {
 	const struct delivery_envelope envelope = {
 		.recipient = lrcpt->rcpt->path,
 		.original_recipient = lrcpt->rcpt->params.orcpt.addr,
-		.null_sender = message->null_sender,
 		.can_reject = TRUE,
 	};
 	struct event *event = event_create(lrcpt->rcpt->event);
@@ -280,7 +278,7 @@ delivery_lmtp_local_deliver(struct client *client,
 	}
 
 	T_BEGIN {
-		message->recipient = delivery_lmtp_report_begin(message, report,
+		message->recipient = delivery_lmtp_report_begin(report,
 			lrcpt, lldctx->rcpt_user);
 		if (delivery_report_is_rejected(message->recipient))
 			ret = delivery_lmtp_reject(lrcpt->rcpt);

@@ -64,7 +64,6 @@ delivery_report_begin(const struct report *report, struct mail_user *user,
 		.recipient = encode_address(envelope->recipient),
 		.original_recipient =
 			encode_address(envelope->original_recipient),
-		.null_sender = envelope->null_sender,
 		.can_reject = envelope->can_reject,
 	};
 	struct delivery_report *delivery;
@@ -199,6 +198,25 @@ static void delivery_report_count(struct delivery_report *delivery)
 	}
 }
 
+/* The file is older than what left: perhaps a snapshot that was rolled back, with all
+   that was sent since. */
+static void delivery_report_restart_coverage(struct delivery_report *delivery)
+{
+	struct mailbox_log *log = delivery->log;
+	time_t now = time(NULL);
+	const char *error;
+
+	if (sent_log_set_coverage(log->log, now, SENT_LOG_COVERAGE_ROWS_LOST, now,
+				  &error) < 0) {
+		e_error(log->event, "backscatter: sent log %s: %s - coverage "
+			"can't be restarted", log->path, error);
+		return;
+	}
+	e_warning(log->event, "backscatter: sent log %s: a serial that this log "
+		  "issued came back and has no row, so rows were lost (a restored "
+		  "snapshot?): coverage starts anew", log->path);
+}
+
 /* What was done in the end. */
 static const char *
 delivery_report_action(const struct delivery_report *delivery, bool stored)
@@ -233,6 +251,8 @@ void delivery_report_end(struct delivery_report **_delivery, bool stored)
 	if (stored)
 		delivery_report_count(delivery);
 	delivery_report_log(delivery, stored);
+	if (delivery->judgement.facts.rows_lost)
+		delivery_report_restart_coverage(delivery);
 	if (stored && delivery->judgement.facts.verdict.log_available) {
 		if (delivery->placed && delivery->failure == NULL) {
 			delivery->place.quarantined = TRUE;

@@ -28,7 +28,6 @@ struct delivery_envelope {
 	const struct smtp_address *recipient;
 	/* see struct judge_envelope */
 	const struct smtp_address *original_recipient;
-	bool null_sender:1;
 	/* this recipient can be refused alone */
 	bool can_reject:1;
 };

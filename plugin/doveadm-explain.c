@@ -70,9 +70,7 @@ static int
 explain_report(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
 	       const struct report *report)
 {
-	struct judge_envelope envelope = {
-		.null_sender = TRUE, .can_reject = TRUE
-	};
+	struct judge_envelope envelope = { .can_reject = TRUE };
 	struct judgement judgement;
 	struct mailbox_log *log;
 	int ret;

@@ -75,15 +75,16 @@ static void verify_keys(struct mailbox_log *log, const char *tagged,
 			struct verify_result *result)
 {
 	const char *const *addresses;
-	struct serial_keys keys;
+	struct serial_keys keys, own;
 	unsigned int count;
 	time_t now = time(NULL);
 
 	addresses = verify_addresses(log, tagged, &count);
-	mailbox_keys_get(log, now, &keys);
+	mailbox_keys_get(log, now, &keys, &own);
 	serial_verify(&keys, result->serial, addresses, count,
 		      now - (time_t)log->set->retention, &result->check);
 	serial_keys_clear(&keys);
+	serial_keys_clear(&own);
 	if (result->check.status >= SERIAL_EXPIRED)
 		result->address = addresses[result->check.address];
 }

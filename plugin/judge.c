@@ -1,6 +1,7 @@
 /* Brings the mailbox's log, the verdict table and the actions together. */
 
 #include "lib.h"
+#include "hostpid.h"
 #include "str.h"
 #include "str-sanitize.h"
 #include "compat/dovecot-compat.h"
@@ -14,11 +15,13 @@ judge_gather(struct mailbox_log *log, const struct report *report,
 	     const struct judge_envelope *envelope, time_t now,
 	     struct facts *facts_r)
 {
+	const char *const host_names[] = { my_hostname, my_hostdomain(), NULL };
 	struct facts_policy policy = {
 		.listed_sources = log->set->sources,
 		.since = log->set->since,
 		.report_age = log->set->report_age,
 		.retention = log->set->retention,
+		.host_names = host_names,
 	};
 	struct own_addresses *own =
 		mailbox_log_own_addresses(log, envelope->recipient,
@@ -30,17 +33,19 @@ judge_gather(struct mailbox_log *log, const struct report *report,
 			NULL,
 		NULL
 	};
-	struct serial_keys keys;
+	struct serial_keys keys, mailbox_keys;
 	const struct facts_keyed keyed = {
 		.keys = &keys,
+		.mailbox_keys = &mailbox_keys,
 		.envelope_recipients = envelope_recipients,
 		.delimiters = compat_recipient_delimiter(log->user,
 							 pool_datastack_create()),
 	};
 
-	mailbox_keys_get(log, now, &keys);
+	mailbox_keys_get(log, now, &keys, &mailbox_keys);
 	facts_gather(report, log->log, own, &keyed, &policy, now, facts_r);
 	serial_keys_clear(&keys);
+	serial_keys_clear(&mailbox_keys);
 	if (log->log == NULL)
 		facts_r->log_error = log->error;
 	if (facts_r->log_error != NULL && log->path != NULL) {
@@ -63,11 +68,10 @@ void judge_report(struct mailbox_log *log, const struct report *report,
 	action_facts.wanted = log->set->actions[report->class];
 	action_facts.only_submission_listed =
 		log->set->sources == SENT_LOG_SOURCE_SUBMISSION;
-	action_facts.serial_of_unknown_key =
-		judgement_r->facts.serial_of_unknown_key;
-	action_facts.null_sender = envelope->null_sender;
 	action_facts.can_reject = envelope->can_reject;
-	judgement_r->action = action_decide(&judgement_r->result, &action_facts);
+	judgement_r->action = action_decide(&judgement_r->facts.verdict,
+					    &judgement_r->result,
+					    &action_facts);
 }
 
 const char *judgement_header_value(const struct judgement *judgement)

@@ -16,7 +16,6 @@ struct judge_envelope {
 	/* What the message was sent to before it came here (ORCPT, lda's -a);
 	   NULL = unknown. Not own: serves only to verify a keyed evidence. */
 	const char *original_recipient;
-	bool null_sender:1;
 	/* this way of delivery can refuse a single recipient */
 	bool can_reject:1;
 };

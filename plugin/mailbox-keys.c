@@ -40,18 +40,18 @@ int mailbox_keys_get_issuing(struct mailbox_log *log, time_t now,
 }
 
 void mailbox_keys_get(struct mailbox_log *log, time_t now,
-		      struct serial_keys *keys_r)
+		      struct serial_keys *keys_r, struct serial_keys *own_r)
 {
-	struct serial_keys own;
 	const char *error;
 
+	own_r->count = 0;
 	(void)site_keys_get(log, keys_r);
 	if (log->log == NULL)
 		return;
-	if (sent_log_get_serial_keys(log->log, now, &own, &error) < 0) {
+	if (sent_log_get_serial_keys(log->log, now, own_r, &error) < 0) {
+		own_r->count = 0;
 		mailbox_log_set_unavailable(log, error);
 		return;
 	}
-	serial_keys_add(keys_r, &own);
-	serial_keys_clear(&own);
+	serial_keys_add(keys_r, own_r);
 }

@@ -13,10 +13,11 @@
 int mailbox_keys_get_issuing(struct mailbox_log *log, time_t now,
 			     struct serial_key *key_r, const char **error_r);
 
-/* All that can verify a serial for him. A site key that can't be read is logged as
-   an error and missing in *keys_r: then its serials are of an unknown key. A log
-   that doesn't answer becomes unavailable. */
+/* All that can verify a serial for him; *own_r: those of them that are his log's own.
+   A site key that can't be read is logged as an error and missing in *keys_r: then
+   its serials are of an unknown key. A log that doesn't answer becomes unavailable.
+   Clear both. */
 void mailbox_keys_get(struct mailbox_log *log, time_t now,
-		      struct serial_keys *keys_r);
+		      struct serial_keys *keys_r, struct serial_keys *own_r);
 
 #endif

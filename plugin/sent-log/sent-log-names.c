@@ -28,6 +28,7 @@ static const char *const coverage_cause_names[] = {
 	[SENT_LOG_COVERAGE_SET] = "set",
 	[SENT_LOG_COVERAGE_IMPORTED] = "imported",
 	[SENT_LOG_COVERAGE_EXPIRED] = "expired",
+	[SENT_LOG_COVERAGE_ROWS_LOST] = "rows-lost",
 };
 #define CAUSE_COUNT \
 	(sizeof(coverage_cause_names) / sizeof(coverage_cause_names[0]))

@@ -96,7 +96,7 @@ static int get_count(struct sent_log *log,
 {
 	struct report_key key;
 	sqlite3_stmt *stmt;
-	int64_t reports = 0;
+	int64_t reports = 0, serials = 0;
 
 	if (sent_log_file_open(log) < 0 ||
 	    make_key(log, original, recipient, &key) < 0 ||
@@ -106,6 +106,13 @@ static int get_count(struct sent_log *log,
 	stmt = key_statement(log, SENT_LOG_GET_REPORTS, &key, class_name);
 	if (stmt == NULL || sent_log_get_int64(log, stmt, &reports) < 0)
 		return -1;
+	stmt = sent_log_statement(log, SENT_LOG_COUNT_SERIALS);
+	if (stmt == NULL)
+		return -1;
+	sent_log_bind_hash(stmt, 1, &key.original);
+	if (sent_log_get_int64(log, stmt, &serials) < 0)
+		return -1;
+	count_r->times_sent = serials > 1 ? (unsigned int)serials : 1;
 	count_r->reports = (unsigned int)reports;
 	count_r->recipient_matches = key.recipient_matches;
 	return 1;

@@ -65,6 +65,11 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		"  WHERE k.message = i.message AND k.kind = 0"
 		"  ORDER BY k.hash LIMIT 1))"
 		" FROM identity i WHERE i.hash = ?1",
+	/* each time it was sent it took a serial of its own */
+	[SENT_LOG_COUNT_SERIALS] =
+		"SELECT count(DISTINCT s.hash) FROM identity i"
+		" CROSS JOIN identity s ON s.message = i.message AND s.kind = 2"
+		" WHERE i.hash = ?1",
 	[SENT_LOG_GET_REPORTS] =
 		"SELECT reports FROM report_count"
 		" WHERE original = ?1 AND class = ?2 AND recipient = ?3",

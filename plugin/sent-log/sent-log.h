@@ -120,6 +120,9 @@ struct sent_log_report_count {
 	unsigned int reports;
 	/* recipients of the message */
 	unsigned int recipient_count;
+	/* How often the message was sent, as far as serials tell: 1 where it has
+	   none. */
+	unsigned int times_sent;
 	bool recipient_matches;
 };
 
@@ -136,6 +139,8 @@ enum sent_log_coverage_cause {
 	SENT_LOG_COVERAGE_SET,
 	SENT_LOG_COVERAGE_IMPORTED,
 	SENT_LOG_COVERAGE_EXPIRED,
+	/* a serial of ours came back that has no row */
+	SENT_LOG_COVERAGE_ROWS_LOST,
 };
 
 struct sent_log_coverage {

@@ -96,6 +96,17 @@ static bool decode(const char *text, unsigned char bytes_r[SERIAL_SIZE])
 	       bytes_r[VERSION_OFFSET] == SERIAL_VERSION;
 }
 
+bool serial_is_well_formed(const char *text)
+{
+	unsigned int i;
+
+	for (i = 0; i < TEXT_LENGTH; i++) {
+		if (digit_value(text[i]) < 0)
+			return false;
+	}
+	return text[TEXT_LENGTH] == '\0';
+}
+
 bool serial_normalise(const char *text, char text_r[SERIAL_TEXT_SIZE])
 {
 	unsigned char bytes[SERIAL_SIZE];

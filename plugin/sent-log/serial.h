@@ -71,6 +71,9 @@ void serial_keys_clear(struct serial_keys *keys);
 int serial_issue(const struct serial_key *key, const char *address, time_t now,
 		 char text_r[SERIAL_TEXT_SIZE]);
 
+/* The length and alphabet of a serial, of whatever version. */
+bool serial_is_well_formed(const char *text);
+
 /* Writes the serial in its one canonical form (upper case), as it is logged.
    Returns false if text is no serial of ours. */
 bool serial_normalise(const char *text, char text_r[SERIAL_TEXT_SIZE]);

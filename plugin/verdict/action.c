@@ -26,18 +26,24 @@ int action_parse(const char *name, enum action *action_r)
 	return -1;
 }
 
-/* Rows 11 and 13: the report names an original that was certainly not sent. */
+/* The report names an original that was certainly not sent, returns its header, and
+   is certainly a report. The null sender also means that a refusal creates no
+   backscatter of its own. */
 static bool
-may_lose_report(const struct verdict_result *result,
+may_lose_report(const struct verdict_facts *verdict,
+		const struct verdict_result *result,
 		const struct action_facts *facts)
 {
 	if (result->reason != VERDICT_REASON_BAD_SERIAL &&
 	    result->reason != VERDICT_REASON_NOT_SENT)
 		return FALSE;
-	return facts->only_submission_listed && !facts->serial_of_unknown_key;
+	return facts->only_submission_listed && verdict->null_sender &&
+		verdict->shape == REPORT_SHAPE_STRUCTURED &&
+		verdict->original_count == 1 && verdict->original_in_part;
 }
 
-enum action action_decide(const struct verdict_result *result,
+enum action action_decide(const struct verdict_facts *verdict,
+			  const struct verdict_result *result,
 			  const struct action_facts *facts)
 {
 	if (result->verdict != VERDICT_BACKSCATTER)
@@ -48,11 +54,11 @@ enum action action_decide(const struct verdict_result *result,
 	case ACTION_QUARANTINE:
 		return facts->wanted;
 	case ACTION_DISCARD:
-		return may_lose_report(result, facts) ?
+		return may_lose_report(verdict, result, facts) ?
 			ACTION_DISCARD : ACTION_QUARANTINE;
 	case ACTION_REJECT:
-		return may_lose_report(result, facts) &&
-			facts->null_sender && facts->can_reject ?
+		return may_lose_report(verdict, result, facts) &&
+			facts->can_reject ?
 			ACTION_REJECT : ACTION_QUARANTINE;
 	case ACTION_COUNT:
 		break;

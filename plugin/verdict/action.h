@@ -24,17 +24,14 @@ struct action_facts {
 	/* backscatter_sources is exactly "submission", the one source that logs
 	   before anything leaves */
 	bool only_submission_listed:1;
-	/* the returned headers carry a serial of a key unknown here */
-	bool serial_of_unknown_key:1;
-	/* the envelope sender is null: a refusal creates no backscatter */
-	bool null_sender:1;
 	/* the delivery can refuse a single recipient (LMTP) */
 	bool can_reject:1;
 };
 
 /* Discard and reject lose mail, so they fall back to quarantine wherever the
    verdict could be mistaken. Whatever is not backscatter is delivered. */
-enum action action_decide(const struct verdict_result *result,
+enum action action_decide(const struct verdict_facts *verdict,
+			  const struct verdict_result *result,
 			  const struct action_facts *facts);
 
 /* "annotate", ... as the settings write it */

@@ -2,53 +2,15 @@
    log's interface and the report's structure; judges nothing. */
 
 #include "lib.h"
-#include "array.h"
-#include "verdict/facts.h"
-#include "verdict/tag.h"
+#include "verdict/facts-private.h"
 
-/* Replay budget (DESIGN.md section 4): reports per original, class and
-   recipient. A message that failed is reported once; the rest is slack for
-   relays that report twice. */
-#define FACTS_BUDGET_FAILED 3
-#define FACTS_BUDGET_OTHER 30
-/* Reports on recipients that the log doesn't know (a list's members, a
-   forwarded copy) share one budget: the message's recipients and this. */
-#define FACTS_BUDGET_UNKNOWN_RECIPIENTS 100
-/* The same for an original that isn't in the log: a colleague sent it as this
-   mailbox (site key), to nobody knows how many. */
-#define FACTS_BUDGET_UNKNOWN_MESSAGE 1000
-
-/* Own addresses that a serial is tried with: each costs an HMAC. The settings'
-   are always tried, To: of a report as far as there is room. */
-#define FACTS_MAX_RETURN_ADDRESSES 100
-/* Tagged addresses that are looked at in one report. */
-#define FACTS_MAX_TAGS 8
-
-/* Message-IDs that Pigeonhole gives to what it sends itself. */
-#define SIEVE_MESSAGE_ID_PREFIX "dovecot-sieve-"
-
-struct facts_context {
-	const struct report *report;
-	struct sent_log *log;
-	const struct facts_keyed *keyed;
-	time_t now;
-	unsigned int retention;
-	struct facts *facts;
-	/* addresses that the original may have been sent from, lower-case and
-	   without detail */
-	ARRAY_TYPE(const_string) return_addresses;
-	unsigned int tag_count;
-	/* final and original recipients of the report, without doubles */
-	ARRAY_TYPE(const_string) recipients;
-};
-
-static void facts_log_failed(struct facts *facts, const char *error)
+void facts_log_failed(struct facts *facts, const char *error)
 {
 	facts->verdict.log_available = FALSE;
 	facts->log_error = t_strdup(error);
 }
 
-static void add_address(ARRAY_TYPE(const_string) *addresses, const char *address)
+void facts_add_address(ARRAY_TYPE(const_string) *addresses, const char *address)
 {
 	const char *known;
 
@@ -67,8 +29,8 @@ static void gather_recipients(struct facts_context *ctx)
 
 	t_array_init(&ctx->recipients, 8);
 	array_foreach(&ctx->report->recipients, recipient) {
-		add_address(&ctx->recipients, recipient->original_recipient);
-		add_address(&ctx->recipients, recipient->final_recipient);
+		facts_add_address(&ctx->recipients, recipient->original_recipient);
+		facts_add_address(&ctx->recipients, recipient->final_recipient);
 	}
 }
 
@@ -83,8 +45,7 @@ static enum verdict_evidence named_evidence(const struct report *report)
 	return VERDICT_EVIDENCE_NONE;
 }
 
-static void
-gather_from_report(struct facts_context *ctx, const struct own_addresses *own)
+static void gather_from_report(struct facts_context *ctx)
 {
 	const struct report *report = ctx->report;
 	struct verdict_facts *verdict = &ctx->facts->verdict;
@@ -92,171 +53,15 @@ gather_from_report(struct facts_context *ctx, const struct own_addresses *own)
 	const char *address;
 
 	verdict->class = report->class;
-	verdict->truncated = report->truncated;
+	verdict->null_sender = report->null_sender;
 	verdict->named_evidence = named_evidence(report);
-	array_foreach(&report->message_ids, message_id) {
-		if (ctx->facts->original_message_id == NULL)
-			ctx->facts->original_message_id = message_id->written;
-		/* the returned part may stand behind what was read */
-		if (message_id->whole &&
-		    (message_id->returned || !report->truncated))
-			verdict->whole_message_id = TRUE;
-		if (strncmp(message_id->id, SIEVE_MESSAGE_ID_PREFIX,
-			    strlen(SIEVE_MESSAGE_ID_PREFIX)) == 0)
-			verdict->server_sent = TRUE;
-	}
-	array_foreach_elem(&report->redirected_from, address) {
-		if (own_addresses_match(own, address))
-			verdict->server_sent = TRUE;
+	if (array_count(&report->message_ids) > 0) {
+		message_id = array_front(&report->message_ids);
+		ctx->facts->original_message_id = message_id->written;
 	}
 	array_foreach_elem(&report->to, address) {
-		if (own_addresses_match(own, address))
+		if (own_addresses_match(ctx->own, address))
 			verdict->to_own_address = TRUE;
-	}
-}
-
-/*
- * Keyed evidence
- */
-
-static enum verdict_keyed keyed_from_status(enum serial_status status)
-{
-	static const enum verdict_keyed keyed[] = {
-		[SERIAL_BAD_FORM] = VERDICT_KEYED_NONE,
-		[SERIAL_UNKNOWN_KEY] = VERDICT_KEYED_UNKNOWN_KEY,
-		[SERIAL_WRONG_MAC] = VERDICT_KEYED_BAD,
-		[SERIAL_EXPIRED] = VERDICT_KEYED_EXPIRED,
-		[SERIAL_VALID] = VERDICT_KEYED_VALID,
-	};
-
-	return keyed[status];
-}
-
-/* Returns 1 if the log has this serial, 0 if not or if it doesn't answer. */
-static int find_serial(struct facts_context *ctx, const char *serial)
-{
-	const struct sent_log_identity identity = {
-		.kind = SENT_LOG_IDENTITY_SERIAL, .value = serial
-	};
-	struct sent_log_entry entry;
-	const char *error;
-	int ret;
-
-	if (!ctx->facts->verdict.log_available)
-		return 0;
-	ret = sent_log_find(ctx->log, &identity, NULL, 0, ctx->now, &entry,
-			    &error);
-	if (ret < 0)
-		facts_log_failed(ctx->facts, error);
-	return ret > 0 ? 1 : 0;
-}
-
-static enum serial_status
-verify_serial(struct facts_context *ctx, const char *serial)
-{
-	struct serial_check check;
-	unsigned int count;
-	const char *const *addresses =
-		array_get(&ctx->return_addresses, &count);
-
-	serial_verify(ctx->keyed->keys, serial, addresses, count,
-		      ctx->now - ctx->retention, &check);
-	return check.status;
-}
-
-static enum verdict_keyed
-check_serial(struct facts_context *ctx, const char *serial)
-{
-	if (find_serial(ctx, serial) > 0)
-		return VERDICT_KEYED_VALID;
-	return keyed_from_status(verify_serial(ctx, serial));
-}
-
-/* One candidate; the best one stays. */
-static void gather_serial(struct facts_context *ctx, const char *text,
-			  enum verdict_evidence evidence)
-{
-	struct verdict_facts *verdict = &ctx->facts->verdict;
-	char serial[SERIAL_TEXT_SIZE];
-	enum verdict_keyed keyed;
-
-	if (!serial_normalise(text, serial))
-		return;
-	keyed = check_serial(ctx, serial);
-	if (keyed <= verdict->keyed)
-		return;
-	verdict->keyed = keyed;
-	verdict->keyed_evidence = evidence;
-	if (keyed == VERDICT_KEYED_VALID) {
-		ctx->facts->original.kind = SENT_LOG_IDENTITY_SERIAL;
-		ctx->facts->original.value = t_strdup(serial);
-	}
-}
-
-static void gather_tag(struct facts_context *ctx, const char *address)
-{
-	const char *serial = tag_get_serial(address, ctx->keyed->delimiters);
-
-	if (serial == NULL || ctx->tag_count == FACTS_MAX_TAGS)
-		return;
-	ctx->tag_count++;
-	gather_serial(ctx, serial, VERDICT_EVIDENCE_TAG);
-}
-
-/* A key that is unknown is no evidence, but says that a colleague, another host or
-   a later version of us may have sent the original. */
-static bool serial_is_unknown(struct facts_context *ctx, const char *text)
-{
-	enum serial_status status = verify_serial(ctx, text);
-
-	return status == SERIAL_BAD_FORM || status == SERIAL_UNKNOWN_KEY;
-}
-
-static void gather_keyed(struct facts_context *ctx)
-{
-	const struct report *report = ctx->report;
-	const char *const *recipient, *address;
-
-	for (recipient = ctx->keyed->envelope_recipients;
-	     *recipient != NULL; recipient++)
-		gather_tag(ctx, *recipient);
-	if (report->envelope_id != NULL) {
-		gather_serial(ctx, report->envelope_id,
-			      VERDICT_EVIDENCE_ENVELOPE_ID);
-	}
-	if (report->serial != NULL) {
-		gather_serial(ctx, report->serial, VERDICT_EVIDENCE_SERIAL);
-		ctx->facts->serial_of_unknown_key =
-			serial_is_unknown(ctx, report->serial);
-	}
-	/* an MTA may have taken the detail off the envelope */
-	array_foreach_elem(&report->to, address)
-		gather_tag(ctx, address);
-}
-
-/* What the original may have been sent from: own addresses, and those that the
-   envelope names. Of a whole domain of own addresses, the one in To: is tried. */
-static void gather_return_addresses(struct facts_context *ctx,
-				    const struct own_addresses *own)
-{
-	const char *const *list, *address;
-
-	t_array_init(&ctx->return_addresses, 8);
-	for (list = own_addresses_list(own, pool_datastack_create());
-	     *list != NULL; list++)
-		add_address(&ctx->return_addresses, *list);
-	for (list = ctx->keyed->envelope_recipients; *list != NULL; list++) {
-		add_address(&ctx->return_addresses,
-			    own_addresses_without_detail(own, *list));
-	}
-	array_foreach_elem(&ctx->report->to, address) {
-		if (array_count(&ctx->return_addresses) >=
-		    FACTS_MAX_RETURN_ADDRESSES)
-			break;
-		if (own_addresses_match(own, address)) {
-			add_address(&ctx->return_addresses,
-				    own_addresses_without_detail(own, address));
-		}
 	}
 }
 
@@ -334,68 +139,8 @@ static int gather_identities(struct facts_context *ctx)
 	return 0;
 }
 
-/* RFC 3464, 2.3.2: whom the reporter gave up on. */
-static const char *counted_recipient(const struct report_recipient *recipient)
-{
-	if (recipient->final_recipient != NULL)
-		return recipient->final_recipient;
-	return recipient->original_recipient;
-}
-
-static void
-get_counted_recipients(const struct report *report,
-		       ARRAY_TYPE(const_string) *recipients_r)
-{
-	const struct report_recipient *recipient;
-	const char *none = "";
-
-	t_array_init(recipients_r, 4);
-	array_foreach(&report->recipients, recipient)
-		add_address(recipients_r, counted_recipient(recipient));
-	if (array_count(recipients_r) == 0)
-		array_push_back(recipients_r, &none);
-}
-
-static unsigned int
-replay_budget(enum report_class class, const struct sent_log_report_count *count)
-{
-	if (count->recipient_count == 0)
-		return FACTS_BUDGET_UNKNOWN_MESSAGE;
-	if (!count->recipient_matches) {
-		return count->recipient_count +
-			FACTS_BUDGET_UNKNOWN_RECIPIENTS;
-	}
-	return class == REPORT_CLASS_DSN_FAILED ||
-		class == REPORT_CLASS_BOUNCE ?
-		FACTS_BUDGET_FAILED : FACTS_BUDGET_OTHER;
-}
-
-/* Used up only if it is so for every recipient named: an alias that fans out
-   fails for each member. */
-static void gather_budget(struct facts_context *ctx)
-{
-	ARRAY_TYPE(const_string) recipients;
-	struct sent_log_report_count count;
-	const char *recipient, *error;
-
-	if (ctx->facts->original.value == NULL)
-		return;
-	get_counted_recipients(ctx->report, &recipients);
-	array_foreach_elem(&recipients, recipient) {
-		if (sent_log_get_report_count(
-				ctx->log, &ctx->facts->original,
-				report_class_name(ctx->report->class),
-				recipient, &count, &error) < 0) {
-			facts_log_failed(ctx->facts, error);
-			return;
-		}
-		if (count.reports < replay_budget(ctx->report->class, &count))
-			return;
-	}
-	ctx->facts->verdict.budget_used_up = TRUE;
-}
-
-/* Returns 1 if this mailbox wrote to one of the addresses. */
+/* Returns 1 if this mailbox wrote to one of the addresses. Own ones don't count: who
+   once wrote a note to himself would acquit every forgery that was sent to him. */
 static int
 find_recipient(struct facts_context *ctx,
 	       const ARRAY_TYPE(const_string) *addresses)
@@ -404,6 +149,8 @@ find_recipient(struct facts_context *ctx,
 	int ret;
 
 	array_foreach_elem(addresses, address) {
+		if (own_addresses_match(ctx->own, address))
+			continue;
 		ret = sent_log_find_recipient(ctx->log, address, ctx->now,
 					      &error);
 		if (ret < 0)
@@ -449,7 +196,6 @@ gather_coverage(struct facts_context *ctx, const struct facts_policy *policy)
 	coverage->log_start =
 		facts->coverage.listed_sources == policy->listed_sources ?
 		facts->coverage.start : ctx->now;
-	facts->verdict.log_has_rows = facts->coverage.has_rows;
 
 	if (policy->listed_sources == 0 ||
 	    (policy->listed_sources & SENT_LOG_SOURCE_SENT) != 0)
@@ -469,44 +215,32 @@ void facts_gather(const struct report *report, struct sent_log *log,
 		  struct facts *facts_r)
 {
 	struct facts_context ctx = {
-		.report = report, .log = log, .keyed = keyed, .now = now,
-		.retention = policy->retention, .facts = facts_r
+		.report = report, .log = log, .own = own, .keyed = keyed,
+		.now = now, .retention = policy->retention, .facts = facts_r
 	};
 	const char *error;
 
 	i_zero(facts_r);
 	gather_recipients(&ctx);
-	gather_return_addresses(&ctx, own);
-	gather_from_report(&ctx, own);
+	gather_from_report(&ctx);
+	facts_gather_originals(&ctx, policy->host_names);
 
 	facts_r->verdict.log_available = log != NULL;
 	if (log != NULL && sent_log_open(log, now, &error) < 0)
 		facts_log_failed(facts_r, error);
 	/* verifies without a log, too */
-	gather_keyed(&ctx);
+	facts_gather_keyed(&ctx);
 	/* Each step asks a log that has answered so far. */
 	if (facts_r->verdict.log_available)
 		(void)gather_identities(&ctx);
 	if (facts_r->verdict.log_available)
-		gather_budget(&ctx);
+		facts_gather_budget(&ctx);
 	if (facts_r->verdict.log_available)
 		gather_known_recipient(&ctx);
 	if (facts_r->verdict.log_available)
 		gather_coverage(&ctx, policy);
-}
-
-int facts_count_report(const struct facts *facts, const struct report *report,
-		       struct sent_log *log, time_t now, const char **error_r)
-{
-	ARRAY_TYPE(const_string) recipients;
-	const char *const *addresses;
-	unsigned int count;
-
-	if (facts->original.value == NULL)
-		return 0;
-	get_counted_recipients(report, &recipients);
-	addresses = array_get(&recipients, &count);
-	return sent_log_count_report(log, &facts->original,
-				     report_class_name(report->class),
-				     addresses, count, now, error_r);
+	/* What was issued before coverage starts is known to be missing, perhaps;
+	   the day of issue may be the day of that start. */
+	facts_r->rows_lost = facts_r->verdict.log_available &&
+		ctx.lost_row_issued > facts_r->coverage.start;
 }

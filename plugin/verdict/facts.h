@@ -17,11 +17,17 @@ struct facts_policy {
 	/* seconds */
 	unsigned int report_age;
 	unsigned int retention;
+	/* This host's names, as they stand behind "by" in its Received lines;
+	   NULL-terminated. */
+	const char *const *host_names;
 };
 
 /* What a tag, envelope id or serial is verified with. */
 struct facts_keyed {
 	const struct serial_keys *keys;
+	/* those of them that are the mailbox's own, not the site's: what they
+	   issued was logged here */
+	const struct serial_keys *mailbox_keys;
 	/* The addresses that the envelope gives for this recipient: RCPT TO, ORCPT,
 	   lda's -a and -r. They may have a tag, and may be what the original was
 	   sent from. NULL-terminated. */
@@ -40,9 +46,9 @@ struct facts {
 	   Message-ID that the report shows, as written; NULL = none. Points into
 	   the report. */
 	const char *original_message_id;
-	/* A serial was returned whose key is unknown here, or which a later
-	   version of us may have made. */
-	bool serial_of_unknown_key;
+	/* A serial of the mailbox's own key verifies, and has no row: the log is an
+	   older one than the one that it was written to. */
+	bool rows_lost;
 	/* why verdict.log_available is FALSE; data stack */
 	const char *log_error;
 	/* of the log, for explain */

@@ -125,9 +125,14 @@ own_address_matches(const struct own_address *entry, const char *address)
 				 address, domain - address));
 }
 
-const struct own_address *
-own_addresses_find(const struct own_addresses *own, unsigned int sources,
-		   const char *address)
+static bool is_written_out(const struct own_address *entry)
+{
+	return *entry->address != '@' && !is_pattern(entry);
+}
+
+static const struct own_address *
+own_addresses_search(const struct own_addresses *own, unsigned int sources,
+		     const char *address, bool (*asked)(const struct own_address *))
 {
 	const char *lowercased = t_str_lcase(address);
 	const char *without_detail = address_without_detail(own, lowercased);
@@ -138,11 +143,19 @@ own_addresses_find(const struct own_addresses *own, unsigned int sources,
 		return NULL;
 	array_foreach(&own->addresses, entry) {
 		if ((entry->source & sources) != 0 &&
+		    (asked == NULL || asked(entry)) &&
 		    (own_address_matches(entry, lowercased) ||
 		     own_address_matches(entry, without_detail)))
 			return entry;
 	}
 	return NULL;
+}
+
+const struct own_address *
+own_addresses_find(const struct own_addresses *own, unsigned int sources,
+		   const char *address)
+{
+	return own_addresses_search(own, sources, address, NULL);
 }
 
 static bool is_role(const char *address)
@@ -156,7 +169,9 @@ static bool is_role(const char *address)
 	return FALSE;
 }
 
-bool own_addresses_match(const struct own_addresses *own, const char *address)
+static bool
+own_addresses_match_entries(const struct own_addresses *own, const char *address,
+			    bool (*asked)(const struct own_address *))
 {
 	const char *lowercased = t_str_lcase(address);
 
@@ -164,8 +179,20 @@ bool own_addresses_match(const struct own_addresses *own, const char *address)
 	if (is_role(lowercased) ||
 	    is_role(address_without_detail(own, lowercased)))
 		return FALSE;
-	return own_addresses_find(own, OWN_ADDRESS_LOGIN | OWN_ADDRESS_SETTING |
-				  OWN_ADDRESS_RECIPIENT, lowercased) != NULL;
+	return own_addresses_search(own, OWN_ADDRESS_LOGIN |
+				    OWN_ADDRESS_SETTING | OWN_ADDRESS_RECIPIENT,
+				    lowercased, asked) != NULL;
+}
+
+bool own_addresses_match(const struct own_addresses *own, const char *address)
+{
+	return own_addresses_match_entries(own, address, NULL);
+}
+
+bool own_addresses_match_written_out(const struct own_addresses *own,
+				     const char *address)
+{
+	return own_addresses_match_entries(own, address, is_written_out);
 }
 
 const struct own_address *
@@ -190,7 +217,7 @@ own_addresses_list(const struct own_addresses *own, pool_t pool)
 
 	t_array_init(&sorted, array_count(&own->addresses) + 1);
 	array_foreach(&own->addresses, entry) {
-		if (is_pattern(entry) || *entry->address == '@')
+		if (!is_written_out(entry))
 			continue;
 		address = address_without_detail(own, entry->address);
 		array_push_back(&sorted, &address);

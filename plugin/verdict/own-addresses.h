@@ -43,6 +43,11 @@ void own_addresses_add_recipient(struct own_addresses *own, const char *address)
    domain, not for a mailbox. */
 bool own_addresses_match(const struct own_addresses *own, const char *address);
 
+/* The same, by an entry that is one address: no @domain and no pattern, which stand for
+   other people's addresses as well. */
+bool own_addresses_match_written_out(const struct own_addresses *own,
+				     const char *address);
+
 /* The first entry of these sources that stands for address, roles included; NULL =
    none. sources: enum own_address_source bits. */
 const struct own_address *

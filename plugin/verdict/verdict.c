@@ -9,13 +9,15 @@
 struct verdict_row {
 	const char *situation;
 	enum verdict verdict;
-	/* VERDICT_REASON_BY_EVIDENCE: named after the evidence that held */
-	int reason;
+	enum verdict_reason reason;
 	bool (*matches)(const struct verdict_facts *facts);
 	const char *(*saw)(const struct verdict_facts *facts);
+	/* the evidence that decided, or that was looked for in vain; NULL = the
+	   Message-ID, envelope id or reference */
+	enum verdict_evidence (*evidence)(const struct verdict_facts *facts);
+	/* where the reason depends on more than the row; else NULL */
+	enum verdict_reason (*reason_from)(const struct verdict_facts *facts);
 };
-
-#define VERDICT_REASON_BY_EVIDENCE (-1)
 
 static const char *const verdict_names[] = {
 	[VERDICT_UNKNOWN] = "unknown",
@@ -45,12 +47,16 @@ static const char *const reason_names[] = {
 	[VERDICT_REASON_REFERENCE] = "reference",
 	[VERDICT_REASON_NO_MATCH] = "no-match",
 	[VERDICT_REASON_OTHER_ADDRESS] = "other-address",
-	[VERDICT_REASON_SERVER_SENT] = "server-sent",
+	[VERDICT_REASON_AUTOMATIC] = "automatic",
+	[VERDICT_REASON_OUR_HOST] = "our-host",
+	[VERDICT_REASON_INCOMING] = "incoming",
 	[VERDICT_REASON_RECIPIENT_KNOWN] = "recipient-known",
-	[VERDICT_REASON_BAD_SERIAL] = "bad-serial",
+	[VERDICT_REASON_UNKNOWN_KEY] = "unknown-key",
 	[VERDICT_REASON_NOT_COVERED] = "not-covered",
+	[VERDICT_REASON_UNCERTAIN] = "uncertain",
+	[VERDICT_REASON_BAD_SERIAL] = "bad-serial",
+	[VERDICT_REASON_OTHER_SENDER] = "other-sender",
 	[VERDICT_REASON_NOT_SENT] = "not-sent",
-	[VERDICT_REASON_NOTHING_SENT] = "nothing-sent",
 	[VERDICT_REASON_NO_IDENTITY] = "no-identity",
 };
 
@@ -118,9 +124,14 @@ static bool is_other_address(const struct verdict_facts *facts)
 	return !facts->to_own_address;
 }
 
-static bool is_server_sent(const struct verdict_facts *facts)
+static bool is_sent_by_software(const struct verdict_facts *facts)
 {
-	return facts->server_sent;
+	return facts->automatic || facts->our_host;
+}
+
+static bool is_incoming(const struct verdict_facts *facts)
+{
+	return facts->incoming;
 }
 
 static bool is_recipient_known(const struct verdict_facts *facts)
@@ -128,9 +139,9 @@ static bool is_recipient_known(const struct verdict_facts *facts)
 	return facts->recipient_known;
 }
 
-static bool is_keyed_bad(const struct verdict_facts *facts)
+static bool is_of_unknown_key(const struct verdict_facts *facts)
 {
-	return facts->keyed == VERDICT_KEYED_BAD;
+	return facts->unknown_key;
 }
 
 static bool is_not_covered(const struct verdict_facts *facts)
@@ -138,15 +149,24 @@ static bool is_not_covered(const struct verdict_facts *facts)
 	return coverage_decide(&facts->coverage) != COVERAGE_COVERED;
 }
 
-static bool has_whole_message_id(const struct verdict_facts *facts)
+static bool is_uncertain(const struct verdict_facts *facts)
 {
-	return facts->whole_message_id;
+	return facts->shape == REPORT_SHAPE_WORDED;
 }
 
-static bool is_mailbox_that_never_sends(const struct verdict_facts *facts)
+static bool is_keyed_bad(const struct verdict_facts *facts)
 {
-	return facts->named_evidence == VERDICT_EVIDENCE_NONE &&
-		!facts->log_has_rows && !facts->truncated;
+	return facts->keyed == VERDICT_KEYED_BAD;
+}
+
+static bool is_other_sender(const struct verdict_facts *facts)
+{
+	return facts->original_count == 1 && !facts->claims_own_address;
+}
+
+static bool is_proof(const struct verdict_facts *facts)
+{
+	return facts->original_count == 1 && facts->message_id_proves;
 }
 
 static bool is_anything(const struct verdict_facts *facts ATTR_UNUSED)
@@ -223,10 +243,18 @@ static const char *saw_to(const struct verdict_facts *facts)
 		"To: has no own address";
 }
 
-static const char *saw_server_sent(const struct verdict_facts *facts)
+static const char *saw_sent_by_software(const struct verdict_facts *facts)
 {
-	return facts->server_sent ? "sent by Sieve on this server" :
-		"no sign of Sieve in the original";
+	if (facts->automatic)
+		return "software sent the original";
+	return facts->our_host ? "the original left through this site's own MTA" :
+		"no sign of software or of this site's MTA in the original";
+}
+
+static const char *saw_incoming(const struct verdict_facts *facts)
+{
+	return facts->incoming ? "the original was sent to an own address" :
+		"the original was sent to no own address, or from one";
 }
 
 static const char *saw_recipient_known(const struct verdict_facts *facts)
@@ -234,6 +262,13 @@ static const char *saw_recipient_known(const struct verdict_facts *facts)
 	return facts->recipient_known ?
 		"this mailbox wrote to one of the addresses" :
 		"this mailbox wrote to none of the addresses";
+}
+
+static const char *saw_unknown_key(const struct verdict_facts *facts)
+{
+	return facts->unknown_key ?
+		"a serial of a key unknown here, or of a colleague" :
+		"no serial of an unknown key";
 }
 
 static const char *saw_coverage(const struct verdict_facts *facts)
@@ -244,19 +279,35 @@ static const char *saw_coverage(const struct verdict_facts *facts)
 			       coverage_state_explanation(state));
 }
 
-static const char *saw_message_id(const struct verdict_facts *facts)
+static const char *saw_shape(const struct verdict_facts *facts)
 {
-	return facts->whole_message_id ?
-		"a whole Message-ID of the original is there" :
-		"no whole Message-ID of the original";
+	static const char *const shapes[] = {
+		[REPORT_SHAPE_WORDED] = "only words make it a report",
+		[REPORT_SHAPE_DAEMON] = "a mailer daemon's, with a null sender",
+		[REPORT_SHAPE_STRUCTURED] = "has the fields of a report",
+	};
+
+	return shapes[facts->shape];
 }
 
-static const char *saw_rows(const struct verdict_facts *facts)
+static const char *saw_originals(const struct verdict_facts *facts)
 {
-	return t_strdup_printf("%s, and the log has %s",
-		facts->named_evidence == VERDICT_EVIDENCE_NONE ?
-		"no identity" : "an identity is there",
-		facts->log_has_rows ? "rows" : "no row");
+	if (facts->original_count != 1) {
+		return t_strdup_printf("%u originals are returned",
+				       facts->original_count);
+	}
+	return facts->claims_own_address ?
+		"the original claims to come from this mailbox" :
+		"the original claims to come from somebody else";
+}
+
+static const char *saw_message_id(const struct verdict_facts *facts)
+{
+	if (facts->original_count != 1)
+		return saw_originals(facts);
+	return facts->message_id_proves ?
+		"the original has one whole Message-ID" :
+		"the original has no whole Message-ID, or several";
 }
 
 static const char *saw_nothing(const struct verdict_facts *facts ATTR_UNUSED)
@@ -264,58 +315,36 @@ static const char *saw_nothing(const struct verdict_facts *facts ATTR_UNUSED)
 	return "nothing decided before";
 }
 
-static const struct verdict_row verdict_rows[VERDICT_ROW_COUNT] = {
-	{ "evidence holds, but its budget is used up",
-	  VERDICT_BACKSCATTER, VERDICT_REASON_REPLAYED,
-	  is_replayed, saw_budget },
-	{ "tag, envid or serial is ours",
-	  VERDICT_GENUINE, VERDICT_REASON_BY_EVIDENCE,
-	  keyed_holds, saw_keyed },
-	{ "the log is unavailable",
-	  VERDICT_UNKNOWN, VERDICT_REASON_LOG_UNAVAILABLE,
-	  is_log_unavailable, saw_log },
-	{ "keyed evidence is older than the retention",
-	  VERDICT_UNKNOWN, VERDICT_REASON_EXPIRED,
-	  is_keyed_expired, saw_keyed },
-	{ "logged, but sent to other recipients",
-	  VERDICT_UNKNOWN, VERDICT_REASON_OTHER_RECIPIENT,
-	  is_other_recipient, saw_recipients },
-	{ "logged",
-	  VERDICT_GENUINE, VERDICT_REASON_BY_EVIDENCE,
-	  logged_holds, saw_logged },
-	{ "class is auto-reply or arf",
-	  VERDICT_UNKNOWN, VERDICT_REASON_NO_MATCH,
-	  is_never_condemned, saw_class },
-	{ "not addressed to an own address",
-	  VERDICT_UNKNOWN, VERDICT_REASON_OTHER_ADDRESS,
-	  is_other_address, saw_to },
-	{ "original was sent by this server itself",
-	  VERDICT_UNKNOWN, VERDICT_REASON_SERVER_SENT,
-	  is_server_sent, saw_server_sent },
-	{ "this mailbox wrote to the recipient",
-	  VERDICT_UNKNOWN, VERDICT_REASON_RECIPIENT_KNOWN,
-	  is_recipient_known, saw_recipient_known },
-	{ "keyed evidence does not verify",
-	  VERDICT_BACKSCATTER, VERDICT_REASON_BAD_SERIAL,
-	  is_keyed_bad, saw_keyed },
-	{ "not covered",
-	  VERDICT_UNKNOWN, VERDICT_REASON_NOT_COVERED,
-	  is_not_covered, saw_coverage },
-	{ "a whole Message-ID that was not sent",
-	  VERDICT_BACKSCATTER, VERDICT_REASON_NOT_SENT,
-	  has_whole_message_id, saw_message_id },
-	{ "no identity, and nothing was ever sent",
-	  VERDICT_BACKSCATTER, VERDICT_REASON_NOTHING_SENT,
-	  is_mailbox_that_never_sends, saw_rows },
-	{ "otherwise",
-	  VERDICT_UNKNOWN, VERDICT_REASON_NO_IDENTITY,
-	  is_anything, saw_nothing },
-};
+/*
+ * Evidence and reasons that depend on more than the row
+ */
 
-static enum verdict_reason
-verdict_reason_from_evidence(enum verdict_evidence evidence)
+static enum verdict_evidence evidence_keyed(const struct verdict_facts *facts)
 {
-	switch (evidence) {
+	return facts->keyed_evidence;
+}
+
+static enum verdict_evidence evidence_logged(const struct verdict_facts *facts)
+{
+	return logged_holds(facts) ? facts->logged_evidence :
+		facts->named_evidence;
+}
+
+static enum verdict_evidence evidence_held(const struct verdict_facts *facts)
+{
+	return keyed_holds(facts) ? facts->keyed_evidence :
+		evidence_logged(facts);
+}
+
+static enum verdict_evidence
+evidence_recipient(const struct verdict_facts *facts ATTR_UNUSED)
+{
+	return VERDICT_EVIDENCE_RECIPIENT;
+}
+
+static enum verdict_reason reason_held(const struct verdict_facts *facts)
+{
+	switch (evidence_held(facts)) {
 	case VERDICT_EVIDENCE_TAG:
 		return VERDICT_REASON_TAG;
 	case VERDICT_EVIDENCE_ENVELOPE_ID:
@@ -333,22 +362,68 @@ verdict_reason_from_evidence(enum verdict_evidence evidence)
 	i_unreached();
 }
 
-/* The evidence that a row decided by. */
-static enum verdict_evidence
-verdict_row_evidence(const struct verdict_row *row,
-		     const struct verdict_facts *facts)
+static enum verdict_reason reason_software(const struct verdict_facts *facts)
 {
-	if (row->matches == keyed_holds || row->matches == is_keyed_expired ||
-	    row->matches == is_keyed_bad)
-		return facts->keyed_evidence;
-	if (row->matches == is_recipient_known)
-		return VERDICT_EVIDENCE_RECIPIENT;
-	if (row->matches == is_replayed && keyed_holds(facts))
-		return facts->keyed_evidence;
-	if (logged_holds(facts))
-		return facts->logged_evidence;
-	return facts->named_evidence;
+	return facts->automatic ? VERDICT_REASON_AUTOMATIC :
+		VERDICT_REASON_OUR_HOST;
 }
+
+static const struct verdict_row verdict_rows[VERDICT_ROW_COUNT] = {
+	{ "evidence holds, but its budget is used up",
+	  VERDICT_UNKNOWN, VERDICT_REASON_REPLAYED,
+	  is_replayed, saw_budget, evidence_held, NULL },
+	{ "tag, envid or serial is ours",
+	  VERDICT_GENUINE, VERDICT_REASON_SERIAL,
+	  keyed_holds, saw_keyed, evidence_keyed, reason_held },
+	{ "the log is unavailable",
+	  VERDICT_UNKNOWN, VERDICT_REASON_LOG_UNAVAILABLE,
+	  is_log_unavailable, saw_log, NULL, NULL },
+	{ "keyed evidence is older than the retention",
+	  VERDICT_UNKNOWN, VERDICT_REASON_EXPIRED,
+	  is_keyed_expired, saw_keyed, evidence_keyed, NULL },
+	{ "logged, but sent to other recipients",
+	  VERDICT_UNKNOWN, VERDICT_REASON_OTHER_RECIPIENT,
+	  is_other_recipient, saw_recipients, NULL, NULL },
+	{ "logged",
+	  VERDICT_GENUINE, VERDICT_REASON_MESSAGE_ID,
+	  logged_holds, saw_logged, NULL, reason_held },
+	{ "class is auto-reply or arf",
+	  VERDICT_UNKNOWN, VERDICT_REASON_NO_MATCH,
+	  is_never_condemned, saw_class, NULL, NULL },
+	{ "not addressed to an own address",
+	  VERDICT_UNKNOWN, VERDICT_REASON_OTHER_ADDRESS,
+	  is_other_address, saw_to, NULL, NULL },
+	{ "software, or our own MTA, sent the original",
+	  VERDICT_UNKNOWN, VERDICT_REASON_AUTOMATIC,
+	  is_sent_by_software, saw_sent_by_software, NULL, reason_software },
+	{ "the original was received here",
+	  VERDICT_UNKNOWN, VERDICT_REASON_INCOMING,
+	  is_incoming, saw_incoming, NULL, NULL },
+	{ "this mailbox wrote to the recipient",
+	  VERDICT_UNKNOWN, VERDICT_REASON_RECIPIENT_KNOWN,
+	  is_recipient_known, saw_recipient_known, evidence_recipient, NULL },
+	{ "a serial of a key that is unknown here",
+	  VERDICT_UNKNOWN, VERDICT_REASON_UNKNOWN_KEY,
+	  is_of_unknown_key, saw_unknown_key, evidence_keyed, NULL },
+	{ "not covered",
+	  VERDICT_UNKNOWN, VERDICT_REASON_NOT_COVERED,
+	  is_not_covered, saw_coverage, NULL, NULL },
+	{ "only words make it a report",
+	  VERDICT_UNKNOWN, VERDICT_REASON_UNCERTAIN,
+	  is_uncertain, saw_shape, NULL, NULL },
+	{ "keyed evidence does not verify",
+	  VERDICT_BACKSCATTER, VERDICT_REASON_BAD_SERIAL,
+	  is_keyed_bad, saw_keyed, evidence_keyed, NULL },
+	{ "the original claims to come from somebody else",
+	  VERDICT_UNKNOWN, VERDICT_REASON_OTHER_SENDER,
+	  is_other_sender, saw_originals, NULL, NULL },
+	{ "one original with a whole Message-ID that was not sent",
+	  VERDICT_BACKSCATTER, VERDICT_REASON_NOT_SENT,
+	  is_proof, saw_message_id, NULL, NULL },
+	{ "otherwise",
+	  VERDICT_UNKNOWN, VERDICT_REASON_NO_IDENTITY,
+	  is_anything, saw_nothing, NULL, NULL },
+};
 
 void verdict_decide(const struct verdict_facts *facts,
 		    struct verdict_result *result_r)
@@ -361,10 +436,10 @@ void verdict_decide(const struct verdict_facts *facts,
 	i_zero(result_r);
 	result_r->row = row - verdict_rows + 1;
 	result_r->verdict = row->verdict;
-	result_r->evidence = verdict_row_evidence(row, facts);
-	result_r->reason = row->reason == VERDICT_REASON_BY_EVIDENCE ?
-		verdict_reason_from_evidence(result_r->evidence) :
-		(enum verdict_reason)row->reason;
+	result_r->evidence = row->evidence != NULL ? row->evidence(facts) :
+		evidence_logged(facts);
+	result_r->reason = row->reason_from != NULL ? row->reason_from(facts) :
+		row->reason;
 	if (row->matches == is_not_covered)
 		result_r->coverage = coverage_decide(&facts->coverage);
 }

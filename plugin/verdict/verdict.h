@@ -53,12 +53,16 @@ enum verdict_reason {
 	VERDICT_REASON_REFERENCE,
 	VERDICT_REASON_NO_MATCH,
 	VERDICT_REASON_OTHER_ADDRESS,
-	VERDICT_REASON_SERVER_SENT,
+	VERDICT_REASON_AUTOMATIC,
+	VERDICT_REASON_OUR_HOST,
+	VERDICT_REASON_INCOMING,
 	VERDICT_REASON_RECIPIENT_KNOWN,
-	VERDICT_REASON_BAD_SERIAL,
+	VERDICT_REASON_UNKNOWN_KEY,
 	VERDICT_REASON_NOT_COVERED,
+	VERDICT_REASON_UNCERTAIN,
+	VERDICT_REASON_BAD_SERIAL,
+	VERDICT_REASON_OTHER_SENDER,
 	VERDICT_REASON_NOT_SENT,
-	VERDICT_REASON_NOTHING_SENT,
 	VERDICT_REASON_NO_IDENTITY,
 };
 
@@ -77,11 +81,16 @@ struct verdict_facts {
 
 	struct coverage_facts coverage;
 
+	/* How certain the report is; REPORT_SHAPE_DAEMON also where only the
+	   returned original says so (see facts_gather()). */
+	enum report_shape shape;
+	/* originals that the report returns; what follows about "the original"
+	   is about that one only if it is the only one */
+	unsigned int original_count;
+
 	/* The log could be opened for writing and answered everything. If not,
 	   all that comes from the log counts as not found. */
 	bool log_available:1;
-	/* the log has a row within the retention */
-	bool log_has_rows:1;
 	/* the report and the logged message both name recipients ... */
 	bool recipients_compared:1;
 	/* ... and have an address or a domain in common */
@@ -90,17 +99,28 @@ struct verdict_facts {
 	bool budget_used_up:1;
 	/* an address in the report's To: is own */
 	bool to_own_address:1;
-	/* the original was sent by this server itself (Sieve) */
-	bool server_sent:1;
+	/* an original was sent by software: Sieve, a vacation, a report */
+	bool automatic:1;
+	/* an original left through a host of ours, which took it in locally or
+	   with a login */
+	bool our_host:1;
+	/* an original was received here */
+	bool incoming:1;
 	/* a failed recipient or an address of the returned To:/Cc: is one this
 	   mailbox wrote to within the retention */
 	bool recipient_known:1;
-	/* A whole Message-ID (left@right) of the original is there; one that stands
-	   in running text only if the report was read to its end. */
-	bool whole_message_id:1;
-	/* The report was longer than what was read: an identity may stand in the
-	   rest. */
-	bool truncated:1;
+	/* A well-formed serial of an unknown key or version came back, or one that
+	   verifies for an address of somebody else here. */
+	bool unknown_key:1;
+	/* the original claims to come from this mailbox */
+	bool claims_own_address:1;
+	/* The original has one Message-ID that is whole (struct report_original).
+	   FALSE if the report was longer than what was read. */
+	bool message_id_proves:1;
+	/* the original was returned in a MIME part of its own */
+	bool original_in_part:1;
+	/* MAIL FROM:<> */
+	bool null_sender:1;
 };
 
 struct verdict_result {
@@ -110,12 +130,12 @@ struct verdict_result {
 	enum verdict_reason reason;
 	/* the evidence that decided, or that was looked for in vain */
 	enum verdict_evidence evidence;
-	/* of row 12: why not covered */
+	/* of row 13: why not covered */
 	enum coverage_state coverage;
 };
 
 /* Rows of the table, 1 up to this. */
-#define VERDICT_ROW_COUNT 15
+#define VERDICT_ROW_COUNT 18
 
 /* The first row that matches wins. */
 void verdict_decide(const struct verdict_facts *facts,

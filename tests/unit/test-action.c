@@ -5,8 +5,16 @@
 #include "verdict/action.h"
 
 static const struct verdict_result not_sent = {
-	.row = 13, .verdict = VERDICT_BACKSCATTER,
+	.row = 17, .verdict = VERDICT_BACKSCATTER,
 	.reason = VERDICT_REASON_NOT_SENT,
+};
+
+/* What discard and reject ask for. */
+static const struct verdict_facts certain = {
+	.shape = REPORT_SHAPE_STRUCTURED,
+	.original_count = 1,
+	.original_in_part = TRUE,
+	.null_sender = TRUE,
 };
 
 static struct action_facts facts_for(enum action wanted)
@@ -14,7 +22,6 @@ static struct action_facts facts_for(enum action wanted)
 	struct action_facts facts = {
 		.wanted = wanted,
 		.only_submission_listed = TRUE,
-		.null_sender = TRUE,
 		.can_reject = TRUE,
 	};
 	return facts;
@@ -25,7 +32,7 @@ static void test_wanted_action(void **state ATTR_UNUSED)
 	for (unsigned int i = 0; i < ACTION_COUNT; i++) {
 		struct action_facts facts = facts_for((enum action)i);
 
-		assert_int_equal(action_decide(&not_sent, &facts), i);
+		assert_int_equal(action_decide(&certain, &not_sent, &facts), i);
 	}
 }
 
@@ -42,7 +49,8 @@ static void test_only_backscatter_is_acted_upon(void **state ATTR_UNUSED)
 			struct verdict_result result = not_sent;
 
 			result.verdict = delivered[j];
-			assert_int_equal(action_decide(&result, &facts),
+			assert_int_equal(action_decide(&certain, &result,
+						       &facts),
 					 ACTION_ANNOTATE);
 		}
 	}
@@ -57,34 +65,51 @@ static void test_losing_actions_need_certainty(void **state ATTR_UNUSED)
 		struct action_facts facts = facts_for(losing[i]);
 		struct verdict_result result = not_sent;
 
-		result.reason = VERDICT_REASON_BAD_SERIAL;
-		assert_int_equal(action_decide(&result, &facts), losing[i]);
-		result.reason = VERDICT_REASON_REPLAYED;
-		assert_int_equal(action_decide(&result, &facts),
-				 ACTION_QUARANTINE);
-		result.reason = VERDICT_REASON_NOTHING_SENT;
-		assert_int_equal(action_decide(&result, &facts),
-				 ACTION_QUARANTINE);
-
+		for (unsigned int reason = 0;
+		     reason <= VERDICT_REASON_NO_IDENTITY; reason++) {
+			result.reason = (enum verdict_reason)reason;
+			assert_int_equal(
+				action_decide(&certain, &result, &facts),
+				reason == VERDICT_REASON_BAD_SERIAL ||
+				reason == VERDICT_REASON_NOT_SENT ?
+				losing[i] : ACTION_QUARANTINE);
+		}
 		facts.only_submission_listed = FALSE;
-		assert_int_equal(action_decide(&not_sent, &facts),
-				 ACTION_QUARANTINE);
-		facts = facts_for(losing[i]);
-		facts.serial_of_unknown_key = TRUE;
-		assert_int_equal(action_decide(&not_sent, &facts),
+		assert_int_equal(action_decide(&certain, &not_sent, &facts),
 				 ACTION_QUARANTINE);
 	}
 }
 
-static void test_reject_needs_null_sender_and_lmtp(void **state ATTR_UNUSED)
+static void test_losing_actions_need_a_certain_report(void **state ATTR_UNUSED)
+{
+	static const enum action losing[] = { ACTION_DISCARD, ACTION_REJECT };
+
+	for (unsigned int i = 0; i < N_ELEMENTS(losing); i++) {
+		struct action_facts facts = facts_for(losing[i]);
+		struct verdict_facts doubts[] = {
+			certain, certain, certain, certain, certain
+		};
+
+		doubts[0].null_sender = FALSE;
+		doubts[1].shape = REPORT_SHAPE_DAEMON;
+		doubts[2].original_in_part = FALSE;
+		doubts[3].original_count = 0;
+		doubts[4].original_count = 2;
+		for (unsigned int j = 0; j < N_ELEMENTS(doubts); j++) {
+			assert_int_equal(action_decide(&doubts[j], &not_sent,
+						       &facts),
+					 ACTION_QUARANTINE);
+		}
+	}
+}
+
+static void test_reject_needs_lmtp(void **state ATTR_UNUSED)
 {
 	struct action_facts facts = facts_for(ACTION_REJECT);
 
-	facts.null_sender = FALSE;
-	assert_int_equal(action_decide(&not_sent, &facts), ACTION_QUARANTINE);
-	facts = facts_for(ACTION_REJECT);
 	facts.can_reject = FALSE;
-	assert_int_equal(action_decide(&not_sent, &facts), ACTION_QUARANTINE);
+	assert_int_equal(action_decide(&certain, &not_sent, &facts),
+			 ACTION_QUARANTINE);
 }
 
 static void test_names(void **state ATTR_UNUSED)
@@ -106,7 +131,8 @@ int main(void)
 		cmocka_unit_test(test_wanted_action),
 		cmocka_unit_test(test_only_backscatter_is_acted_upon),
 		cmocka_unit_test(test_losing_actions_need_certainty),
-		cmocka_unit_test(test_reject_needs_null_sender_and_lmtp),
+		cmocka_unit_test(test_losing_actions_need_a_certain_report),
+		cmocka_unit_test(test_reject_needs_lmtp),
 		cmocka_unit_test(test_names),
 	};
 

@@ -18,7 +18,7 @@ struct fixture {
 	pool_t pool;
 	struct report report;
 	struct own_addresses *own;
-	struct serial_keys keys;
+	struct serial_keys keys, mailbox_keys;
 	/* RCPT TO and ORCPT */
 	const char *recipients[3];
 	struct facts_policy policy;
@@ -36,8 +36,11 @@ static void report_init(struct report *report, pool_t pool)
 	p_array_init(&report->message_ids, pool, 1);
 	p_array_init(&report->recipients, pool, 1);
 	p_array_init(&report->original_to, pool, 1);
-	p_array_init(&report->redirected_from, pool, 1);
+	p_array_init(&report->originals, pool, 1);
+	p_array_init(&report->original_senders, pool, 1);
 }
+
+static const char *const host_names[] = { "mx1", "mx1.example.org", NULL };
 
 static int setup(void **state)
 {
@@ -63,6 +66,7 @@ static int setup(void **state)
 	fixture->policy.listed_sources = SENT_LOG_SOURCE_SUBMISSION;
 	fixture->policy.report_age = 14 * DAY;
 	fixture->policy.retention = 90 * DAY;
+	fixture->policy.host_names = host_names;
 	assert_int_equal(serial_key_make(&fixture->keys.keys[0], fixture->now),
 			 0);
 	fixture->keys.count = 1;
@@ -115,6 +119,27 @@ report_add_message_id(struct fixture *fixture, const char *id, bool whole)
 	message_id->whole = whole;
 }
 
+/* What the report returns: claims to come from from (NULL = from nobody), in a part,
+   with one whole Message-ID. */
+static struct report_original *
+report_add_original(struct fixture *fixture, const char *from)
+{
+	struct report_original *original =
+		array_append_space(&fixture->report.originals);
+
+	p_array_init(&original->from, fixture->pool, 1);
+	p_array_init(&original->return_paths, fixture->pool, 1);
+	p_array_init(&original->recipients, fixture->pool, 1);
+	p_array_init(&original->resent_from, fixture->pool, 1);
+	p_array_init(&original->submitted_to, fixture->pool, 1);
+	if (from != NULL)
+		array_push_back(&original->from, &from);
+	original->message_id = "forged@example.org";
+	original->message_id_proves = TRUE;
+	original->in_part = TRUE;
+	return original;
+}
+
 static void
 report_add_recipient(struct fixture *fixture, const char *original,
 		     const char *final)
@@ -130,6 +155,7 @@ static void gather_from(struct fixture *fixture, struct sent_log *log)
 {
 	const struct facts_keyed keyed = {
 		.keys = &fixture->keys,
+		.mailbox_keys = &fixture->mailbox_keys,
 		.envelope_recipients = fixture->recipients,
 		.delimiters = "+",
 	};
@@ -154,8 +180,8 @@ static void test_nothing_known(void **state)
 	assert_true(facts->log_available);
 	assert_int_equal(facts->logged_evidence, VERDICT_EVIDENCE_NONE);
 	assert_int_equal(facts->named_evidence, VERDICT_EVIDENCE_MESSAGE_ID);
-	assert_false(facts->whole_message_id);
-	assert_false(facts->log_has_rows);
+	assert_int_equal(facts->original_count, 0);
+	assert_false(facts->message_id_proves);
 	assert_false(facts->to_own_address);
 	assert_false(facts->budget_used_up);
 	assert_null(fixture->facts.original.value);
@@ -192,7 +218,6 @@ static void test_logged_message_id(void **state)
 	facts = gather(fixture);
 	assert_int_equal(facts->logged_evidence, VERDICT_EVIDENCE_MESSAGE_ID);
 	assert_false(facts->recipients_compared);
-	assert_true(facts->log_has_rows);
 	assert_string_equal(fixture->facts.original.value, "a@example.org");
 	/* what stands first is what the log line names */
 	assert_string_equal(fixture->facts.original_message_id,
@@ -290,35 +315,166 @@ static void test_known_recipient(void **state)
 	assert_true(gather(fixture)->recipient_known);
 }
 
+/* Who once wrote to himself would acquit every forgery that was sent to him. */
+static void test_own_address_is_no_known_recipient(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *returned_to = "me+notes@example.org";
+
+	log_sent(fixture, SENT_LOG_IDENTITY_MESSAGE_ID, "a@example.org",
+		 "me@example.org");
+	report_add_recipient(fixture, NULL, "me@example.org");
+	array_push_back(&fixture->report.original_to, &returned_to);
+	assert_false(gather(fixture)->recipient_known);
+}
+
 static void test_truncated_report(void **state)
 {
 	struct fixture *fixture = *state;
-	struct report_message_id *message_id;
 
-	/* in running text, and the rest was not read */
-	report_add_message_id(fixture, "a@example.org", TRUE);
+	report_add_original(fixture, "me@example.org");
+	assert_true(gather(fixture)->message_id_proves);
+	/* another original may stand in the rest */
 	fixture->report.truncated = TRUE;
-	assert_false(gather(fixture)->whole_message_id);
-	assert_true(fixture->facts.verdict.truncated);
-
-	message_id = array_front_modifiable(&fixture->report.message_ids);
-	message_id->returned = TRUE;
-	assert_true(gather(fixture)->whole_message_id);
+	assert_false(gather(fixture)->message_id_proves);
 }
 
-static void test_server_sent(void **state)
+static void test_original_of_this_mailbox(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct verdict_facts *facts;
+
+	report_add_original(fixture, "me+x@example.org");
+	facts = gather(fixture);
+	assert_int_equal(facts->original_count, 1);
+	assert_true(facts->claims_own_address);
+	assert_true(facts->message_id_proves);
+	assert_true(facts->original_in_part);
+
+	/* what convicts is asked of a single original */
+	report_add_original(fixture, "me@example.org");
+	facts = gather(fixture);
+	assert_int_equal(facts->original_count, 2);
+	assert_false(facts->claims_own_address);
+	assert_false(facts->message_id_proves);
+}
+
+static void test_original_of_somebody_else(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *own = "me@example.org";
+	struct report_original *original =
+		report_add_original(fixture, "you@example.org");
+
+	assert_false(gather(fixture)->claims_own_address);
+	/* Return-Path, Errors-To, or the report's own word for the sender */
+	array_push_back(&original->return_paths, &own);
+	assert_true(gather(fixture)->claims_own_address);
+	array_clear(&original->return_paths);
+	array_push_back(&fixture->report.original_senders, &own);
+	assert_true(gather(fixture)->claims_own_address);
+}
+
+/* Of a whole domain, only what the report was addressed to: another address of it
+   may be somebody else's. */
+static void test_original_of_a_domain(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *to = "sales@catchall.example";
+	const char *other = "info@catchall.example";
+
+	own_addresses_add(fixture->own, "@catchall.example");
+	report_add_original(fixture, "Sales+x@catchall.example");
+	assert_false(gather(fixture)->claims_own_address);
+	array_push_back(&fixture->report.to, &other);
+	assert_false(gather(fixture)->claims_own_address);
+	array_push_back(&fixture->report.to, &to);
+	assert_true(gather(fixture)->claims_own_address);
+}
+
+static void test_role_is_nobody(void **state)
+{
+	struct fixture *fixture = *state;
+
+	own_addresses_add(fixture->own, "postmaster@example.org");
+	report_add_original(fixture, "postmaster@example.org");
+	assert_false(gather(fixture)->claims_own_address);
+}
+
+static void test_shape(void **state)
+{
+	struct fixture *fixture = *state;
+	struct report_original *original =
+		report_add_original(fixture, "me@example.org");
+
+	fixture->report.shape = REPORT_SHAPE_STRUCTURED;
+	assert_int_equal(gather(fixture)->shape, REPORT_SHAPE_STRUCTURED);
+
+	/* whoever speaks returns what claims to come from here */
+	fixture->report.shape = REPORT_SHAPE_WORDED;
+	assert_int_equal(gather(fixture)->shape, REPORT_SHAPE_WORDED);
+	fixture->report.null_sender = TRUE;
+	assert_int_equal(gather(fixture)->shape, REPORT_SHAPE_DAEMON);
+	assert_true(fixture->facts.verdict.null_sender);
+	original->in_part = FALSE;
+	assert_int_equal(gather(fixture)->shape, REPORT_SHAPE_WORDED);
+	original->in_part = TRUE;
+	array_clear(&original->from);
+	assert_int_equal(gather(fixture)->shape, REPORT_SHAPE_WORDED);
+}
+
+static void test_automatic(void **state)
 {
 	struct fixture *fixture = *state;
 	const char *own = "me+sieve@example.org", *foreign = "x@example.net";
+	struct report_original *original = report_add_original(fixture, foreign);
 
-	array_push_back(&fixture->report.redirected_from, &foreign);
-	assert_false(gather(fixture)->server_sent);
-	array_push_back(&fixture->report.redirected_from, &own);
-	assert_true(gather(fixture)->server_sent);
+	array_push_back(&original->resent_from, &foreign);
+	assert_false(gather(fixture)->automatic);
+	array_push_back(&original->resent_from, &own);
+	assert_true(gather(fixture)->automatic);
 
-	array_clear(&fixture->report.redirected_from);
-	report_add_message_id(fixture, "dovecot-sieve-1-2-0@mx.example", TRUE);
-	assert_true(gather(fixture)->server_sent);
+	array_clear(&original->resent_from);
+	original->automatic = TRUE;
+	assert_true(gather(fixture)->automatic);
+}
+
+static void test_our_host(void **state)
+{
+	static const char *const hosts[] = {
+		"mx1", "MX1.example.org", "backend.example.org"
+	};
+	struct fixture *fixture = *state;
+	const char *foreign = "relay.example.net";
+	struct report_original *original =
+		report_add_original(fixture, "me@example.org");
+
+	fixture->report.received_by = "backend.example.org";
+	array_push_back(&original->submitted_to, &foreign);
+	assert_false(gather(fixture)->our_host);
+	for (unsigned int i = 0; i < N_ELEMENTS(hosts); i++) {
+		array_clear(&original->submitted_to);
+		array_push_back(&original->submitted_to, &hosts[i]);
+		assert_true(gather(fixture)->our_host);
+	}
+}
+
+static void test_incoming(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *own = "me@example.org";
+	struct report_original *original =
+		report_add_original(fixture, "you@example.net");
+
+	assert_false(gather(fixture)->incoming);
+	array_push_back(&original->recipients, &own);
+	assert_true(gather(fixture)->incoming);
+	/* Return-Path names whoever passed it on */
+	array_push_back(&original->return_paths, &own);
+	assert_true(gather(fixture)->incoming);
+	/* a note to himself */
+	array_push_back(&original->from, &own);
+	assert_false(gather(fixture)->incoming);
 }
 
 static void test_to(void **state)
@@ -374,7 +530,7 @@ static void test_serial_verifies(void **state)
 			 SENT_LOG_IDENTITY_SERIAL);
 	assert_string_equal(fixture->facts.original.value,
 			    fixture->report.serial);
-	assert_false(fixture->facts.serial_of_unknown_key);
+	assert_false(fixture->facts.verdict.unknown_key);
 }
 
 static void test_serial_verifies_without_log(void **state)
@@ -429,7 +585,7 @@ static void test_changed_serial(void **state)
 		issue(fixture, "me@example.org", 0));
 	assert_keyed(fixture, VERDICT_KEYED_BAD, VERDICT_EVIDENCE_SERIAL);
 	assert_null(fixture->facts.original.value);
-	assert_false(fixture->facts.serial_of_unknown_key);
+	assert_false(fixture->facts.verdict.unknown_key);
 }
 
 static void test_expired_serial(void **state)
@@ -450,17 +606,89 @@ static void test_serial_of_unknown_key(void **state)
 	fixture->keys.count = 0;
 	assert_keyed(fixture, VERDICT_KEYED_UNKNOWN_KEY,
 		     VERDICT_EVIDENCE_SERIAL);
-	assert_true(fixture->facts.serial_of_unknown_key);
+	assert_true(fixture->facts.verdict.unknown_key);
 }
 
-/* Of a later version of us, or of somebody else. */
-static void test_serial_of_unknown_form(void **state)
+static void test_unknown_key_in_envid_or_tag(void **state)
 {
 	struct fixture *fixture = *state;
+	const char *serial = issue(fixture, "me@example.org", 0);
+
+	fixture->keys.count = 0;
+	fixture->report.envelope_id = serial;
+	assert_true(gather(fixture)->unknown_key);
+	fixture->report.envelope_id = NULL;
+	assert_false(gather(fixture)->unknown_key);
+	fixture->recipients[0] = t_strdup_printf("me+b=%s@example.org", serial);
+	assert_true(gather(fixture)->unknown_key);
+}
+
+/* Of a later version of us; what isn't well-formed is nobody's. */
+static void test_serial_of_later_version(void **state)
+{
+	struct fixture *fixture = *state;
+	char *serial = t_strdup_noconst(issue(fixture, "me@example.org", 0));
+
+	serial[0] = 'Z';
+	fixture->report.serial = serial;
+	assert_keyed(fixture, VERDICT_KEYED_UNKNOWN_KEY,
+		     VERDICT_EVIDENCE_SERIAL);
+	assert_true(fixture->facts.verdict.unknown_key);
 
 	fixture->report.serial = "7M4QK";
 	assert_keyed(fixture, VERDICT_KEYED_NONE, VERDICT_EVIDENCE_NONE);
-	assert_true(fixture->facts.serial_of_unknown_key);
+	assert_false(fixture->facts.verdict.unknown_key);
+}
+
+/* The site's key verifies it for the address that the original came from: nobody forged
+   it, and this mailbox didn't send it. */
+static void test_serial_of_a_colleague(void **state)
+{
+	struct fixture *fixture = *state;
+	struct report_original *original =
+		report_add_original(fixture, "me@example.org");
+	const char *colleague = "you+x@example.org";
+
+	fixture->report.serial = issue(fixture, "you@example.org", 3);
+	assert_keyed(fixture, VERDICT_KEYED_BAD, VERDICT_EVIDENCE_SERIAL);
+	array_push_back(&original->return_paths, &colleague);
+	assert_keyed(fixture, VERDICT_KEYED_UNKNOWN_KEY,
+		     VERDICT_EVIDENCE_SERIAL);
+	assert_true(fixture->facts.verdict.unknown_key);
+}
+
+/* Every serial of the mailbox's own key has a row before it leaves. */
+static void test_serial_without_row(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *error;
+
+	fixture->report.serial = issue(fixture, "me@example.org", 3);
+	assert_int_equal(sent_log_set_coverage(fixture->log,
+			fixture->now - 50 * DAY, SENT_LOG_COVERAGE_SET,
+			fixture->now, &error), 1);
+	/* a site's key issues elsewhere, too */
+	(void)gather(fixture);
+	assert_false(fixture->facts.rows_lost);
+
+	fixture->mailbox_keys = fixture->keys;
+	(void)gather(fixture);
+	assert_true(fixture->facts.rows_lost);
+
+	/* coverage doesn't speak of that day */
+	assert_int_equal(sent_log_set_coverage(fixture->log,
+			fixture->now - 2 * DAY, SENT_LOG_COVERAGE_SET,
+			fixture->now, &error), 1);
+	(void)gather(fixture);
+	assert_false(fixture->facts.rows_lost);
+
+	assert_int_equal(sent_log_set_coverage(fixture->log,
+			fixture->now - 50 * DAY, SENT_LOG_COVERAGE_SET,
+			fixture->now, &error), 1);
+	log_sent(fixture, SENT_LOG_IDENTITY_SERIAL, fixture->report.serial,
+		 NULL);
+	(void)gather(fixture);
+	assert_false(fixture->facts.rows_lost);
 }
 
 /* A key that is gone takes nothing from what the log has. */
@@ -570,6 +798,42 @@ static void test_budget(void **state)
 	assert_false(gather(fixture)->budget_used_up);
 }
 
+/* The same Message-ID again, with another serial: its reports come again, too. */
+static void log_sent_with_serial(struct fixture *fixture, const char *serial)
+{
+	const struct sent_log_identity identities[] = {
+		{ .kind = SENT_LOG_IDENTITY_MESSAGE_ID,
+		  .value = "a@example.org" },
+		{ .kind = SENT_LOG_IDENTITY_SERIAL, .value = serial },
+	};
+	const char *recipient = "to@example.net", *error;
+	const struct sent_log_message message = {
+		.source = SENT_LOG_SOURCE_SUBMISSION,
+		.identities = identities,
+		.identity_count = N_ELEMENTS(identities),
+		.recipients = &recipient,
+		.recipient_count = 1,
+		.logged_at = fixture->now,
+	};
+
+	assert_int_equal(sent_log_add(fixture->log, &message, 1, fixture->now,
+				      &error), 1);
+}
+
+static void test_budget_of_message_sent_twice(void **state)
+{
+	struct fixture *fixture = *state;
+
+	report_add_message_id(fixture, "a@example.org", TRUE);
+	report_add_recipient(fixture, NULL, "to@example.net");
+	log_sent_with_serial(fixture, issue(fixture, "me@example.org", 0));
+	count_reports(fixture, 3);
+	assert_true(gather(fixture)->budget_used_up);
+	log_sent_with_serial(fixture, issue(fixture, "me@example.org", 0));
+	count_reports(fixture, 3);
+	assert_true(gather(fixture)->budget_used_up);
+}
+
 static void test_budget_of_unknown_recipients(void **state)
 {
 	struct fixture *fixture = *state;
@@ -656,8 +920,16 @@ int main(void)
 		TEST(test_best_of_several_identities),
 		TEST(test_envelope_id),
 		TEST(test_known_recipient),
+		TEST(test_own_address_is_no_known_recipient),
 		TEST(test_truncated_report),
-		TEST(test_server_sent),
+		TEST(test_original_of_this_mailbox),
+		TEST(test_original_of_somebody_else),
+		TEST(test_original_of_a_domain),
+		TEST(test_role_is_nobody),
+		TEST(test_shape),
+		TEST(test_automatic),
+		TEST(test_our_host),
+		TEST(test_incoming),
 		TEST(test_to),
 		TEST(test_serial_verifies),
 		TEST(test_serial_verifies_without_log),
@@ -667,7 +939,10 @@ int main(void)
 		TEST(test_changed_serial),
 		TEST(test_expired_serial),
 		TEST(test_serial_of_unknown_key),
-		TEST(test_serial_of_unknown_form),
+		TEST(test_unknown_key_in_envid_or_tag),
+		TEST(test_serial_of_later_version),
+		TEST(test_serial_of_a_colleague),
+		TEST(test_serial_without_row),
 		TEST(test_logged_serial),
 		TEST(test_envelope_id_is_a_serial),
 		TEST(test_tag),
@@ -675,6 +950,7 @@ int main(void)
 		TEST(test_any_valid_one_of_several),
 		TEST(test_many_tags),
 		TEST(test_budget),
+		TEST(test_budget_of_message_sent_twice),
 		TEST(test_budget_of_unknown_recipients),
 		TEST(test_unlisted_copy),
 		TEST(test_coverage_policy),
