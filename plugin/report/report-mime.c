@@ -9,7 +9,6 @@
 #include "base64.h"
 #include "istream.h"
 #include "qp-decoder.h"
-#include "mail-html2text.h"
 #include "message-parser.h"
 #include "message-decoder.h"
 #include "report-private.h"
@@ -120,81 +119,6 @@ static void mime_append(struct mime_walk *walk, buffer_t *buf,
 	buffer_append(buf, data, size);
 }
 
-/* HTML: lines are what looks like lines. */
-static const char *const html_line_tags[] = {
-	"br", "p", "div", "tr", "li", "h1", "h2", "h3", "pre", "/p", "/div",
-	"/pre", "dt", "dd", "hr", NULL
-};
-
-static bool html_starts_line(const unsigned char *tag, size_t size)
-{
-	unsigned int i;
-	size_t tag_size;
-
-	for (i = 0; html_line_tags[i] != NULL; i++) {
-		tag_size = strlen(html_line_tags[i]);
-		if (size > tag_size &&
-		    i_memcasecmp(tag, html_line_tags[i], tag_size) == 0 &&
-		    !i_isalnum(tag[tag_size]))
-			return TRUE;
-	}
-	return FALSE;
-}
-
-static void html_add_line_ends(const buffer_t *html, buffer_t *dest)
-{
-	const unsigned char *pos = html->data, *end = pos + html->used, *tag;
-
-	while ((tag = memchr(pos, '<', end - pos)) != NULL) {
-		buffer_append(dest, pos, tag - pos);
-		if (html_starts_line(tag + 1, end - tag - 1))
-			buffer_append_c(dest, '\n');
-		buffer_append_c(dest, '<');
-		pos = tag + 1;
-	}
-	buffer_append(dest, pos, end - pos);
-}
-
-/* Drops the indentation that tags leave behind; hard spaces become spaces. */
-static void html_trim_lines(const buffer_t *text, buffer_t *dest)
-{
-	const unsigned char *data = text->data;
-	bool line_start = TRUE;
-	size_t i;
-
-	for (i = 0; i < text->used; i++) {
-		unsigned char c = data[i];
-
-		if (c == 0xc2 && i + 1 < text->used && data[i + 1] == 0xa0) {
-			c = ' ';
-			i++;
-		}
-		if (line_start && (c == ' ' || c == '\t'))
-			continue;
-		line_start = c == '\n';
-		buffer_append_c(dest, c);
-	}
-}
-
-static void mime_read_html(struct mime_walk *walk)
-{
-	struct mail_html2text *html2text;
-	buffer_t *html = buffer_create_dynamic(default_pool, walk->text->used);
-	buffer_t *text = buffer_create_dynamic(default_pool, walk->text->used);
-
-	html_add_line_ends(walk->text, html);
-	html2text = mail_html2text_init(0);
-	if (html->used > 0)
-		mail_html2text_more(html2text, html->data, html->used, text);
-	mail_html2text_deinit(&html2text);
-	buffer_set_used_size(html, 0);
-	html_trim_lines(text, html);
-	report_text_read(walk->reader, html->data, html->used,
-			 REPORT_TEXT_NOTICE);
-	buffer_free(&html);
-	buffer_free(&text);
-}
-
 /* The part's body, or as much of it as we want, was read. */
 static void mime_finish_body(struct mime_walk *walk)
 {
@@ -210,7 +134,7 @@ static void mime_finish_body(struct mime_walk *walk)
 				 walk->text->used, REPORT_TEXT_NOTICE);
 		break;
 	case MIME_ROLE_HTML:
-		mime_read_html(walk);
+		report_html_read(walk->reader, walk->text);
 		break;
 	case MIME_ROLE_FIELDS:
 		report_text_read(walk->reader, walk->text->data,

@@ -213,6 +213,9 @@ enum report_text_kind {
 void report_text_read(struct report_reader *reader, const void *text,
 		      size_t size, enum report_text_kind kind);
 
+/* report-html.c: an HTML part, decoded to UTF-8 */
+void report_html_read(struct report_reader *reader, const buffer_t *html);
+
 /* report-json.c: a notification service's JSON. Returns FALSE if text is
    something else. */
 bool report_json_read(struct report_reader *reader, const void *text,
