@@ -219,29 +219,65 @@ text_block_cut(const struct text_context *ctx, const struct text_line *first,
 	return ctx->end;
 }
 
-/* A returned header block. In a notice the first one is the original's; what
-   follows it is the original's body. */
+/* Does the whole text consist of header fields? */
+static bool text_is_fields(const struct text_context *ctx)
+{
+	return ctx->kind == REPORT_TEXT_FIELDS ||
+		ctx->kind == REPORT_TEXT_STATUS ||
+		ctx->kind == REPORT_TEXT_HEADER;
+}
+
+/* Does the reporter himself speak in it? */
+static bool text_is_own(const struct text_context *ctx)
+{
+	return ctx->kind == REPORT_TEXT_NOTICE || text_is_fields(ctx);
+}
+
+/* What a block of a message's fields is, by where it stands. */
+static const struct {
+	struct report_source source;
+	enum report_trait trait;
+} text_sources[] = {
+	[REPORT_TEXT_NOTICE] = {
+		{ .rank = REPORT_RANK_TEXT_BLOCK,
+		  .original = REPORT_ORIGINAL_PROVES },
+		REPORT_TRAIT_RETURNED_TEXT },
+	[REPORT_TEXT_FIELDS] = {
+		{ .rank = REPORT_RANK_PART }, REPORT_TRAIT_RETURNED_PART },
+	[REPORT_TEXT_STATUS] = {
+		{ .rank = REPORT_RANK_PART }, REPORT_TRAIT_RETURNED_PART },
+	[REPORT_TEXT_HEADER] = {
+		{ .rank = REPORT_RANK_PART, .in_part = TRUE,
+		  .original = REPORT_ORIGINAL_PROVES },
+		REPORT_TRAIT_RETURNED_PART },
+	[REPORT_TEXT_RETURNED] = {
+		{ .rank = REPORT_RANK_PART, .in_part = TRUE,
+		  .original = REPORT_ORIGINAL_LOOKED_UP },
+		REPORT_TRAIT_RETURNED_PART },
+	[REPORT_TEXT_MIME_HEADER] = {
+		{ .rank = REPORT_RANK_PART, .is_mime_header = TRUE },
+		REPORT_TRAIT_RETURNED_PART },
+	[REPORT_TEXT_NESTED] = {
+		{ .rank = REPORT_RANK_NESTED }, REPORT_TRAIT_COUNT },
+};
+
+/* A returned header block. Returns TRUE if what follows it is the original's
+   body. */
 static bool
 text_block_read_message(struct text_context *ctx,
 			const struct text_block *block)
 {
 	struct report_reader *reader = ctx->reader;
-	enum report_rank rank = ctx->kind == REPORT_TEXT_NOTICE ?
-		REPORT_RANK_TEXT_BLOCK : REPORT_RANK_PART;
+	enum report_trait trait = text_sources[ctx->kind].trait;
+	bool is_report;
 
-	if (rank == REPORT_RANK_PART) {
-		if (reader->original_seen)
-			return TRUE;
-		reader->original_seen = TRUE;
-		report_trait_add(reader, REPORT_TRAIT_RETURNED_PART);
-	} else {
-		if (report_trait_has(reader, REPORT_TRAIT_RETURNED_TEXT))
-			return TRUE;
-		report_trait_add(reader, REPORT_TRAIT_RETURNED_TEXT);
-	}
-	(void)report_original_read(reader, str_data(block->header),
-				   str_len(block->header), rank);
-	return TRUE;
+	if (!report_original_read(reader, str_data(block->header),
+				  str_len(block->header),
+				  &text_sources[ctx->kind].source, &is_report))
+		return FALSE;
+	if (trait != REPORT_TRAIT_COUNT)
+		report_trait_add(reader, trait);
+	return ctx->kind != REPORT_TEXT_STATUS && ctx->kind != REPORT_TEXT_FIELDS;
 }
 
 static void
@@ -254,29 +290,34 @@ text_block_read_report(struct text_context *ctx, const struct text_block *block)
 			report_trait_add(ctx->reader, REPORT_TRAIT_DSN_TEXT);
 	}
 	report_dsn_read(ctx->reader, str_data(block->header),
-			str_len(block->header));
+			str_len(block->header),
+			ctx->kind == REPORT_TEXT_STATUS);
 }
 
 /* Returns TRUE if the rest of the text is none of ours. */
 static bool
 text_block_read(struct text_context *ctx, const struct text_block *block)
 {
+	const struct report_source summary = { .rank = REPORT_RANK_TEXT };
+	bool is_report;
+
 	if (text_block_is_message(block))
 		return text_block_read_message(ctx, block);
-	if (ctx->kind == REPORT_TEXT_RETURNED)
+	if (!text_is_own(ctx))
 		return FALSE;
-	if (block->report_fields > 0 &&
-	    block->report_fields >= block->message_fields) {
+	if (ctx->kind == REPORT_TEXT_STATUS ||
+	    (block->report_fields > 0 &&
+	     block->report_fields >= block->message_fields)) {
 		text_block_read_report(ctx, block);
 		return FALSE;
 	}
-	if (block->message_fields >= 2 && ctx->kind == REPORT_TEXT_FIELDS)
+	if (block->message_fields >= 2 && ctx->kind != REPORT_TEXT_NOTICE)
 		return text_block_read_message(ctx, block);
 	/* a summary */
 	if (block->message_fields >= 2 || block->message_identified) {
 		(void)report_original_read(ctx->reader, str_data(block->header),
-					   str_len(block->header),
-					   REPORT_RANK_TEXT);
+					   str_len(block->header), &summary,
+					   &is_report);
 	}
 	return FALSE;
 }
@@ -292,7 +333,7 @@ text_starts_block(const struct text_context *ctx, const struct text_line *line,
 	size = text_field_name(*field_r, line->end);
 	if (size == 0)
 		return FALSE;
-	return ctx->kind == REPORT_TEXT_FIELDS ||
+	return text_is_fields(ctx) ||
 		report_field_kind(*field_r, size, &identifies) !=
 		REPORT_BLOCK_NONE;
 }
