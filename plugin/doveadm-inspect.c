@@ -93,6 +93,58 @@ static void inspect_print_recipients(const struct report *report)
 	inspect_print(str_c(str));
 }
 
+static const char *inspect_shape(enum report_shape shape)
+{
+	static const char *const names[] = {
+		[REPORT_SHAPE_WORDED] = "worded",
+		[REPORT_SHAPE_DAEMON] = "daemon",
+		[REPORT_SHAPE_STRUCTURED] = "structured",
+	};
+
+	return names[shape];
+}
+
+static void
+inspect_append_named(string_t *str, const char *name,
+		     const ARRAY_TYPE(const_string) *list)
+{
+	const char *value;
+
+	array_foreach_elem(list, value) {
+		str_printfa(str, " %s=", name);
+		inspect_append_escaped(str, value);
+	}
+}
+
+/* "ID word word name=value, ID ...", "-" for an original without Message-ID */
+static void inspect_print_originals(const struct report *report)
+{
+	const struct report_original *original;
+	string_t *str = t_str_new(256);
+
+	array_foreach(&report->originals, original) {
+		if (str_len(str) > 0)
+			str_append(str, ", ");
+		inspect_append_escaped(str, original->message_id == NULL ?
+				       "-" : original->message_id);
+		if (original->message_id_proves)
+			str_append(str, " proves");
+		if (original->in_part)
+			str_append(str, " part");
+		if (original->automatic)
+			str_append(str, " automatic");
+		inspect_append_named(str, "from", &original->from);
+		inspect_append_named(str, "return-path",
+				     &original->return_paths);
+		inspect_append_named(str, "for", &original->recipients);
+		inspect_append_named(str, "resent-from",
+				     &original->resent_from);
+		inspect_append_named(str, "submitted-to",
+				     &original->submitted_to);
+	}
+	inspect_print(str_c(str));
+}
+
 static void inspect_print_date(time_t date)
 {
 	struct tm *tm = date == (time_t)-1 ? NULL : gmtime(&date);
@@ -105,7 +157,8 @@ static void inspect_print_headers(void)
 	static const char *const columns[] = {
 		"file", "marked", "class", "message_ids", "serial", "envelope_id",
 		"recipients", "references", "date", "arrival_date", "to",
-		"original_to",
+		"original_to", "shape", "null_sender", "originals",
+		"original_senders", "received_by",
 	};
 
 	for (unsigned int i = 0; i < N_ELEMENTS(columns); i++)
@@ -126,6 +179,11 @@ static void inspect_print_report(const char *path, const struct report *report)
 	inspect_print_date(report->arrival_date);
 	inspect_print_list(&report->to);
 	inspect_print_list(&report->original_to);
+	inspect_print(inspect_shape(report->shape));
+	inspect_print(report->null_sender ? "yes" : "no");
+	inspect_print_originals(report);
+	inspect_print_list(&report->original_senders);
+	inspect_print(report->received_by);
 }
 
 static void inspect_print_unmarked(const char *path)

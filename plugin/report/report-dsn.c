@@ -29,6 +29,10 @@ static const struct {
 	{ '2', REPORT_ACTION_SUCCESS },
 };
 
+struct dsn_context {
+	bool has_disposition;
+};
+
 static void
 dsn_action_add(struct report_reader *reader, enum report_action action)
 {
@@ -180,6 +184,18 @@ read_original_message_id(struct report_reader *reader, const char *value)
 	report_message_ids_read(reader, value, REPORT_RANK_FIELD);
 }
 
+/* Postfix: "rfc822; user@example.com". RFC 5965: "<user@example.com>". */
+static void read_original_sender(struct report_reader *reader, const char *value)
+{
+	const char *address = report_typed_address(reader->scratch, value);
+
+	if (address == NULL || strchr(address, '@') == NULL)
+		return;
+	report_address_add(reader->pool, address, strlen(address),
+			   &reader->report->original_senders,
+			   REPORT_MAX_ADDRESSES);
+}
+
 /* RFC 8098, 3.2.6 */
 static void read_disposition(struct report_reader *reader, const char *value)
 {
@@ -200,18 +216,25 @@ static const struct {
 	{ "Disposition", read_disposition },
 	{ "Final-Recipient", read_final_recipient },
 	{ "Original-Envelope-Id", read_envelope_id },
+	{ "Original-Mail-From", read_original_sender },
 	{ "Original-Message-ID", read_original_message_id },
 	{ "Original-Rcpt-To", read_final_recipient },
 	{ "Original-Recipient", read_original_recipient },
 	{ "Status", read_status },
+	{ "X-Original-Mail-From", read_original_sender },
+	{ "X-Original-Sender", read_original_sender },
+	{ "X-Postfix-Sender", read_original_sender },
 };
 
 static void
 dsn_field(struct report_reader *reader, const char *name, const char *value,
-	  void *context ATTR_UNUSED)
+	  void *context)
 {
+	struct dsn_context *ctx = context;
 	unsigned int i;
 
+	if (strcasecmp(name, "Disposition") == 0)
+		ctx->has_disposition = TRUE;
 	for (i = 0; i < N_ELEMENTS(dsn_fields); i++) {
 		if (strcasecmp(name, dsn_fields[i].name) == 0)
 			dsn_fields[i].read(reader, value);
@@ -234,13 +257,36 @@ dsn_recipients_finish(struct report_reader *reader, unsigned int first)
 	}
 }
 
+/* What only software writes: a recipient and what became of it. */
+static bool
+dsn_is_certain(const struct report_reader *reader, unsigned int first,
+	       bool has_disposition)
+{
+	const struct report_recipient *rcpt;
+	unsigned int i, count;
+
+	rcpt = array_get(&reader->report->recipients, &count);
+	for (i = first; i < count; i++) {
+		if (rcpt[i].final_recipient != NULL && has_disposition)
+			return TRUE;
+		if ((rcpt[i].final_recipient != NULL ||
+		     rcpt[i].original_recipient != NULL) &&
+		    (rcpt[i].action != NULL || rcpt[i].status != NULL))
+			return TRUE;
+	}
+	return FALSE;
+}
+
 void report_dsn_read(struct report_reader *reader, const void *block,
-		     size_t size)
+		     size_t size, bool in_part)
 {
 	unsigned int first = array_count(&reader->report->recipients);
+	struct dsn_context ctx = { .has_disposition = FALSE };
 
 	reader->recipient = NULL;
-	report_fields_read(reader, block, size, dsn_field, NULL);
+	report_fields_read(reader, block, size, dsn_field, &ctx);
 	dsn_recipients_finish(reader, first);
+	if (in_part && dsn_is_certain(reader, first, ctx.has_disposition))
+		reader->status_is_certain = TRUE;
 	reader->recipient = NULL;
 }

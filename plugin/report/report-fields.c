@@ -106,13 +106,14 @@ field_call(struct report_reader *reader, const struct message_header_line *hdr,
 		size = REPORT_MAX_FIELD;
 		reader->report->truncated = TRUE;
 	}
+	reader->field_is_cut = hdr->no_newline ||
+		size < hdr->full_value_len || memchr(value, '\0', size) != NULL;
 	while (size > 0 && i_isspace(value[0])) {
 		value++;
 		size--;
 	}
 	while (size > 0 && i_isspace(value[size - 1]))
 		size--;
-	reader->field_is_cut = hdr->no_newline;
 	T_BEGIN {
 		callback(reader, hdr->name, t_strndup(value, size), context);
 	} T_END;

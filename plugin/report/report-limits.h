@@ -25,6 +25,8 @@
 /* how many of each are kept */
 #define REPORT_MAX_MESSAGE_IDS 16
 #define REPORT_MAX_REFERENCES 32
+/* several convict no more than two */
+#define REPORT_MAX_ORIGINALS 8
 #define REPORT_MAX_RECIPIENTS 100
 #define REPORT_MAX_ADDRESSES 100
 

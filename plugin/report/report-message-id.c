@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "message-id.h"
+#include "rfc822-parser.h"
 #include "report-private.h"
 
 /* Called for each Message-ID in a value. written: in the case that it came in;
@@ -19,6 +20,63 @@ static bool message_id_is_whole(const char *id)
 	return at != NULL && at != id && at[1] != '\0' &&
 		at[strlen(at) - 1] != '.' && strstr(id, "..") == NULL &&
 		strpbrk(id, "<>") == NULL;
+}
+
+/* RFC 5322, 3.2.2 and 3.2.3: comments and white space. NULL = a comment that
+   doesn't end. */
+static const char *message_id_skip_cfws(const char *p)
+{
+	unsigned int depth = 0;
+
+	for (; *p != '\0'; p++) {
+		if (*p == '(')
+			depth++;
+		else if (depth > 0 && *p == ')')
+			depth--;
+		else if (depth > 0 && *p == '\\' && p[1] != '\0')
+			p++;
+		else if (depth == 0 && *p != ' ' && *p != '\t')
+			break;
+	}
+	return depth == 0 ? p : NULL;
+}
+
+/* dot-atom-text. Returns where it ends, NULL if there is none. */
+static const char *message_id_skip_dot_atom(const char *p)
+{
+	for (;;) {
+		if (!IS_ATEXT(*p) || (unsigned char)*p >= 0x80)
+			return NULL;
+		while (IS_ATEXT(*p) && (unsigned char)*p < 0x80)
+			p++;
+		if (*p != '.')
+			return p;
+		p++;
+	}
+}
+
+/* no-fold-literal */
+static const char *message_id_skip_literal(const char *p)
+{
+	for (p++; *p > ' ' && *p < 0x7f && strchr("[]\\", *p) == NULL; p++) ;
+	return *p == ']' ? p + 1 : NULL;
+}
+
+bool report_message_id_is_grammar(const char *value)
+{
+	const char *p = message_id_skip_cfws(value);
+
+	if (p == NULL || *p != '<')
+		return FALSE;
+	p = message_id_skip_dot_atom(p + 1);
+	if (p == NULL || *p != '@')
+		return FALSE;
+	p++;
+	p = *p == '[' ? message_id_skip_literal(p) : message_id_skip_dot_atom(p);
+	if (p == NULL || *p != '>')
+		return FALSE;
+	p = message_id_skip_cfws(p + 1);
+	return p != NULL && *p == '\0';
 }
 
 static bool message_id_is_printable(const char *id)

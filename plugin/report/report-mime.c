@@ -9,7 +9,6 @@
 #include "base64.h"
 #include "istream.h"
 #include "qp-decoder.h"
-#include "mail-html2text.h"
 #include "message-parser.h"
 #include "message-decoder.h"
 #include "report-private.h"
@@ -22,6 +21,12 @@ enum mime_role {
 	MIME_ROLE_HTML,
 	/* consists of header fields */
 	MIME_ROLE_FIELDS,
+	/* the same, of a type that only software writes */
+	MIME_ROLE_STATUS,
+	/* a returned header */
+	MIME_ROLE_HEADER,
+	/* of a report that is itself returned */
+	MIME_ROLE_NESTED,
 	/* body of the returned message, whose header was unreadable */
 	MIME_ROLE_RETURNED,
 };
@@ -42,7 +47,8 @@ struct mime_walk {
 	/* CTE of the message/rfc822 part: forbidden, but used */
 	enum message_cte embedded_cte;
 	bool root_is_multipart;
-	bool text_seen;
+	/* the returned message is itself a report */
+	bool inside_report;
 	/* nothing more is needed */
 	bool finished;
 };
@@ -53,23 +59,23 @@ static const struct {
 	/* what its presence says; REPORT_TRAIT_COUNT = nothing */
 	enum report_trait trait;
 } mime_types[] = {
-	{ "message/delivery-status", MIME_ROLE_FIELDS, REPORT_TRAIT_DSN_PART },
-	{ "message/global-delivery-status", MIME_ROLE_FIELDS,
+	{ "message/delivery-status", MIME_ROLE_STATUS, REPORT_TRAIT_DSN_PART },
+	{ "message/global-delivery-status", MIME_ROLE_STATUS,
 	  REPORT_TRAIT_DSN_PART },
-	{ "message/disposition-notification", MIME_ROLE_FIELDS,
+	{ "message/disposition-notification", MIME_ROLE_STATUS,
 	  REPORT_TRAIT_MDN_PART },
-	{ "message/global-disposition-notification", MIME_ROLE_FIELDS,
+	{ "message/global-disposition-notification", MIME_ROLE_STATUS,
 	  REPORT_TRAIT_MDN_PART },
 	{ "message/feedback-report", MIME_ROLE_FIELDS, REPORT_TRAIT_ARF_PART },
-	{ "text/rfc822-headers", MIME_ROLE_FIELDS, REPORT_TRAIT_RETURNED_PART },
-	{ "text/rfc822-header", MIME_ROLE_FIELDS, REPORT_TRAIT_RETURNED_PART },
-	{ "message/rfc822-headers", MIME_ROLE_FIELDS,
+	{ "text/rfc822-headers", MIME_ROLE_HEADER, REPORT_TRAIT_RETURNED_PART },
+	{ "text/rfc822-header", MIME_ROLE_HEADER, REPORT_TRAIT_RETURNED_PART },
+	{ "message/rfc822-headers", MIME_ROLE_HEADER,
 	  REPORT_TRAIT_RETURNED_PART },
-	{ "message/global-headers", MIME_ROLE_FIELDS,
+	{ "message/global-headers", MIME_ROLE_HEADER,
 	  REPORT_TRAIT_RETURNED_PART },
 	/* lib-mail doesn't look into these, but they start with a header */
-	{ "message/global", MIME_ROLE_FIELDS, REPORT_TRAIT_RETURNED_PART },
-	{ "message/partial", MIME_ROLE_FIELDS, REPORT_TRAIT_RETURNED_PART },
+	{ "message/global", MIME_ROLE_HEADER, REPORT_TRAIT_RETURNED_PART },
+	{ "message/partial", MIME_ROLE_HEADER, REPORT_TRAIT_RETURNED_PART },
 	{ "text/html", MIME_ROLE_HTML, REPORT_TRAIT_COUNT },
 	{ "application/xhtml+xml", MIME_ROLE_HTML, REPORT_TRAIT_COUNT },
 	/* RFC 8098, RFC 3464: at times sent as text */
@@ -106,8 +112,8 @@ static bool mime_wants_header(const struct mime_walk *walk)
 {
 	if (walk->role != MIME_ROLE_UNKNOWN)
 		return FALSE;
-	return mime_is_own(walk->part) ||
-		(mime_is_returned(walk->part) && !walk->reader->original_seen);
+	return walk->inside_report || mime_is_own(walk->part) ||
+		mime_is_returned(walk->part);
 }
 
 static void mime_append(struct mime_walk *walk, buffer_t *buf,
@@ -120,80 +126,14 @@ static void mime_append(struct mime_walk *walk, buffer_t *buf,
 	buffer_append(buf, data, size);
 }
 
-/* HTML: lines are what looks like lines. */
-static const char *const html_line_tags[] = {
-	"br", "p", "div", "tr", "li", "h1", "h2", "h3", "pre", "/p", "/div",
-	"/pre", "dt", "dd", "hr", NULL
+static const enum report_text_kind mime_text_kinds[] = {
+	[MIME_ROLE_TEXT]	= REPORT_TEXT_NOTICE,
+	[MIME_ROLE_FIELDS]	= REPORT_TEXT_FIELDS,
+	[MIME_ROLE_STATUS]	= REPORT_TEXT_STATUS,
+	[MIME_ROLE_HEADER]	= REPORT_TEXT_HEADER,
+	[MIME_ROLE_NESTED]	= REPORT_TEXT_NESTED,
+	[MIME_ROLE_RETURNED]	= REPORT_TEXT_RETURNED,
 };
-
-static bool html_starts_line(const unsigned char *tag, size_t size)
-{
-	unsigned int i;
-	size_t tag_size;
-
-	for (i = 0; html_line_tags[i] != NULL; i++) {
-		tag_size = strlen(html_line_tags[i]);
-		if (size > tag_size &&
-		    i_memcasecmp(tag, html_line_tags[i], tag_size) == 0 &&
-		    !i_isalnum(tag[tag_size]))
-			return TRUE;
-	}
-	return FALSE;
-}
-
-static void html_add_line_ends(const buffer_t *html, buffer_t *dest)
-{
-	const unsigned char *pos = html->data, *end = pos + html->used, *tag;
-
-	while ((tag = memchr(pos, '<', end - pos)) != NULL) {
-		buffer_append(dest, pos, tag - pos);
-		if (html_starts_line(tag + 1, end - tag - 1))
-			buffer_append_c(dest, '\n');
-		buffer_append_c(dest, '<');
-		pos = tag + 1;
-	}
-	buffer_append(dest, pos, end - pos);
-}
-
-/* Drops the indentation that tags leave behind; hard spaces become spaces. */
-static void html_trim_lines(const buffer_t *text, buffer_t *dest)
-{
-	const unsigned char *data = text->data;
-	bool line_start = TRUE;
-	size_t i;
-
-	for (i = 0; i < text->used; i++) {
-		unsigned char c = data[i];
-
-		if (c == 0xc2 && i + 1 < text->used && data[i + 1] == 0xa0) {
-			c = ' ';
-			i++;
-		}
-		if (line_start && (c == ' ' || c == '\t'))
-			continue;
-		line_start = c == '\n';
-		buffer_append_c(dest, c);
-	}
-}
-
-static void mime_read_html(struct mime_walk *walk)
-{
-	struct mail_html2text *html2text;
-	buffer_t *html = buffer_create_dynamic(default_pool, walk->text->used);
-	buffer_t *text = buffer_create_dynamic(default_pool, walk->text->used);
-
-	html_add_line_ends(walk->text, html);
-	html2text = mail_html2text_init(0);
-	if (html->used > 0)
-		mail_html2text_more(html2text, html->data, html->used, text);
-	mail_html2text_deinit(&html2text);
-	buffer_set_used_size(html, 0);
-	html_trim_lines(text, html);
-	report_text_read(walk->reader, html->data, html->used,
-			 REPORT_TEXT_NOTICE);
-	buffer_free(&html);
-	buffer_free(&text);
-}
 
 /* The part's body, or as much of it as we want, was read. */
 static void mime_finish_body(struct mime_walk *walk)
@@ -204,27 +144,31 @@ static void mime_finish_body(struct mime_walk *walk)
 	if (walk->text->used == 0)
 		return;
 	walk->reader->text_size += walk->text->used;
-	switch (role) {
-	case MIME_ROLE_TEXT:
+	if (role == MIME_ROLE_HTML)
+		report_html_read(walk->reader, walk->text);
+	else if (role != MIME_ROLE_UNKNOWN && role != MIME_ROLE_IGNORED) {
 		report_text_read(walk->reader, walk->text->data,
-				 walk->text->used, REPORT_TEXT_NOTICE);
-		break;
-	case MIME_ROLE_HTML:
-		mime_read_html(walk);
-		break;
-	case MIME_ROLE_FIELDS:
-		report_text_read(walk->reader, walk->text->data,
-				 walk->text->used, REPORT_TEXT_FIELDS);
-		break;
-	case MIME_ROLE_RETURNED:
-		report_text_read(walk->reader, walk->text->data,
-				 walk->text->used, REPORT_TEXT_RETURNED);
-		break;
-	case MIME_ROLE_UNKNOWN:
-	case MIME_ROLE_IGNORED:
-		break;
+				 walk->text->used, mime_text_kinds[role]);
 	}
 	buffer_set_used_size(walk->text, 0);
+}
+
+/* Does the part have a text, or header fields? */
+static bool mime_is_text(const struct mime_walk *walk)
+{
+	const char *type = message_decoder_current_content_type(walk->decoder);
+	unsigned int i;
+
+	if ((walk->part->flags & (MESSAGE_PART_FLAG_MULTIPART |
+				  MESSAGE_PART_FLAG_MESSAGE_RFC822)) != 0)
+		return FALSE;
+	if (type == NULL || strncasecmp(type, "text", 4) == 0)
+		return TRUE;
+	for (i = 0; i < N_ELEMENTS(mime_types); i++) {
+		if (strcasecmp(type, mime_types[i].type) == 0)
+			return TRUE;
+	}
+	return FALSE;
 }
 
 /* A returned message's header, which may be encoded, whatever RFC 2046, 5.2.1
@@ -257,18 +201,48 @@ static void mime_decode_header(struct mime_walk *walk, buffer_t *decoded)
 
 static void mime_finish_returned_header(struct mime_walk *walk)
 {
+	const struct report_source source = {
+		.rank = REPORT_RANK_PART,
+		.in_part = TRUE,
+		.original = walk->header->used >= REPORT_MAX_HEADER ?
+			REPORT_ORIGINAL_LOOKED_UP : REPORT_ORIGINAL_PROVES,
+	};
 	struct report_reader *reader = walk->reader;
 	buffer_t *header;
+	bool readable, is_report;
 
 	report_trait_add(reader, REPORT_TRAIT_RETURNED_PART);
 	header = buffer_create_dynamic(default_pool, walk->header->used);
 	mime_decode_header(walk, header);
-	reader->original_seen = report_original_read(reader, header->data,
-						     header->used,
-						     REPORT_RANK_PART);
+	readable = report_original_read(reader, header->data, header->used,
+					&source, &is_report);
 	buffer_free(&header);
-	walk->role = reader->original_seen ? MIME_ROLE_IGNORED :
-		MIME_ROLE_RETURNED;
+	walk->inside_report = readable && is_report;
+	if (!readable)
+		walk->role = MIME_ROLE_RETURNED;
+	else if (walk->inside_report && mime_is_text(walk))
+		walk->role = MIME_ROLE_NESTED;
+	else
+		walk->role = MIME_ROLE_IGNORED;
+}
+
+/* A part of a report that is itself returned: what it returns may be ours. */
+static void mime_finish_nested_header(struct mime_walk *walk)
+{
+	const struct report_source source = { .rank = REPORT_RANK_NESTED };
+	bool is_report;
+
+	walk->role = MIME_ROLE_IGNORED;
+	if (!walk->inside_report)
+		return;
+	if ((walk->part->parent->flags &
+	     MESSAGE_PART_FLAG_MESSAGE_RFC822) != 0) {
+		(void)report_original_read(walk->reader, walk->header->data,
+					   walk->header->used, &source,
+					   &is_report);
+	} else if (mime_is_text(walk)) {
+		walk->role = MIME_ROLE_NESTED;
+	}
 }
 
 static enum mime_role mime_role_by_type(struct mime_walk *walk)
@@ -297,14 +271,15 @@ static void mime_finish_header(struct mime_walk *walk)
 {
 	struct message_part *part = walk->part;
 
-	if (mime_is_returned(part) && !walk->reader->original_seen) {
+	if (mime_is_returned(part)) {
 		mime_finish_returned_header(walk);
 		return;
 	}
 	if (!mime_is_own(part)) {
-		walk->role = MIME_ROLE_IGNORED;
+		mime_finish_nested_header(walk);
 		return;
 	}
+	walk->inside_report = FALSE;
 	walk->embedded_cte = walk->cte;
 	if (part->parent == NULL) {
 		report_sender_read(walk->reader, walk->sender,
@@ -315,7 +290,7 @@ static void mime_finish_header(struct mime_walk *walk)
 		/* a header block without a part of its own: it took the place
 		   of the part's */
 		report_text_read(walk->reader, walk->header->data,
-				 walk->header->used, REPORT_TEXT_RETURNED);
+				 walk->header->used, REPORT_TEXT_MIME_HEADER);
 	}
 	walk->role = mime_role_by_type(walk);
 	/* what follows the inner parts belongs to the multipart */
@@ -395,22 +370,6 @@ static void mime_body_block(struct mime_walk *walk,
 	}
 }
 
-/* The original is known, and so is what a machine-readable part had to say: the
-   rest is the original's body. */
-static bool mime_has_enough(const struct mime_walk *walk)
-{
-	const struct report_reader *reader = walk->reader;
-
-	if (walk->finished)
-		return TRUE;
-	if (!reader->original_seen || walk->role != MIME_ROLE_IGNORED)
-		return FALSE;
-	return !report_trait_has(reader, REPORT_TRAIT_REPORT) ||
-		report_trait_has(reader, REPORT_TRAIT_DSN_PART) ||
-		report_trait_has(reader, REPORT_TRAIT_MDN_PART) ||
-		report_trait_has(reader, REPORT_TRAIT_ARF_PART);
-}
-
 static void mime_block(struct mime_walk *walk, struct message_block *block)
 {
 	struct message_block decoded;
@@ -439,7 +398,7 @@ mime_walk(struct mime_walk *walk, struct message_parser_ctx *parser)
 		if (ret <= 0)
 			break;
 		mime_block(walk, &block);
-	} while (!mime_has_enough(walk));
+	} while (!walk->finished);
 	if (walk->part != NULL)
 		mime_finish_body(walk);
 	return ret;

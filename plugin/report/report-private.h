@@ -59,12 +59,31 @@ enum report_trait {
 enum report_rank {
 	/* somewhere in the running text */
 	REPORT_RANK_TEXT,
+	/* returned by a report that is itself what is returned */
+	REPORT_RANK_NESTED,
 	/* a header block in a text */
 	REPORT_RANK_TEXT_BLOCK,
 	/* Original-Message-ID of a machine-readable part */
 	REPORT_RANK_FIELD,
 	/* the part that returns the original or its header */
 	REPORT_RANK_PART,
+};
+
+/* Where a block of header fields stands, and so what it is good for. */
+struct report_source {
+	enum report_rank rank;
+	enum {
+		/* only looked up */
+		REPORT_ORIGINAL_NONE,
+		/* an original, but its ID proves nothing */
+		REPORT_ORIGINAL_LOOKED_UP,
+		REPORT_ORIGINAL_PROVES,
+	} original;
+	/* in a MIME part that returns the original */
+	bool in_part;
+	/* the header of a MIME part: an original only if it looks like a
+	   message's */
+	bool is_mime_header;
 };
 
 /* Actions of RFC 3464, 2.3.3, the strongest first. */
@@ -84,6 +103,8 @@ struct report_ranked_id {
 struct report_reader {
 	/* for what is returned */
 	pool_t pool;
+	/* for as long as is read */
+	pool_t scratch;
 	struct report *report;
 
 	/* bits of enum report_trait */
@@ -106,10 +127,13 @@ struct report_reader {
 	/* bytes of text read so far */
 	size_t text_size;
 
-	/* the returned part was seen: further ones are something else */
-	bool original_seen:1;
-	/* the block ended in the middle of the field that is read now */
+	/* the field that is read now was not seen to its end, or has a NUL */
 	bool field_is_cut:1;
+	/* the delivery-status or disposition-notification part has all that
+	   makes a report certain */
+	bool status_is_certain:1;
+	/* From or Sender is a mailer daemon, or From is <> */
+	bool mailer_daemon:1;
 	/* MDN: Disposition says deleted by an automatic action (a rejection
 	   by RFC 5429 looks so too) */
 	bool mdn_deleted:1;
@@ -167,6 +191,10 @@ void report_references_read(struct report_reader *reader, const char *value,
 /* Fills report->message_ids from reader->ids, best first. */
 void report_message_ids_finish(struct report_reader *reader);
 
+/* Is the value one Message-ID as RFC 5322, 3.6.4 wants it, without the obsolete
+   forms, and nothing else? */
+bool report_message_id_is_grammar(const char *value);
+
 /* As report_message_id_first(), in the case that it came in. */
 const char *report_message_id_first_written(pool_t pool, const char *value);
 
@@ -188,16 +216,24 @@ bool report_address_is_role(const char *address);
 void report_sender_read(struct report_reader *reader, enum report_sender sender,
 			const void *header, size_t size);
 
+/* From, Sender: is it a mailer daemon's name or address? */
+bool report_speaker_is_daemon(const char *value);
+/* Auto-Submitted (RFC 3834, 5): does it say that no human wrote it? */
+bool report_is_auto_submitted(const char *value);
+
 /* report-original.c: the returned header block */
 
-/* Returns TRUE if at least two fields of a message header were there. */
+/* Returns TRUE if at least two fields of a message header were there.
+   *is_report_r: it is the header of a report. */
 bool report_original_read(struct report_reader *reader, const void *header,
-			  size_t size, enum report_rank rank);
+			  size_t size, const struct report_source *source,
+			  bool *is_report_r);
 
 /* report-dsn.c: fields of message/delivery-status, disposition-notification
-   and feedback-report. A block is what stands between empty lines. */
+   and feedback-report. A block is what stands between empty lines. in_part: of
+   such a part, not of a text. */
 void report_dsn_read(struct report_reader *reader, const void *block,
-		     size_t size);
+		     size_t size, bool in_part);
 /* The action or status that value starts with, lower-case; NULL = none. */
 const char *report_keyword(pool_t pool, const char *value);
 
@@ -207,11 +243,22 @@ enum report_text_kind {
 	REPORT_TEXT_NOTICE,
 	/* consists of header blocks: the first field is one */
 	REPORT_TEXT_FIELDS,
-	/* body of the returned message */
+	/* the same, of a type that only software writes */
+	REPORT_TEXT_STATUS,
+	/* a returned header */
+	REPORT_TEXT_HEADER,
+	/* body of the returned message, whose header was unreadable */
 	REPORT_TEXT_RETURNED,
+	/* header of a MIME part: at times the returned one took its place */
+	REPORT_TEXT_MIME_HEADER,
+	/* of a report that is itself returned */
+	REPORT_TEXT_NESTED,
 };
 void report_text_read(struct report_reader *reader, const void *text,
 		      size_t size, enum report_text_kind kind);
+
+/* report-html.c: an HTML part, decoded to UTF-8 */
+void report_html_read(struct report_reader *reader, const buffer_t *html);
 
 /* report-json.c: a notification service's JSON. Returns FALSE if text is
    something else. */

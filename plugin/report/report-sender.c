@@ -7,6 +7,7 @@
 #include "rfc822-parser.h"
 #include "rfc2231-parser.h"
 #include "report-private.h"
+#include "report-received.h"
 
 struct word_trait {
 	/* lower-case */
@@ -93,7 +94,10 @@ static const char *const answer_prefixes[] = {
 
 struct sender_context {
 	enum report_sender envelope;
+	bool received_seen;
 };
+
+#define MAILER_DAEMON "mailerdaemon"
 
 static bool contains_any(const char *text, const char *const *words)
 {
@@ -167,12 +171,40 @@ sender_speaker(struct report_reader *reader, const char *value, bool is_path)
 	}
 }
 
+static bool sender_is_daemon_word(const char *text)
+{
+	return text != NULL &&
+		strstr(sender_squeeze(sender_decode(text)), MAILER_DAEMON) != NULL;
+}
+
+bool report_speaker_is_daemon(const char *value)
+{
+	struct message_address *addr;
+
+	addr = message_address_parse(pool_datastack_create(),
+				     (const unsigned char *)value,
+				     strlen(value), 4, 0);
+	if (addr == NULL || addr->invalid_syntax)
+		return sender_is_daemon_word(value);
+	for (; addr != NULL; addr = addr->next) {
+		if (sender_is_daemon_word(addr->mailbox) ||
+		    sender_is_daemon_word(addr->name))
+			return TRUE;
+	}
+	return FALSE;
+}
+
 static void
 read_from(struct report_reader *reader, const char *value,
 	  struct sender_context *ctx ATTR_UNUSED)
 {
-	if (strstr(value, "<>") != NULL)
+	if (strstr(value, "<>") != NULL) {
 		report_trait_add(reader, REPORT_TRAIT_NULL_FROM);
+		if (strchr(value, '@') == NULL)
+			reader->mailer_daemon = TRUE;
+	}
+	if (report_speaker_is_daemon(value))
+		reader->mailer_daemon = TRUE;
 	sender_speaker(reader, value, FALSE);
 	report_addresses_read(reader->pool, value, &reader->own_addresses);
 }
@@ -181,6 +213,8 @@ static void
 read_sender(struct report_reader *reader, const char *value,
 	    struct sender_context *ctx ATTR_UNUSED)
 {
+	if (report_speaker_is_daemon(value))
+		reader->mailer_daemon = TRUE;
 	sender_speaker(reader, value, FALSE);
 }
 
@@ -196,16 +230,23 @@ read_return_path(struct report_reader *reader, const char *value,
 	sender_speaker(reader, value, TRUE);
 }
 
+bool report_is_auto_submitted(const char *value)
+{
+	const char *rest;
+
+	if (strncasecmp(value, "no", 2) != 0)
+		return TRUE;
+	rest = value + 2;
+	return *rest != '\0' && strchr(" \t;(", *rest) == NULL;
+}
+
 static void
 read_auto_submitted(struct report_reader *reader, const char *value,
 		    struct sender_context *ctx ATTR_UNUSED)
 {
-	const char *keyword = t_str_lcase(value);
-
-	if (strncmp(keyword, "auto-replied", 12) == 0)
+	if (strncasecmp(value, "auto-replied", 12) == 0)
 		report_trait_add(reader, REPORT_TRAIT_AUTO_REPLIED);
-	else if (strncmp(keyword, "no", 2) != 0 ||
-		 strncmp(keyword, "notification", 12) == 0)
+	else if (report_is_auto_submitted(value))
 		report_trait_add(reader, REPORT_TRAIT_AUTO_GENERATED);
 }
 
@@ -301,6 +342,21 @@ read_message_id(struct report_reader *reader, const char *value,
 	}
 }
 
+/* The topmost one: our own host's, or what it trusts. */
+static void
+read_received(struct report_reader *reader, const char *value,
+	      struct sender_context *ctx)
+{
+	struct report_received received;
+
+	if (ctx->received_seen)
+		return;
+	ctx->received_seen = TRUE;
+	report_received_read(value, &received);
+	if (received.by != NULL && strlen(received.by) <= REPORT_MAX_ADDRESS_SIZE)
+		reader->report->received_by = p_strdup(reader->pool, received.by);
+}
+
 static void
 read_content_type(struct report_reader *reader, const char *value,
 		  struct sender_context *ctx ATTR_UNUSED)
@@ -337,6 +393,7 @@ static const struct {
 	{ "From", read_from },
 	{ "Message-ID", read_message_id },
 	{ "Precedence", read_precedence },
+	{ "Received", read_received },
 	{ "Return-Path", read_return_path },
 	{ "Sender", read_sender },
 	{ "Subject", read_subject },

@@ -70,6 +70,61 @@ report_add_recipients(struct report_reader *reader,
 	}
 }
 
+static bool report_is_structured(const struct report_reader *reader)
+{
+	if (report_trait_has(reader, REPORT_TRAIT_NULL_SENDER)) {
+		return reader->status_is_certain ||
+			report_trait_has(reader, REPORT_TRAIT_FAILED_RECIPIENTS);
+	}
+	return reader->status_is_certain &&
+		report_trait_has(reader, REPORT_TRAIT_REPORT);
+}
+
+static enum report_shape report_shape(const struct report_reader *reader)
+{
+	if (report_is_structured(reader))
+		return REPORT_SHAPE_STRUCTURED;
+	if (report_trait_has(reader, REPORT_TRAIT_NULL_SENDER) &&
+	    reader->mailer_daemon && !array_is_empty(&reader->report->originals))
+		return REPORT_SHAPE_DAEMON;
+	return REPORT_SHAPE_WORDED;
+}
+
+/* Text blocks are originals only where no part is one. */
+static void report_finish_originals(struct report *report)
+{
+	const struct report_original *original;
+	unsigned int i;
+	bool in_part = FALSE;
+
+	array_foreach(&report->originals, original)
+		in_part = in_part || original->in_part;
+	if (!in_part)
+		return;
+	for (i = 0; i < array_count(&report->originals); ) {
+		original = array_idx(&report->originals, i);
+		if (original->in_part)
+			i++;
+		else
+			array_delete(&report->originals, i, 1);
+	}
+}
+
+/* The report's own Message-ID: a reporter that keeps the original's, or a text
+   about the report itself. Nobody knows. */
+static void report_finish_proofs(struct report *report)
+{
+	struct report_original *original;
+
+	if (report->message_id == NULL)
+		return;
+	array_foreach_modifiable(&report->originals, original) {
+		if (original->message_id != NULL &&
+		    strcmp(original->message_id, report->message_id) == 0)
+			original->message_id_proves = FALSE;
+	}
+}
+
 static void report_finish(struct report_reader *reader)
 {
 	struct report *report = reader->report;
@@ -81,18 +136,24 @@ static void report_finish(struct report_reader *reader)
 	if (report_text_names_address(reader))
 		report_trait_add(reader, REPORT_TRAIT_TEXT_ADDRESS);
 	report_message_ids_finish(reader);
+	report_finish_originals(report);
+	report_finish_proofs(report);
 	report->class = report_evidence_class(reader);
+	report->shape = report_shape(reader);
+	report->null_sender =
+		report_trait_has(reader, REPORT_TRAIT_NULL_SENDER);
 }
 
 int report_read(pool_t pool, struct istream *input, enum report_sender sender,
 		struct report *report_r, const char **error_r)
 {
+	pool_t array_pool = pool_alloconly_create("report reader", 2048);
 	struct report_reader reader = {
 		.pool = pool,
+		.scratch = array_pool,
 		.report = report_r,
 		.action = REPORT_ACTION_NONE,
 	};
-	pool_t array_pool = pool_alloconly_create("report reader", 2048);
 	int ret;
 
 	report_init(report_r, pool);
