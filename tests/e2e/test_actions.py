@@ -79,11 +79,11 @@ def test_nothing_is_lost_where_a_serial_came_back(server, action, way):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("action", ["discard", "reject"])
 def test_nothing_is_lost_without_a_message_id(server, action, way):
-    """A mailbox that never sent gets a report that names no original: backscatter, but not surely enough to lose it."""
+    """A mailbox that never sent gets a report that names no original."""
     dovecot = server(action)
     dovecot.deliver(way, ALICE, report(None))
-    assert stored(dovecot) == {QUARANTINE: 1}
-    assert_verdict(dovecot.message(ALICE, QUARANTINE), "backscatter", "nothing-sent")
+    assert stored(dovecot) == {"INBOX": 1}
+    assert_verdict(dovecot.message(ALICE), "unknown", "no-identity")
 
 
 @pytest.mark.parametrize("action", ["quarantine", "discard", "reject"])
