@@ -142,7 +142,7 @@ $(BUILD)/tests/unit/test-settings: $(BUILD)/tests/unit/test-settings.o \
 # The part of the room spf that reads and writes headers needs no libspf2.
 SPF_HEADER_SRCS := $(addprefix plugin/spf/spf-,result.c fields.c networks.c \
 	received.c received-parts.c received-peer.c origin.c results-field.c \
-	received-spf-field.c trusted.c forged.c header.c)
+	received-spf-field.c trusted.c views.c forged.c header.c)
 SPF_HEADER_TESTS := $(addprefix $(BUILD)/tests/,unit/test-spf-received \
 	unit/test-spf-origin unit/test-spf-trusted unit/test-spf-header unit/test-spf-forged \
 	received-origin)

@@ -88,6 +88,13 @@ parse_trusted_networks(struct spf_settings_parser *parser, const char *value,
 	return -1;
 }
 
+/* Authentication-Results that have our id anywhere are removed from what arrives. */
+static bool contains_id(const char *id, const char *own_id)
+{
+	return id != NULL &&
+		strstr(t_str_lcase(id), t_str_lcase(own_id)) != NULL;
+}
+
 /* As a token: what needs quotes, some readers would not take for the same. */
 static bool is_authserv_id(const char *value)
 {
@@ -118,7 +125,7 @@ parse_authserv_id(struct spf_settings_parser *parser, const char *value,
 		  const char **allowed_r)
 {
 	*allowed_r = "an authserv-id such as delivery.mx.example.org that "
-		"nobody else writes (not that of backscatter_trusted_authserv)";
+		"nobody else writes (nor a part of backscatter_trusted_authserv)";
 	parser->set->authserv_id = *value == '\0' ?
 		p_strconcat(parser->pool, "delivery.", my_hostname, NULL) :
 		p_strdup(parser->pool, value);
@@ -126,8 +133,8 @@ parse_authserv_id(struct spf_settings_parser *parser, const char *value,
 		return -1;
 	/* Its fields are removed from what arrives: those of the trusted one would
 	   be, and whoever writes one would be trusted. */
-	if (null_strcasecmp(parser->set->authserv_id,
-			    parser->set->trusted_authserv) == 0) {
+	if (contains_id(parser->set->trusted_authserv,
+			parser->set->authserv_id)) {
 		parser->set->trusted_authserv = NULL;
 		return -1;
 	}

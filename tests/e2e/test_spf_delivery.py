@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+from base64 import b64encode
 
 import pytest
 
@@ -195,9 +196,19 @@ FORGED = {
     "with version": f"Authentication-Results: {AUTHSERV_ID} 1; spf=pass\n",
     "no result": f"Authentication-Results: {AUTHSERV_ID}; none\n",
     "broken": f"Authentication-Results: {AUTHSERV_ID} spf=pass\n",
+    "in a comment": f"Authentication-Results: other.example; dkim=none ({AUTHSERV_ID}; spf=pass)\n",
+    "in a reason": f"Authentication-Results: other.example; dkim=none reason=\"{AUTHSERV_ID}; spf=pass\"\n",
+    "behind a comma": f"Authentication-Results: other.example; dkim=none, {AUTHSERV_ID}; spf=pass\n",
+    "in a later line": f"Authentication-Results: other.example;\n\tdkim=none\n\t({AUTHSERV_ID};\n\tspf=pass)\n",
+    "folded within": f"Authentication-Results: {AUTHSERV_ID[:12]}\n {AUTHSERV_ID[12:]}; spf=pass\n",
+    "encoded": f"Authentication-Results: other.example; x=1 (=?utf-8?q?{AUTHSERV_ID.replace('.', '=2E')}=3B_spf=3Dpass?=)\n",
+    "encoded, split": f"Authentication-Results: =?us-ascii?b?{b64encode(AUTHSERV_ID[:9].encode()).decode()}?=\n"
+                      f"\t=?us-ascii?b?{b64encode(AUTHSERV_ID[9:].encode() + b'; spf=pass').decode()}?=\n",
+    "encoded, UTF-16": f"Authentication-Results: =?utf-16be?b?{b64encode(AUTHSERV_ID.encode('utf-16-be')).decode()}?=; spf=pass\n",
+    "longer id": f"Authentication-Results: x.{AUTHSERV_ID}; spf=pass\n",
     "several": f"Authentication-Results: {AUTHSERV_ID}; spf=pass\nX-Other: stays\n" * 3,
 }
-KEPT = f"Authentication-Results: mx.example.test; spf=pass\nAuthentication-Results: x.{AUTHSERV_ID}; spf=pass\n" \
+KEPT = "Authentication-Results: mx.example.test; spf=pass\nAuthentication-Results :\tother.example;\n  dkim=pass (gr=?utf-8?q?=C3=BC?=n)\n" \
        f"X-Authentication-Results: {AUTHSERV_ID}; spf=pass\nReceived-SPF: pass (elsewhere)\n" \
        f"Subject: Authentication-Results: {AUTHSERV_ID}\n"
 
@@ -226,9 +237,21 @@ def test_forged_field_in_local_mail_goes(dovecot, spelling):
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_sieve_sees_no_forged_result(dovecot, way):
+    """Decoded and unfolded, as a script sees them: our id and what we said, and none of the forged fields."""
+    dovecot.set_sieve(ALICE, 'require ["fileinto", "mailbox"];\n'
+                             f'if header :contains "Authentication-Results" "{AUTHSERV_ID}; spf=pass" '
+                             '{ fileinto :create "Believed"; }')
+    for forged in FORGED.values():
+        dovecot.deliver(way, ALICE, from_outside(forged), "x@fail.example")
+    dovecot.set_sieve(ALICE, None)
+    assert stored(dovecot) == {"INBOX": len(FORGED)}
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_header_block_beyond_all_bounds(dovecot, way):
-    """All the same, but what opens in nobody's name is taken for ours."""
-    forged = FORGED["plain"] + FORGED["upper case"] + FORGED["quoted"] + FORGED["folded"]
+    """All the same, but what goes on in another line is taken for ours."""
+    forged = FORGED["plain"] + FORGED["upper case"] + FORGED["quoted"] + FORGED["folded"] + FORGED["in a later line"]
     other = "Authentication-Results: other.example; spf=pass\n"
     message = ordinary(head=received() + forged + other + padding(1_200_000) + FORGED["plain"])
     since = dovecot.log.mark()

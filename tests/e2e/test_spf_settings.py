@@ -61,10 +61,11 @@ def test_dovecot_does_not_start_with_a_wrong_value(names, setting, value, allowe
         dovecot.stop()
 
 
-def test_our_id_is_not_the_trusted_one(names):
-    """Its fields would be taken out."""
+@pytest.mark.parametrize("trusted", ["MX.example", "spf.mx.example.net"])
+def test_our_id_is_not_the_trusted_one(names, trusted):
+    """Nor a part of it: its fields would be taken out."""
     dovecot = Dovecot(plugin=settings(names.where, backscatter_authserv_id="mx.example",
-                                      backscatter_trusted_authserv="MX.example"))
+                                      backscatter_trusted_authserv=trusted))
     try:
         if IS_2_3:
             dovecot.start().deliver("lmtp", ALICE, from_outside(), SENDER)
