@@ -75,17 +75,32 @@ static int parse_dns(struct spf_settings_parser *parser, const char *value,
 }
 
 static int
-parse_trusted_networks(struct spf_settings_parser *parser, const char *value,
-		       const char **allowed_r)
+parse_networks(struct spf_settings_parser *parser, const char *value,
+	       const struct spf_networks **networks_r, const char **allowed_r)
 {
 	const char *error;
 
-	if (spf_networks_parse(parser->pool, value,
-			       &parser->set->trusted_networks, &error) == 0)
+	if (spf_networks_parse(parser->pool, value, networks_r, &error) == 0)
 		return 0;
 	*allowed_r = t_strdup_printf("networks such as 192.0.2.0/24 and "
 		"2001:db8::/32 (%s); the default holds meanwhile", error);
 	return -1;
+}
+
+static int
+parse_trusted_relays(struct spf_settings_parser *parser, const char *value,
+		     const char **allowed_r)
+{
+	return parse_networks(parser, value, &parser->set->trusted_relays,
+			      allowed_r);
+}
+
+static int
+parse_trusted_networks(struct spf_settings_parser *parser, const char *value,
+		       const char **allowed_r)
+{
+	return parse_networks(parser, value, &parser->set->trusted_networks,
+			      allowed_r);
 }
 
 /* Authentication-Results that have our id anywhere are removed from what arrives. */

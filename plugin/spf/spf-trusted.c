@@ -61,18 +61,18 @@ trusted_field_read(struct trusted_state *state, const struct spf_field *field,
 	return FALSE;
 }
 
-/* Others than the trusted hosts may have written it. */
+/* Others than the relays may have written it. */
 static bool
 is_behind(const struct spf_field *field, const unsigned char *header,
-	  size_t size, const struct spf_networks *trusted)
+	  size_t size, const struct spf_networks *relays)
 {
 	return (size_t)(field->name - header) >=
-		spf_origin_trusted_size(header, size, trusted);
+		spf_origin_trusted_size(header, size, relays);
 }
 
 bool spf_trusted_result_find(const void *header, size_t header_size,
 			     const char *authserv_id,
-			     const struct spf_networks *trusted, pool_t pool,
+			     const struct spf_networks *relays, pool_t pool,
 			     struct spf_trusted_result *result_r)
 {
 	struct trusted_state state = { .authserv_id = authserv_id };
@@ -93,7 +93,7 @@ bool spf_trusted_result_find(const void *header, size_t header_size,
 	/* Only for Received-SPF, which stands on top (RFC 7208, 9.1): a milter may
 	   append Authentication-Results at the end of the header. */
 	if (!found || (spf_field_is(&field, "Received-SPF") &&
-		       is_behind(&field, header, header_size, trusted))) {
+		       is_behind(&field, header, header_size, relays))) {
 		i_zero(result_r);
 		return FALSE;
 	}

@@ -28,14 +28,14 @@ struct spf_trusted_result {
    The MX must remove what comes in under its name: forged fields look the same.
    As a second fence, no Received-SPF is believed that stands below the Received
    field behind the one that names the client (spf_origin_trusted_size()); where no field
-   of trusted hosts names a client, the first fence is the only one. So an MX that
-   hands on over SMTP has to be in the trusted networks, or it is the client.
+   of a relay names a client, the first fence is the only one. So an MX that hands on
+   over SMTP has to be one of the relays, or it is the client.
 
    Returns TRUE if there is one; domain lives in pool, which must not be the data
    stack's. */
 bool spf_trusted_result_find(const void *header, size_t header_size,
 			     const char *authserv_id,
-			     const struct spf_networks *trusted, pool_t pool,
+			     const struct spf_networks *relays, pool_t pool,
 			     struct spf_trusted_result *result_r);
 
 /* Returns TRUE if an Authentication-Results field has authserv_id anywhere: in its

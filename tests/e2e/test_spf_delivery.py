@@ -10,8 +10,8 @@ from dovecot import ALICE, BOB, Dovecot
 from nameserver import NameServer
 from reports import (TRACE_HEADERS, added_headers, assert_verdict, cover, difference, errors, new_id, ordinary, padding, report,
                      stored)
-from spf_site import (AUTHSERV_ID, CLIENT, HELO, LOCAL_PART, TRUSTED, ZONE, from_outside, mailfrom, received, result, results,
-                 settings)
+from spf_site import (AUTHSERV_ID, CLIENT, HELO, INSIDE, LOCAL_PART, RELAYS, ZONE, from_outside, mailfrom, received, result,
+                      results, settings)
 
 SENDER = f"{LOCAL_PART}@pass.example"
 PASS, FAIL = mailfrom("pass.example", "pass"), mailfrom("fail.example", "fail")
@@ -152,6 +152,51 @@ def test_nothing_trustworthy(dovecot, way, head):
 @pytest.mark.parametrize("protocol", ["ESMTPA", "ESMTPSA"])
 def test_authenticated(dovecot, way, protocol):
     dovecot.deliver(way, ALICE, ordinary(head=received(protocol=protocol)), "x@fail.example")
+    assert results(dovecot.message(ALICE)) == []
+
+
+# Clients that may send without login
+
+FORGED_CLIENT = received("192.0.2.1", "out.fail.example")     # SPF says pass for this one
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("head", ["", FORGED_CLIENT, received("127.0.0.1") + FORGED_CLIENT, received() + FORGED_CLIENT],
+                         ids=["nothing", "outsider", "relay", "other outsider"])
+def test_trusted_network_has_no_result(dovecot, names, way, head):
+    """Whatever such a client writes: nobody checks it, and it can't have anything said in our name."""
+    names.queries()
+    dovecot.deliver(way, ALICE, from_outside(head, client=INSIDE, helo="pc.example.test"), "x@fail.example")
+    assert results(dovecot.message(ALICE)) == []
+    assert names.queries() == 0
+
+
+def test_xclient_of_a_trusted_network(dovecot):
+    dovecot.lmtp("x@fail.example", [ALICE], ordinary(head=FORGED_CLIENT), xclient={"ADDR": INSIDE, "HELO": "pc.example.test"})
+    assert results(dovecot.message(ALICE)) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_content_filter_before_a_trusted_network(dovecot, way):
+    dovecot.deliver(way, ALICE, ordinary(head=received("127.0.0.1", "localhost") + received(INSIDE) + FORGED_CLIENT),
+                    "x@fail.example")
+    assert results(dovecot.message(ALICE)) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_content_filter_before_a_client_from_outside(dovecot, way):
+    """Who claims to be inside."""
+    dovecot.deliver(way, ALICE, ordinary(head=received("127.0.0.1", "localhost") + received() + received(INSIDE)), SENDER)
+    assert result(dovecot.message(ALICE)) == PASS
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_trusted_network_is_no_relay_for_the_trusted_authserv(dovecot_factory, names, way):
+    """Milters let pass what such a client writes, in their own name too."""
+    dovecot = trusting(dovecot_factory, names)
+    head = "Authentication-Results: mx.example.test; spf=pass smtp.mailfrom=x@bank.example\n" \
+           "Received-SPF: pass (mx.example.test: x) receiver=mx.example.test\n"
+    dovecot.deliver(way, ALICE, from_outside(head, client=INSIDE), SENDER)
     assert results(dovecot.message(ALICE)) == []
 
 
@@ -310,7 +355,7 @@ def test_without_trusted_result_the_question_is_asked(dovecot_factory, names):
 
 def test_default_id_is_the_hosts(dovecot_factory, names):
     dovecot = dovecot_factory(plugin={"backscatter_spf": "yes", "backscatter_spf_dns": names.where,
-                                      "backscatter_trusted_networks": TRUSTED})
+                                      "backscatter_trusted_relays": RELAYS})
     dovecot.deliver("lmtp", ALICE, from_outside(), SENDER)
     assert dovecot.message(ALICE).header("Authentication-Results") == f"delivery.{socket.gethostname()}; {PASS}"
 

@@ -21,6 +21,8 @@ WRONG = [   # setting, a wrong value, what is said to be allowed
     ("backscatter_spf_dns", "ns.example.net", SERVERS),
     ("backscatter_spf_dns", "127.0.0.1:99999", SERVERS),
     ("backscatter_received_spf", "both", YES_NO),
+    ("backscatter_trusted_relays", "127.0.0.0/33", NETWORKS),
+    ("backscatter_trusted_relays", "mx.example.net", NETWORKS),
     ("backscatter_trusted_networks", "127.0.0.0/33", NETWORKS),
     ("backscatter_trusted_networks", "mx.example.net", NETWORKS),
     ("backscatter_trusted_authserv", "mx example", ID),

@@ -7,7 +7,7 @@
 
 #define ID "mx.example.org"
 #define AR "Authentication-Results: "
-#define TRUSTED "127.0.0.0/8 ::1 10.1.0.0/16"
+#define RELAYS "127.0.0.0/8 ::1 10.1.0.0/16"
 
 static const struct trusted_test {
 	const char *header;
@@ -250,7 +250,7 @@ static const struct claim_test {
 	{ " other.example; spf=pass smtp.mailfrom=a%40mx.example.net", FALSE },
 };
 
-/* Received fields of trusted hosts, and one that anybody can write */
+/* Received fields of relays, and one that anybody can write */
 #define FILTER "Received: from localhost (localhost [127.0.0.1])\n" \
 	"\tby mx.example.org (Postfix) with ESMTP id 2; date\n"
 #define MX "Received: from out.example.net (out.example.net [192.0.2.9])\n" \
@@ -292,12 +292,12 @@ static const struct {
 	{ FILTER PASS, TRUE },
 };
 
-static const struct spf_networks *trusted(pool_t pool)
+static const struct spf_networks *relays(pool_t pool)
 {
 	const struct spf_networks *networks;
 	const char *error;
 
-	assert_int_equal(spf_networks_parse(pool, TRUSTED, &networks, &error), 0);
+	assert_int_equal(spf_networks_parse(pool, RELAYS, &networks, &error), 0);
 	return networks;
 }
 
@@ -310,7 +310,7 @@ static void test_places(void **state ATTR_UNUSED)
 		const char *header = places[i].header;
 
 		if (spf_trusted_result_find(header, strlen(header), ID,
-					    trusted(pool), pool, &result) !=
+					    relays(pool), pool, &result) !=
 		    places[i].found)
 			fail_msg("%s: %d", header, !places[i].found);
 		assert_int_equal(result.result, places[i].found ?
@@ -328,7 +328,7 @@ static void test_results(void **state ATTR_UNUSED)
 		const struct trusted_test *test = &results[i];
 
 		if (spf_trusted_result_find(test->header, strlen(test->header),
-					    ID, trusted(pool), pool,
+					    ID, relays(pool), pool,
 					    &result) != test->found)
 			fail_msg("%s: %d", test->header, !test->found);
 		if (result.result != test->result ||
