@@ -21,9 +21,11 @@ contains(const unsigned char *text, size_t size, const char *name)
 {
 	const unsigned char *end = text + size;
 	size_t name_size = strlen(name);
+	unsigned char first = i_tolower(*name);
 
 	for (; (size_t)(end - text) >= name_size; text++) {
-		if (i_memcasecmp(text, name, name_size) == 0)
+		if (i_tolower(*text) == first &&
+		    i_memcasecmp(text, name, name_size) == 0)
 			return TRUE;
 	}
 	return FALSE;
@@ -32,7 +34,9 @@ contains(const unsigned char *text, size_t size, const char *name)
 /* What is left of a text without all that readers skip. */
 struct squeezer {
 	const char *name;
-	string_t *text;
+	/* never longer than what it is left of */
+	unsigned char *text;
+	size_t size;
 	/* where in text the comments begin that aren't closed yet */
 	size_t comments[COMMENT_DEPTH_MAX];
 	unsigned int depth;
@@ -42,10 +46,10 @@ struct squeezer {
 static bool comment_ends(struct squeezer *squeezer)
 {
 	size_t start = squeezer->comments[--squeezer->depth];
-	bool found = contains(str_data(squeezer->text) + start,
-			      str_len(squeezer->text) - start, squeezer->name);
+	bool found = contains(squeezer->text + start, squeezer->size - start,
+			      squeezer->name);
 
-	str_truncate(squeezer->text, start);
+	squeezer->size = start;
 	return found;
 }
 
@@ -57,10 +61,10 @@ static bool squeeze_char(struct squeezer *squeezer, unsigned char c)
 	if (c == '(') {
 		if (squeezer->depth == COMMENT_DEPTH_MAX)
 			return TRUE;
-		squeezer->comments[squeezer->depth++] = str_len(squeezer->text);
+		squeezer->comments[squeezer->depth++] = squeezer->size;
 	}
 	if (c > ' ' && c <= '~' && c != '"')
-		str_append_c(squeezer->text, c);
+		squeezer->text[squeezer->size++] = c;
 	return FALSE;
 }
 
@@ -72,24 +76,24 @@ static bool squeeze(struct squeezer *squeezer, const unsigned char *text,
 			/* quotes the next one: no comment begins or ends there */
 			if (++text < end && *text > ' ' && *text <= '~' &&
 			    strchr("\"\\", *text) == NULL)
-				str_append_c(squeezer->text, *text);
-		} else if (end - text >= (ptrdiff_t)sizeof(ideographic_dot) &&
+				squeezer->text[squeezer->size++] = *text;
+		} else if (*text == ideographic_dot[0] &&
+			   end - text >= (ptrdiff_t)sizeof(ideographic_dot) &&
 			   memcmp(text, ideographic_dot,
 				  sizeof(ideographic_dot)) == 0) {
-			str_append_c(squeezer->text, '.');
+			squeezer->text[squeezer->size++] = '.';
 			text += sizeof(ideographic_dot) - 1;
 		} else if (squeeze_char(squeezer, *text)) {
 			return TRUE;
 		}
 	}
-	return contains(str_data(squeezer->text), str_len(squeezer->text),
-			squeezer->name);
+	return contains(squeezer->text, squeezer->size, squeezer->name);
 }
 
 bool spf_view_contains(const unsigned char *text, size_t size, const char *name)
 {
 	struct squeezer squeezer = {
-		.name = name, .text = t_str_new(size + 1)
+		.name = name, .text = t_malloc_no0(size + 1)
 	};
 
 	return squeeze(&squeezer, text, text + size);
