@@ -48,7 +48,8 @@ ADAPTER_SRCS := plugin/backscatter-settings.c plugin/spf-settings.c plugin/mailb
 	plugin/delivery-mail.c plugin/quarantine.c plugin/rejudge.c \
 	plugin/sender-addresses.c
 DOVEADM_SRCS := $(wildcard plugin/doveadm*.c)
-SUBMISSION_SRCS := $(wildcard plugin/submission*.c) plugin/outgoing-message.c
+SUBMISSION_SRCS := $(wildcard plugin/submission*.c) plugin/outgoing-message.c \
+	plugin/outgoing-senders.c
 PLUGIN_SRCS := $(filter-out $(ADAPTER_SRCS) $(DOVEADM_SRCS) $(SUBMISSION_SRCS),$(wildcard plugin/*.c))
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 SHARED_OBJS := $(call objects,$(ADAPTER_SRCS)) $(ROOM_OBJS) $(SPF_OBJS) $(COMPAT_OBJS)
@@ -133,7 +134,8 @@ $(BUILD)/tests/unit/test-serial $(BUILD)/tests/unit/test-site-key: %: %.o $(SENT
 $(BUILD)/tests/unit/test-report%: $(BUILD)/tests/unit/test-report%.o $(REPORT_OBJS)
 	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(UNIT_LIBS)
 $(BUILD)/tests/unit/test-outgoing-message: $(BUILD)/tests/unit/test-outgoing-message.o \
-		$(call objects,plugin/outgoing-message.c) $(REPORT_OBJS)
+		$(call objects,plugin/outgoing-message.c plugin/outgoing-senders.c) \
+		$(REPORT_OBJS)
 	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(UNIT_LIBS)
 $(BUILD)/tests/unit/test-settings: $(BUILD)/tests/unit/test-settings.o \
 		$(call objects,plugin/backscatter-settings.c plugin/spf-settings.c) \
@@ -142,7 +144,7 @@ $(BUILD)/tests/unit/test-settings: $(BUILD)/tests/unit/test-settings.o \
 # The part of the room spf that reads and writes headers needs no libspf2.
 SPF_HEADER_SRCS := $(addprefix plugin/spf/spf-,result.c fields.c networks.c \
 	received.c received-parts.c received-peer.c origin.c results-field.c \
-	received-spf-field.c trusted.c forged.c header.c)
+	received-spf-field.c trusted.c views.c forged.c header.c)
 SPF_HEADER_TESTS := $(addprefix $(BUILD)/tests/,unit/test-spf-received \
 	unit/test-spf-origin unit/test-spf-trusted unit/test-spf-header unit/test-spf-forged \
 	received-origin)

@@ -82,7 +82,7 @@ copied_header_stream(struct istream *input, size_t header_size,
 }
 
 /* Called with each line of a header block. What a field is has to be decided with
-   its first line: one that leaves open in whose name it speaks is ours to remove. */
+   its first line: one that may name us in another line is ours to remove. */
 static void
 filter_forged(struct header_filter_istream *stream ATTR_UNUSED,
 	      struct message_header_line *hdr, bool *matched,
@@ -90,8 +90,10 @@ filter_forged(struct header_filter_istream *stream ATTR_UNUSED,
 {
 	if (hdr == NULL || hdr->eoh || hdr->continued || *matched)
 		return;
-	*matched = spf_forged_is(hdr->name, hdr->name_len, hdr->value,
-				 hdr->value_len, &names->own);
+	*matched = hdr->continues ?
+		spf_forged_may_be(hdr->name, hdr->name_len) :
+		spf_forged_is(hdr->name, hdr->name_len, hdr->value,
+			      hdr->value_len, &names->own);
 }
 
 /* A header block that is too long for the scan goes through lib-mail's filter:

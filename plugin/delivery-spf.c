@@ -111,6 +111,23 @@ check_client(const struct spf_settings *set,
 	}
 }
 
+static void
+find_origin(const struct spf_settings *set,
+	    const struct delivery_spf_message *message, pool_t pool,
+	    struct spf_origin *origin_r)
+{
+	const struct spf_origin_source source = {
+		.header = message->header,
+		.header_size = message->header_size,
+		.xclient_ip = message->xclient_ip,
+		.xclient_helo = message->xclient_helo,
+		.relays = set->trusted_relays,
+		.networks = set->trusted_networks,
+	};
+
+	spf_origin_find(&source, pool, origin_r);
+}
+
 /* Returns TRUE if there is a result to be written. */
 static bool
 find_result(const struct spf_settings *set,
@@ -118,30 +135,26 @@ find_result(const struct spf_settings *set,
 	    struct event *event, struct spf_header *header_r)
 {
 	struct spf_trusted_result trusted;
-	struct spf_origin_source source;
 	struct spf_origin origin;
 
 	i_zero(header_r);
+	find_origin(set, message, pool, &origin);
+	/* many milters let pass whatever such a client writes, also in their name */
+	if (origin.kind == SPF_ORIGIN_NETWORK)
+		return FALSE;
 	if (set->trusted_authserv != NULL &&
 	    spf_trusted_result_find(message->header, message->header_size,
 				    set->trusted_authserv,
-				    set->trusted_networks, pool, &trusted)) {
+				    set->trusted_relays, pool, &trusted)) {
 		header_r->result = trusted.result;
 		header_r->identity = trusted.identity;
 		header_r->domain = trusted.domain;
 		header_r->mail_from = message->mail_from;
 		return TRUE;
 	}
-
-	i_zero(&source);
-	source.header = message->header;
-	source.header_size = message->header_size;
-	source.xclient_ip = message->xclient_ip;
-	source.xclient_helo = message->xclient_helo;
-	source.trusted = set->trusted_networks;
-	spf_origin_find(&source, pool, &origin);
 	switch (origin.kind) {
 	case SPF_ORIGIN_LOCAL:
+	case SPF_ORIGIN_NETWORK:
 	case SPF_ORIGIN_FETCHED:
 		return FALSE;
 	case SPF_ORIGIN_UNKNOWN:

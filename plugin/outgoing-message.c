@@ -2,144 +2,67 @@
 
 #include "lib.h"
 #include "array.h"
-#include "hex-binary.h"
 #include "istream.h"
-#include "randgen.h"
 #include "str.h"
-#include "message-address.h"
 #include "message-date.h"
 #include "message-header-parser.h"
 #include "report/report.h"
 #include "outgoing-message.h"
+#include "outgoing-senders.h"
 
 struct outgoing_reader {
 	pool_t pool;
 	struct outgoing_message *message;
+	bool from_seen, sender_seen;
 };
 
 typedef void
 outgoing_field_t(struct outgoing_reader *reader, const char *field,
 		 const unsigned char *value, size_t size);
 
+/* The first one is enough to refuse. value: NULL = it isn't worth showing */
 static void
-add_sender(struct outgoing_reader *reader, const char *field,
-	   const char *address)
+set_unreadable(struct outgoing_reader *reader, const char *field,
+	       const unsigned char *value, size_t size, const char *problem)
 {
-	struct outgoing_sender *sender =
-		array_append_space(&reader->message->senders);
+	struct outgoing_unreadable *unreadable = &reader->message->unreadable;
 
-	sender->field = field;
-	sender->address = address;
-}
-
-/* lib-mail reads a field as far as it can and doesn't say where it stopped: of
-   "<a@example.org> <b@example.net>" it shows the first address only. So an address
-   of our own goes behind the field: if it isn't read, something before it wasn't.
-   Nobody can know it beforehand, or he would write it himself and his real sender
-   behind it. */
-#define END_DOMAIN "backscatter.invalid"
-
-static const char *new_end_localpart(void)
-{
-	unsigned char random[16];
-
-	random_fill(random, sizeof(random));
-	return binary_to_hex(random, sizeof(random));
-}
-
-static bool
-is_end(const struct message_address *address, const char *end_localpart)
-{
-	return address->next == NULL && !address->invalid_syntax &&
-		address->mailbox != NULL && address->domain != NULL &&
-		strcmp(address->mailbox, end_localpart) == 0 &&
-		strcmp(address->domain, END_DOMAIN) == 0;
-}
-
-/* lib-mail shows the begin and the end of a group as addresses without domain. */
-static bool is_group_mark(const struct message_address *address)
-{
-	return address->domain == NULL && !address->invalid_syntax;
-}
-
-static bool is_readable(const struct message_address *address)
-{
-	return !address->invalid_syntax &&
-		address->mailbox != NULL && *address->mailbox != '\0' &&
-		address->domain != NULL && *address->domain != '\0';
-}
-
-static const struct message_address *
-parse_addresses(const unsigned char *value, size_t size,
-		const char *end_localpart)
-{
-	string_t *field = t_str_new(size + 64);
-
-	str_append_data(field, value, size);
-	str_printfa(field, ", %s@"END_DOMAIN, end_localpart);
-	return message_address_parse(pool_datastack_create(), str_data(field),
-				     str_len(field), OUTGOING_MAX_ADDRESSES + 1,
-				     0);
-}
-
-/* Returns FALSE if lib-mail can't read the field to its end, or finds none. */
-static bool
-read_addresses(struct outgoing_reader *reader, const char *field,
-	       const unsigned char *value, size_t size)
-{
-	const char *end_localpart = new_end_localpart();
-	const struct message_address *address =
-		parse_addresses(value, size, end_localpart);
-	bool found = FALSE;
-
-	for (; address != NULL && !is_end(address, end_localpart);
-	     address = address->next) {
-		if (is_group_mark(address))
-			continue;
-		if (!is_readable(address))
-			return FALSE;
-		found = TRUE;
-		add_sender(reader, field,
-			   p_strconcat(reader->pool, address->mailbox, "@",
-				       address->domain, NULL));
-	}
-	return address != NULL && found;
-}
-
-/* What one reader rejects, another reads in his own way, as in
-     From: me@example.org <me@example.org>
-   Each of them finds an address at an @. So all that could be one is taken for one:
-   what stands around it up to white space or a character that no address has
-   without quotes. */
-static void
-read_any_addresses(struct outgoing_reader *reader, const char *field,
-		   const unsigned char *value, size_t size)
-{
-	const char *const *words = t_strsplit_spaces(t_strndup(value, size),
-						     " \t\r\n<>,;:()[]\\\"");
-	unsigned int count = 0;
-
-	for (; *words != NULL && count < OUTGOING_MAX_ADDRESSES; words++) {
-		if (strchr(*words, '@') == NULL)
-			continue;
-		add_sender(reader, field, p_strdup(reader->pool, *words));
-		count++;
-	}
-	if (count == 0 || *words != NULL || memchr(value, '\0', size) != NULL)
-		add_sender(reader, field, NULL);
+	if (unreadable->problem != NULL)
+		return;
+	unreadable->field = p_strdup(reader->pool, field);
+	unreadable->problem = p_strdup(reader->pool, problem);
+	unreadable->value = value == NULL ? "" :
+		p_strndup(reader->pool, value,
+			  I_MIN(size, OUTGOING_MAX_SHOWN_VALUE));
 }
 
 static void
 read_sender(struct outgoing_reader *reader, const char *field,
 	    const unsigned char *value, size_t size)
 {
-	unsigned int before = array_count(&reader->message->senders);
+	const char *problem =
+		outgoing_senders_read(reader->pool, field, value, size,
+				      &reader->message->senders);
 
-	if (read_addresses(reader, field, value, size))
-		return;
-	array_delete(&reader->message->senders, before,
-		     array_count(&reader->message->senders) - before);
-	read_any_addresses(reader, field, value, size);
+	if (problem != NULL)
+		set_unreadable(reader, field, value, size, problem);
+}
+
+/* RFC 5322, 3.6: there is one of them. Of two, each reader shows the one that he
+   likes. */
+static void
+read_only_sender(struct outgoing_reader *reader, const char *field,
+		 const unsigned char *value, size_t size)
+{
+	bool *seen = strcmp(field, "From") == 0 ?
+		&reader->from_seen : &reader->sender_seen;
+
+	read_sender(reader, field, value, size);
+	if (*seen) {
+		set_unreadable(reader, field, value, size,
+			       "a second field of this name");
+	}
+	*seen = TRUE;
 }
 
 static void
@@ -175,8 +98,8 @@ static const struct {
 	const char *name;
 	outgoing_field_t *read;
 } fields[] = {
-	{ "From", read_sender },
-	{ "Sender", read_sender },
+	{ "From", read_only_sender },
+	{ "Sender", read_only_sender },
 	{ "Resent-From", read_sender },
 	{ "Resent-Sender", read_sender },
 	{ "Message-ID", read_message_id },
@@ -185,22 +108,20 @@ static const struct {
 	{ "Date", read_date },
 };
 
-/* Some readers drop NUL bytes, and then see another name. */
-static const char *without_nuls(const char *name, size_t size)
+/* Some readers drop what can't be in a name, and then see another one. */
+static const char *clean_name(const char *name, size_t size)
 {
-	string_t *copy = t_str_new(size + 1);
+	string_t *clean = t_str_new(size + 1);
 
 	for (size_t i = 0; i < size; i++) {
-		if (name[i] != '\0')
-			str_append_c(copy, name[i]);
+		if (name[i] > ' ' && name[i] <= '~')
+			str_append_c(clean, name[i]);
 	}
-	return str_c(copy);
+	return str_c(clean);
 }
 
-static int find_field(const char *name, size_t size)
+static int find_field(const char *name)
 {
-	if (memchr(name, '\0', size) != NULL)
-		name = without_nuls(name, size);
 	for (unsigned int i = 0; i < N_ELEMENTS(fields); i++) {
 		if (strcasecmp(fields[i].name, name) == 0)
 			return i;
@@ -208,24 +129,33 @@ static int find_field(const char *name, size_t size)
 	return -1;
 }
 
-static void
-read_line(struct outgoing_reader *reader, struct message_header_line *hdr)
+/* To some readers a line ends at a CR, or a field at a NUL: where these stand, in
+   whatever field, other fields may be seen than the ones that are checked. */
+static bool has_nul_or_cr(const void *data, size_t size)
 {
-	int field;
+	return size > 0 && (memchr(data, '\0', size) != NULL ||
+			    memchr(data, '\r', size) != NULL);
+}
 
-	if (hdr->eoh || hdr->name_len == 0)
-		return;
-	field = find_field(hdr->name, hdr->name_len);
+static void
+read_field(struct outgoing_reader *reader, struct message_header_line *hdr)
+{
+	const char *name = clean_name(hdr->name, hdr->name_len);
+	int field = find_field(name);
+
+	if (has_nul_or_cr(hdr->name, hdr->name_len) ||
+	    has_nul_or_cr(hdr->value, hdr->value_len)) {
+		set_unreadable(reader, name, NULL, 0,
+			       "a NUL, or a CR without LF");
+	}
 	if (field < 0)
 		return;
 	if (hdr->continues) {
 		hdr->use_full_value = TRUE;
 		return;
 	}
-	T_BEGIN {
-		fields[field].read(reader, fields[field].name, hdr->full_value,
-				   hdr->full_value_len);
-	} T_END;
+	fields[field].read(reader, fields[field].name, hdr->full_value,
+			   hdr->full_value_len);
 }
 
 static void
@@ -241,7 +171,9 @@ read_header(struct outgoing_reader *reader, struct istream *header)
 		MESSAGE_HEADER_PARSER_FLAG_CLEAN_ONELINE);
 	while (message_parse_header_next(parser, &hdr) > 0) {
 		ended = ended || hdr->eoh;
-		read_line(reader, hdr);
+		if (!hdr->eoh) T_BEGIN {
+			read_field(reader, hdr);
+		} T_END;
 	}
 	message_parse_header_deinit(&parser);
 	reader->message->truncated = !ended &&

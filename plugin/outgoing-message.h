@@ -11,19 +11,34 @@ struct istream;
 /* Addresses looked at in one field, and Message-ID fields in one message. */
 #define OUTGOING_MAX_ADDRESSES 1000
 #define OUTGOING_MAX_MESSAGE_IDS 8
+/* bytes of a field that can't be read */
+#define OUTGOING_MAX_SHOWN_VALUE 200
 
 /* An address that the message claims as its sender (RFC 5322, 3.6.2, 3.6.6). */
 struct outgoing_sender {
 	/* "From", "Sender", "Resent-From" or "Resent-Sender" */
 	const char *field;
-	/* user@domain, or in a field that breaks RFC 5322 whatever may be taken
-	   for one; NULL = there is none, or too many */
+	/* user@domain, without quotes; also what an encoded word shows as one */
 	const char *address;
+};
+ARRAY_DEFINE_TYPE(outgoing_sender, struct outgoing_sender);
+
+/* A header that two readers may read differently, so that its senders can't be told.
+   All of it is the message's word but for problem. */
+struct outgoing_unreadable {
+	/* what is wrong, in a few words; NULL = nothing */
+	const char *problem;
+	/* the field's name; "" = a line without one */
+	const char *field;
+	/* the begin of its value; "" = not shown */
+	const char *value;
 };
 
 struct outgoing_message {
 	/* in the order of the header */
-	ARRAY(struct outgoing_sender) senders;
+	ARRAY_TYPE(outgoing_sender) senders;
+	/* the first such problem */
+	struct outgoing_unreadable unreadable;
 	/* normalised as report_message_id_first() does it */
 	ARRAY_TYPE(const_string) message_ids;
 	/* Date:, 0 = absent or unreadable */

@@ -75,17 +75,39 @@ static int parse_dns(struct spf_settings_parser *parser, const char *value,
 }
 
 static int
-parse_trusted_networks(struct spf_settings_parser *parser, const char *value,
-		       const char **allowed_r)
+parse_networks(struct spf_settings_parser *parser, const char *value,
+	       const struct spf_networks **networks_r, const char **allowed_r)
 {
 	const char *error;
 
-	if (spf_networks_parse(parser->pool, value,
-			       &parser->set->trusted_networks, &error) == 0)
+	if (spf_networks_parse(parser->pool, value, networks_r, &error) == 0)
 		return 0;
 	*allowed_r = t_strdup_printf("networks such as 192.0.2.0/24 and "
 		"2001:db8::/32 (%s); the default holds meanwhile", error);
 	return -1;
+}
+
+static int
+parse_trusted_relays(struct spf_settings_parser *parser, const char *value,
+		     const char **allowed_r)
+{
+	return parse_networks(parser, value, &parser->set->trusted_relays,
+			      allowed_r);
+}
+
+static int
+parse_trusted_networks(struct spf_settings_parser *parser, const char *value,
+		       const char **allowed_r)
+{
+	return parse_networks(parser, value, &parser->set->trusted_networks,
+			      allowed_r);
+}
+
+/* Authentication-Results that have our id anywhere are removed from what arrives. */
+static bool contains_id(const char *id, const char *own_id)
+{
+	return id != NULL &&
+		strstr(t_str_lcase(id), t_str_lcase(own_id)) != NULL;
 }
 
 /* As a token: what needs quotes, some readers would not take for the same. */
@@ -118,7 +140,7 @@ parse_authserv_id(struct spf_settings_parser *parser, const char *value,
 		  const char **allowed_r)
 {
 	*allowed_r = "an authserv-id such as delivery.mx.example.org that "
-		"nobody else writes (not that of backscatter_trusted_authserv)";
+		"nobody else writes (nor a part of backscatter_trusted_authserv)";
 	parser->set->authserv_id = *value == '\0' ?
 		p_strconcat(parser->pool, "delivery.", my_hostname, NULL) :
 		p_strdup(parser->pool, value);
@@ -126,8 +148,8 @@ parse_authserv_id(struct spf_settings_parser *parser, const char *value,
 		return -1;
 	/* Its fields are removed from what arrives: those of the trusted one would
 	   be, and whoever writes one would be trusted. */
-	if (null_strcasecmp(parser->set->authserv_id,
-			    parser->set->trusted_authserv) == 0) {
+	if (contains_id(parser->set->trusted_authserv,
+			parser->set->authserv_id)) {
 		parser->set->trusted_authserv = NULL;
 		return -1;
 	}

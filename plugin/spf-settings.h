@@ -16,6 +16,8 @@ struct spf_settings {
 	/* as spf_dns_init() takes it; "" = resolv.conf */
 	const char *dns;
 	bool received_spf;
+	/* see struct spf_origin_source */
+	const struct spf_networks *trusted_relays;
 	const struct spf_networks *trusted_networks;
 	/* NULL = none */
 	const char *trusted_authserv;

@@ -22,20 +22,16 @@ static const char *shown(const char *address)
 	return text;
 }
 
-/* where: "MAIL FROM", or a field's name; address: NULL = can't be read. Returns
-   TRUE if the user owns it. */
+/* where: "MAIL FROM", or a field's name. Returns TRUE if the user owns it. */
 static bool
 check_address(struct submission_sender *sender, const char *where,
 	      const char *address, struct submission_refusal *refusal_r)
 {
 	const char *user = sender->log->user->username;
 	const char *source, *error;
-	int ret = 0;
+	int ret = sender_addresses_own(sender->addresses, address, &source,
+				       &error);
 
-	if (address != NULL) {
-		ret = sender_addresses_own(sender->addresses, address, &source,
-					   &error);
-	}
 	if (ret > 0)
 		return TRUE;
 	if (ret < 0) {
@@ -50,11 +46,9 @@ check_address(struct submission_sender *sender, const char *where,
 	}
 	refusal_r->status = 553;
 	refusal_r->enhanced_code = "5.7.1";
-	refusal_r->text = address == NULL ?
-		t_strdup_printf("%s: Field can't be read as addresses", where) :
-		t_strdup_printf("%s: <%s>: Not an address of %s, who may send "
-			"as %s", where, shown(address), shown(user),
-			sender_addresses_describe(sender->addresses));
+	refusal_r->text = t_strdup_printf("%s: <%s>: Not an address of %s, "
+		"who may send as %s", where, shown(address), shown(user),
+		sender_addresses_describe(sender->addresses));
 	return FALSE;
 }
 
@@ -81,6 +75,22 @@ bool submission_sender_check_envelope(struct submission_sender *sender,
 	return refuse_or_log(sender, check != SENDER_CHECK_LOG, refusal_r);
 }
 
+static void
+refuse_unreadable(const struct outgoing_unreadable *unreadable,
+		  struct submission_refusal *refusal_r)
+{
+	const char *field = *unreadable->field == '\0' ? "Header" :
+		shown(unreadable->field);
+
+	refusal_r->status = 553;
+	refusal_r->enhanced_code = "5.7.1";
+	refusal_r->text = *unreadable->value == '\0' ?
+		t_strdup_printf("%s: Field can't be read: %s", field,
+				unreadable->problem) :
+		t_strdup_printf("%s: Field can't be read: %s: %s", field,
+				unreadable->problem, shown(unreadable->value));
+}
+
 static bool
 check_header(struct submission_sender *sender,
 	     const struct outgoing_message *message,
@@ -98,6 +108,10 @@ check_header(struct submission_sender *sender,
 		if (!check_address(sender, claimed->field, claimed->address,
 				   refusal_r))
 			return FALSE;
+	}
+	if (message->unreadable.problem != NULL) {
+		refuse_unreadable(&message->unreadable, refusal_r);
+		return FALSE;
 	}
 	return TRUE;
 }

@@ -25,7 +25,8 @@ struct submission_refusal {
 bool submission_sender_check_envelope(struct submission_sender *sender,
 				      const char *mail_from,
 				      struct submission_refusal *refusal_r);
-/* From:, Sender:, Resent-From: and Resent-Sender:, every address in them. */
+/* From:, Sender:, Resent-From: and Resent-Sender:, every address in them; a header that
+   can't be read is nobody's. */
 bool submission_sender_check_header(struct submission_sender *sender,
 				    const struct outgoing_message *message,
 				    struct submission_refusal *refusal_r);

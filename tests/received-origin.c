@@ -1,6 +1,6 @@
 /* Prints where a message on stdin came from, as plugin/spf sees it:
 
-       received-origin [trusted networks] < message
+       received-origin [trusted relays [trusted networks]] < message
        client 192.0.2.9 out.example.net
 
    kind, address and HELO name; "-" where there is none. The reason goes to
@@ -17,16 +17,21 @@
 
 #define MAX_MESSAGE (1024 * 1024)
 
-static void
-print_origin(const struct spf_networks *trusted, const void *message,
-	     size_t size, pool_t pool)
+static const struct spf_networks *networks(pool_t pool, const char *list)
 {
-	const struct spf_origin_source source = {
-		.header = message, .header_size = size, .trusted = trusted
-	};
+	const struct spf_networks *networks;
+	const char *error;
+
+	if (spf_networks_parse(pool, list, &networks, &error) < 0)
+		i_fatal("%s", error);
+	return networks;
+}
+
+static void print_origin(const struct spf_origin_source *source, pool_t pool)
+{
 	struct spf_origin origin;
 
-	spf_origin_find(&source, pool, &origin);
+	spf_origin_find(source, pool, &origin);
 	fprintf(stderr, "%s\n", origin.reason);
 	printf("%s %s %s\n", spf_origin_kind_name(origin.kind),
 	       origin.kind == SPF_ORIGIN_CLIENT ?
@@ -36,23 +41,20 @@ print_origin(const struct spf_networks *trusted, const void *message,
 
 int main(int argc, char *argv[])
 {
-	const struct spf_networks *trusted;
+	struct spf_origin_source source;
 	struct istream *input;
-	const unsigned char *data;
-	const char *error;
-	size_t size;
 	pool_t pool;
 
 	lib_init();
 	pool = pool_alloconly_create("received-origin", 1024);
-	if (spf_networks_parse(pool, argc < 2 ? "127.0.0.0/8 ::1" : argv[1],
-			       &trusted, &error) < 0)
-		i_fatal("%s", error);
+	i_zero(&source);
+	source.relays = networks(pool, argc < 2 ? "127.0.0.0/8 ::1" : argv[1]);
+	source.networks = networks(pool, argc < 3 ? "" : argv[2]);
 	input = i_stream_create_fd(STDIN_FILENO, MAX_MESSAGE);
 	while (i_stream_read(input) > 0)
 		;
-	data = i_stream_get_data(input, &size);
-	print_origin(trusted, data, size, pool);
+	source.header = i_stream_get_data(input, &source.header_size);
+	print_origin(&source, pool);
 	i_stream_unref(&input);
 	pool_unref(&pool);
 	lib_deinit();

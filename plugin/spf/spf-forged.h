@@ -12,13 +12,14 @@ struct spf_own_names {
 };
 
 /* Asks about one field, for who has no header block in memory. Neither the name nor
-   the value needs to end in NUL; white space around the name doesn't count. value:
-   what follows the colon, perhaps its first line only: Authentication-Results that
-   don't say there in whose name they speak count as forged, and so does each
-   Received-SPF, which may say it in any line. */
+   the value needs to end in NUL; what some readers skip in a name doesn't count. value:
+   what follows the colon, with all its lines, folded or not: the claim may stand in the
+   last one. */
 bool spf_forged_is(const void *name, size_t name_size,
 		   const void *value, size_t value_size,
 		   const struct spf_own_names *own);
+/* Only for fields of these names spf_forged_is() may say TRUE, whatever the value. */
+bool spf_forged_may_be(const void *name, size_t name_size);
 
 bool spf_forged_find(const void *header, size_t size,
 		     const struct spf_own_names *own);

@@ -1,7 +1,7 @@
 #ifndef SPF_NETWORKS_H
 #define SPF_NETWORKS_H
 
-/* A list of networks (backscatter_trusted_networks). */
+/* A list of networks (backscatter_trusted_relays, backscatter_trusted_networks). */
 
 struct ip_addr;
 struct spf_networks;

@@ -12,6 +12,7 @@ static const char *const kind_names[] = {
 	[SPF_ORIGIN_UNKNOWN] = "unknown",
 	[SPF_ORIGIN_CLIENT] = "client",
 	[SPF_ORIGIN_LOCAL] = "local",
+	[SPF_ORIGIN_NETWORK] = "network",
 	[SPF_ORIGIN_FETCHED] = "fetched",
 };
 
@@ -38,24 +39,24 @@ origin_set_client(struct spf_origin *origin, const struct ip_addr *ip,
 	origin->helo = helo;
 }
 
-/* One more hop back. Returns TRUE if the next field was written by a trusted host
+/* One more hop back. Returns TRUE if the next field was written by a relay
    too, FALSE if the origin is found. */
 static bool
 origin_hop(const struct spf_received *received,
-	   const struct spf_networks *trusted, struct spf_origin *origin)
+	   const struct spf_networks *relays, struct spf_origin *origin)
 {
 	switch (received->kind) {
 	case SPF_RECEIVED_UNKNOWN:
 		break;
 	case SPF_RECEIVED_CLIENT:
-		if (spf_networks_have(trusted, &received->ip))
+		if (spf_networks_have(relays, &received->ip))
 			return TRUE;
 		if (received->lmtp) {
 			origin_set(origin, SPF_ORIGIN_UNKNOWN,
-				   "LMTP client in no trusted network");
+				   "LMTP client is no trusted relay");
 		} else {
 			origin_set_client(origin, &received->ip, received->helo,
-					  "Received field of a trusted host");
+					  "Received field of a trusted relay");
 		}
 		return FALSE;
 	case SPF_RECEIVED_AUTHENTICATED:
@@ -64,7 +65,7 @@ origin_hop(const struct spf_received *received,
 		return FALSE;
 	case SPF_RECEIVED_SUBMITTED:
 		origin_set(origin, SPF_ORIGIN_LOCAL,
-			   "submitted on a trusted host");
+			   "submitted on a trusted relay");
 		return FALSE;
 	case SPF_RECEIVED_FETCHED:
 		origin_set(origin, SPF_ORIGIN_FETCHED,
@@ -75,18 +76,18 @@ origin_hop(const struct spf_received *received,
 		return TRUE;
 	}
 	origin_set(origin, SPF_ORIGIN_UNKNOWN,
-		   "Received field of a trusted host not understood");
+		   "Received field of a trusted relay not understood");
 	return FALSE;
 }
 
-/* All fields were written by trusted hosts; last: the lowest one. */
+/* All fields were written by relays; last: the lowest one. */
 static void
 origin_end(const struct spf_received *last, struct spf_origin *origin)
 {
 	if (last->kind == SPF_RECEIVED_REQUEUED ||
 	    (last->kind == SPF_RECEIVED_CLIENT && !last->lmtp)) {
 		origin_set(origin, SPF_ORIGIN_LOCAL,
-			   "came from a trusted host");
+			   "came from a trusted relay");
 	} else {
 		origin_set(origin, SPF_ORIGIN_UNKNOWN,
 			   "no Received field of an MX");
@@ -105,7 +106,7 @@ next_received(struct spf_fields *fields, struct spf_field *field_r)
 
 /* Leaves fields behind the field that decides. */
 static void
-origin_follow(struct spf_fields *fields, const struct spf_networks *trusted,
+origin_follow(struct spf_fields *fields, const struct spf_networks *relays,
 	      pool_t pool, struct spf_origin *origin)
 {
 	struct spf_field field;
@@ -121,7 +122,7 @@ origin_follow(struct spf_fields *fields, const struct spf_networks *trusted,
 		}
 		spf_received_parse(pool, field.value, field.value_size,
 				   &received);
-		if (!origin_hop(&received, trusted, origin))
+		if (!origin_hop(&received, relays, origin))
 			return;
 	}
 	origin_end(&received, origin);
@@ -138,7 +139,7 @@ origin_from_xclient(const struct spf_origin_source *source, pool_t pool,
 		return FALSE;
 	if (net_ipv6_mapped_ipv4_convert(&source->xclient_ip, &ip) < 0)
 		ip = source->xclient_ip;
-	if (spf_networks_have(source->trusted, &ip))
+	if (spf_networks_have(source->relays, &ip))
 		return FALSE;
 	origin_set_client(origin, &ip,
 		p_strdup(pool, spf_received_helo(source->xclient_helo)),
@@ -152,14 +153,20 @@ void spf_origin_find(const struct spf_origin_source *source, pool_t pool,
 	struct spf_fields fields;
 
 	i_zero(origin_r);
-	if (origin_from_xclient(source, pool, origin_r))
-		return;
-	spf_fields_init(&fields, source->header, source->header_size);
-	origin_follow(&fields, source->trusted, pool, origin_r);
+	if (!origin_from_xclient(source, pool, origin_r)) {
+		spf_fields_init(&fields, source->header, source->header_size);
+		origin_follow(&fields, source->relays, pool, origin_r);
+	}
+	if (origin_r->kind == SPF_ORIGIN_CLIENT &&
+	    spf_networks_have(source->networks, &origin_r->client_ip)) {
+		i_zero(origin_r);
+		origin_set(origin_r, SPF_ORIGIN_NETWORK,
+			   "client of a trusted network");
+	}
 }
 
 size_t spf_origin_trusted_size(const void *header, size_t size,
-			       const struct spf_networks *trusted)
+			       const struct spf_networks *relays)
 {
 	pool_t pool = pool_alloconly_create("spf origin", 512);
 	struct spf_origin origin;
@@ -168,7 +175,7 @@ size_t spf_origin_trusted_size(const void *header, size_t size,
 
 	i_zero(&origin);
 	spf_fields_init(&fields, header, size);
-	origin_follow(&fields, trusted, pool, &origin);
+	origin_follow(&fields, relays, pool, &origin);
 	pool_unref(&pool);
 	if (origin.kind != SPF_ORIGIN_CLIENT ||
 	    !next_received(&fields, &field))

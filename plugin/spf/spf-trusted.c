@@ -3,12 +3,11 @@
 #include "lib.h"
 #include <ctype.h>
 #include "str.h"
-#include "message-header-decode.h"
-#include "rfc822-parser.h"
 #include "spf-fields.h"
 #include "spf-header-limits.h"
 #include "spf-origin.h"
 #include "spf-trusted-private.h"
+#include "spf-views.h"
 
 /* What stands above in the header block. */
 struct trusted_state {
@@ -62,18 +61,18 @@ trusted_field_read(struct trusted_state *state, const struct spf_field *field,
 	return FALSE;
 }
 
-/* Others than the trusted hosts may have written it. */
+/* Others than the relays may have written it. */
 static bool
 is_behind(const struct spf_field *field, const unsigned char *header,
-	  size_t size, const struct spf_networks *trusted)
+	  size_t size, const struct spf_networks *relays)
 {
 	return (size_t)(field->name - header) >=
-		spf_origin_trusted_size(header, size, trusted);
+		spf_origin_trusted_size(header, size, relays);
 }
 
 bool spf_trusted_result_find(const void *header, size_t header_size,
 			     const char *authserv_id,
-			     const struct spf_networks *trusted, pool_t pool,
+			     const struct spf_networks *relays, pool_t pool,
 			     struct spf_trusted_result *result_r)
 {
 	struct trusted_state state = { .authserv_id = authserv_id };
@@ -94,53 +93,11 @@ bool spf_trusted_result_find(const void *header, size_t header_size,
 	/* Only for Received-SPF, which stands on top (RFC 7208, 9.1): a milter may
 	   append Authentication-Results at the end of the header. */
 	if (!found || (spf_field_is(&field, "Received-SPF") &&
-		       is_behind(&field, header, header_size, trusted))) {
+		       is_behind(&field, header, header_size, relays))) {
 		i_zero(result_r);
 		return FALSE;
 	}
 	return TRUE;
-}
-
-/* Appends the content of a quoted string, ended or not. */
-static void
-claimed_quoted(struct rfc822_parser_context *parser, string_t *id)
-{
-	for (parser->data++; parser->data < parser->end; parser->data++) {
-		if (*parser->data == '"' || *parser->data == ';')
-			return;
-		if (*parser->data == '\\' && parser->data + 1 < parser->end)
-			parser->data++;
-		if (*parser->data > ' ')
-			str_append_c(id, *parser->data);
-	}
-}
-
-/* The authserv-id as the most generous reader would see it. */
-static const char *claimed_id(const unsigned char *value, size_t size)
-{
-	struct rfc822_parser_context parser;
-	string_t *id = t_str_new(128);
-
-	rfc822_parser_init(&parser, value, size, NULL);
-	if (rfc822_skip_lwsp(&parser) <= 0)
-		return "";
-	if (*parser.data == '"')
-		claimed_quoted(&parser, id);
-	else
-		(void)spf_token_parse(&parser, id);
-	/* the root's dot names the same host */
-	while (str_len(id) > 0 && str_c(id)[str_len(id) - 1] == '.')
-		str_truncate(id, str_len(id) - 1);
-	return str_c(id);
-}
-
-typedef bool
-claim_test_t(const unsigned char *value, size_t size, const char *name);
-
-static bool
-results_claim(const unsigned char *value, size_t size, const char *authserv_id)
-{
-	return host_is(claimed_id(value, size), authserv_id);
 }
 
 static bool is_host_char(unsigned char c)
@@ -194,13 +151,16 @@ static bool names_host(const unsigned char *text, size_t size, const char *host)
 	return FALSE;
 }
 
-/* Backslashes may stand in front of any character. */
-static const char *without_backslashes(const unsigned char *value, size_t size)
+/* Backslashes may stand in front of any character, and a fold within a name. */
+static const char *without_fillers(const unsigned char *value, size_t size)
 {
+	const unsigned char *end = value + size;
 	string_t *text = t_str_new(size + 1);
 
-	for (; size > 0; value++, size--) {
-		if (*value != '\\' && *value != '\0')
+	for (; value < end; value++) {
+		if (*value == '\n' && end - value > 1 && i_isspace(value[1]))
+			value++;
+		else if (strchr("\r\n\\", *value) == NULL)
 			str_append_c(text, *value);
 	}
 	return str_c(text);
@@ -214,51 +174,22 @@ received_spf_claims(const unsigned char *value, size_t size, const char *host)
 
 	if (names_host(value, size, host))
 		return TRUE;
-	if (memchr(value, '\\', size) != NULL) {
-		text = without_backslashes(value, size);
-		if (names_host((const unsigned char *)text, strlen(text), host))
-			return TRUE;
-	}
+	text = without_fillers(value, size);
+	if (names_host((const unsigned char *)text, strlen(text), host))
+		return TRUE;
 	/* what we would believe ourselves */
 	(void)spf_received_spf_field_parse(value, size, &result);
 	return host_is(result.host, host) || host_is(result.receiver, host);
 }
 
-/* Sieve and mail clients decode encoded words anywhere. */
-static bool
-decoded_claims(claim_test_t *test, const unsigned char *value, size_t size,
-	       const char *name)
-{
-	string_t *decoded;
-
-	if (memmem(value, size, "=?", 2) == NULL)
-		return FALSE;
-	decoded = t_str_new(256);
-	message_header_decode_utf8(value, size, decoded, NULL);
-	return test(str_data(decoded), str_len(decoded), name);
-}
-
-static bool
-claims(claim_test_t *test, const unsigned char *value, size_t size,
-       const char *name)
-{
-	bool ret;
-
-	T_BEGIN {
-		ret = test(value, size, name) ||
-			decoded_claims(test, value, size, name);
-	} T_END;
-	return ret;
-}
-
 bool spf_results_claim_id(const unsigned char *value, size_t size,
 			  const char *authserv_id)
 {
-	return claims(results_claim, value, size, authserv_id);
+	return spf_views_any(value, size, spf_view_contains, authserv_id);
 }
 
 bool spf_received_spf_claims_host(const unsigned char *value, size_t size,
 				  const char *host)
 {
-	return claims(received_spf_claims, value, size, host);
+	return spf_views_any(value, size, received_spf_claims, host);
 }

@@ -28,25 +28,26 @@ struct spf_trusted_result {
    The MX must remove what comes in under its name: forged fields look the same.
    As a second fence, no Received-SPF is believed that stands below the Received
    field behind the one that names the client (spf_origin_trusted_size()); where no field
-   of trusted hosts names a client, the first fence is the only one. So an MX that
-   hands on over SMTP has to be in the trusted networks, or it is the client.
+   of a relay names a client, the first fence is the only one. So an MX that hands on
+   over SMTP has to be one of the relays, or it is the client.
 
    Returns TRUE if there is one; domain lives in pool, which must not be the data
    stack's. */
 bool spf_trusted_result_find(const void *header, size_t header_size,
 			     const char *authserv_id,
-			     const struct spf_networks *trusted, pool_t pool,
+			     const struct spf_networks *relays, pool_t pool,
 			     struct spf_trusted_result *result_r);
 
-/* Returns TRUE if an Authentication-Results field speaks in the name of
-   authserv_id, so that a forged one can be removed: whatever a reader might take
-   for that id, broken syntax and encoded words (RFC 2047) included. Never for a
-   field with another id. value: what follows the colon, as it came. */
+/* Returns TRUE if an Authentication-Results field has authserv_id anywhere: in its
+   place, in a comment, a quoted reason, an encoded word, as a part of a longer id, or
+   torn apart by what some readers skip (spf-views.h). A Sieve script that asks whether
+   the field contains our id and a result doesn't care where. value: what follows the
+   colon, as it came, with all its lines. */
 bool spf_results_claim_id(const unsigned char *value, size_t size,
 			  const char *authserv_id);
 /* The same for Received-SPF: no two readers agree where the receiver's name is to
-   be found, so it is a field that names the host anywhere, but in an address or as
-   HELO's name: there other hosts write it who got mail from us. */
+   be found, so it is a field that names the host anywhere as a word of its own, but in
+   an address or as HELO's name: there other hosts write it who got mail from us. */
 bool spf_received_spf_claims_host(const unsigned char *value, size_t size,
 				  const char *host);
 

@@ -1,6 +1,7 @@
 """What the tests of SPF at delivery share: a zone, a Postfix in front of Dovecot, and the headers that come out.
 
-Everybody is on this host: only 127.0.0.1 (the relays' own address) is trusted, clients come from CLIENT or ::1.
+Everybody is on this host: only 127.0.0.1 (the relays' own address) is trusted, clients come from CLIENT or ::1, those of
+the site's own network from INSIDE.
 """
 
 import smtplib
@@ -13,7 +14,8 @@ from reports import ordinary
 
 AUTHSERV_ID = "delivery.example.test"
 CLIENT = "127.3.2.99"
-TRUSTED = "127.0.0.1/32"
+INSIDE = "127.5.0.7"
+RELAYS, NETWORKS = "127.0.0.1/32", "127.5.0.0/16"
 HELO = "out.pass.example"
 LOCAL_PART = "sender"
 
@@ -40,8 +42,8 @@ RESULTS = {"pass.example": "pass", "fail.example": "fail", "softfail.example": "
 
 def settings(where: str, **more: str) -> dict[str, str]:
     """For Dovecot(plugin=...), where the name server is there."""
-    return {"backscatter_spf": "yes", "backscatter_spf_dns": where, "backscatter_trusted_networks": TRUSTED,
-            "backscatter_authserv_id": AUTHSERV_ID} | more
+    return {"backscatter_spf": "yes", "backscatter_spf_dns": where, "backscatter_trusted_relays": RELAYS,
+            "backscatter_trusted_networks": NETWORKS, "backscatter_authserv_id": AUTHSERV_ID} | more
 
 
 class Mx(ReceivingPostfix):

@@ -63,8 +63,8 @@ def mx(request):
         yield mx
 
 
-def origin(received: Received, trusted: str = NOBODY) -> str:
-    return subprocess.run([ORIGIN, trusted], input=received.message, check=True, timeout=10,
+def origin(received: Received, relays: str = NOBODY, networks: str = NOBODY) -> str:
+    return subprocess.run([ORIGIN, relays, networks], input=received.message, check=True, timeout=10,
                           capture_output=True).stdout.decode().strip()
 
 
@@ -130,6 +130,11 @@ def test_trusted_relay(mx):
 def test_trusted_client(mx):
     received = mx.take(Session())
     assert origin(received, EVERYBODY) == "local - -", received_field(received)
+
+
+def test_client_of_a_trusted_network(mx):
+    received = mx.take(Session(), FORGED)
+    assert origin(received, networks=EVERYBODY) == "network - -", received_field(received)
 
 
 def test_authenticated_client(mx):

@@ -14,8 +14,8 @@ from nameserver import NameServer
 from process import Daemon, Log, loopback_address
 from receiving import wait_for_port
 from reports import TRACE_HEADERS, added_headers, assert_verdict, cover, errors, new_id, ordinary, report, stored
-from spf_site import (AUTHSERV_ID, CLIENT, HELO, LOCAL_PART, RESULTS, ZONE, Mx, from_outside, mailfrom, result, results,
-                      settings)
+from spf_site import (AUTHSERV_ID, CLIENT, HELO, INSIDE, LOCAL_PART, RESULTS, ZONE, Mx, from_outside, mailfrom, received,
+                      result, results, settings)
 
 SENDER = f"{LOCAL_PART}@pass.example"
 FILES_RESULTS = f"""
@@ -129,6 +129,13 @@ def test_through_a_trusted_relay(dovecot, mx, attach_log):
         stored = arrived(dovecot, mx, lambda: edge.hand_over(SENDER, ALICE, ordinary()))
     assert len(stored.headers("Received")) >= 2
     assert result(stored) == mailfrom("pass.example", "pass")
+
+
+def test_from_a_trusted_network(dovecot, mx):
+    """One Received line that names a client of whatever domain: nobody is checked, nothing is said of it."""
+    message = ordinary(head=received("192.0.2.1", "out.fail.example"))
+    stored = arrived(dovecot, mx, lambda: mx.hand_over("x@fail.example", ALICE, message, client=INSIDE))
+    assert results(stored) == []
 
 
 def test_through_a_relay_that_is_not_trusted(dovecot, mx, attach_log):

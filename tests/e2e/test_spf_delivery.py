@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+from base64 import b64encode
 
 import pytest
 
@@ -9,8 +10,8 @@ from dovecot import ALICE, BOB, Dovecot
 from nameserver import NameServer
 from reports import (TRACE_HEADERS, added_headers, assert_verdict, cover, difference, errors, new_id, ordinary, padding, report,
                      stored)
-from spf_site import (AUTHSERV_ID, CLIENT, HELO, LOCAL_PART, TRUSTED, ZONE, from_outside, mailfrom, received, result, results,
-                 settings)
+from spf_site import (AUTHSERV_ID, CLIENT, HELO, INSIDE, LOCAL_PART, RELAYS, ZONE, from_outside, mailfrom, received, result,
+                      results, settings)
 
 SENDER = f"{LOCAL_PART}@pass.example"
 PASS, FAIL = mailfrom("pass.example", "pass"), mailfrom("fail.example", "fail")
@@ -154,6 +155,51 @@ def test_authenticated(dovecot, way, protocol):
     assert results(dovecot.message(ALICE)) == []
 
 
+# Clients that may send without login
+
+FORGED_CLIENT = received("192.0.2.1", "out.fail.example")     # SPF says pass for this one
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("head", ["", FORGED_CLIENT, received("127.0.0.1") + FORGED_CLIENT, received() + FORGED_CLIENT],
+                         ids=["nothing", "outsider", "relay", "other outsider"])
+def test_trusted_network_has_no_result(dovecot, names, way, head):
+    """Whatever such a client writes: nobody checks it, and it can't have anything said in our name."""
+    names.queries()
+    dovecot.deliver(way, ALICE, from_outside(head, client=INSIDE, helo="pc.example.test"), "x@fail.example")
+    assert results(dovecot.message(ALICE)) == []
+    assert names.queries() == 0
+
+
+def test_xclient_of_a_trusted_network(dovecot):
+    dovecot.lmtp("x@fail.example", [ALICE], ordinary(head=FORGED_CLIENT), xclient={"ADDR": INSIDE, "HELO": "pc.example.test"})
+    assert results(dovecot.message(ALICE)) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_content_filter_before_a_trusted_network(dovecot, way):
+    dovecot.deliver(way, ALICE, ordinary(head=received("127.0.0.1", "localhost") + received(INSIDE) + FORGED_CLIENT),
+                    "x@fail.example")
+    assert results(dovecot.message(ALICE)) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_content_filter_before_a_client_from_outside(dovecot, way):
+    """Who claims to be inside."""
+    dovecot.deliver(way, ALICE, ordinary(head=received("127.0.0.1", "localhost") + received() + received(INSIDE)), SENDER)
+    assert result(dovecot.message(ALICE)) == PASS
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_trusted_network_is_no_relay_for_the_trusted_authserv(dovecot_factory, names, way):
+    """Milters let pass what such a client writes, in their own name too."""
+    dovecot = trusting(dovecot_factory, names)
+    head = "Authentication-Results: mx.example.test; spf=pass smtp.mailfrom=x@bank.example\n" \
+           "Received-SPF: pass (mx.example.test: x) receiver=mx.example.test\n"
+    dovecot.deliver(way, ALICE, from_outside(head, client=INSIDE), SENDER)
+    assert results(dovecot.message(ALICE)) == []
+
+
 # lda
 
 def test_lda_with_sender(dovecot):
@@ -195,9 +241,19 @@ FORGED = {
     "with version": f"Authentication-Results: {AUTHSERV_ID} 1; spf=pass\n",
     "no result": f"Authentication-Results: {AUTHSERV_ID}; none\n",
     "broken": f"Authentication-Results: {AUTHSERV_ID} spf=pass\n",
+    "in a comment": f"Authentication-Results: other.example; dkim=none ({AUTHSERV_ID}; spf=pass)\n",
+    "in a reason": f"Authentication-Results: other.example; dkim=none reason=\"{AUTHSERV_ID}; spf=pass\"\n",
+    "behind a comma": f"Authentication-Results: other.example; dkim=none, {AUTHSERV_ID}; spf=pass\n",
+    "in a later line": f"Authentication-Results: other.example;\n\tdkim=none\n\t({AUTHSERV_ID};\n\tspf=pass)\n",
+    "folded within": f"Authentication-Results: {AUTHSERV_ID[:12]}\n {AUTHSERV_ID[12:]}; spf=pass\n",
+    "encoded": f"Authentication-Results: other.example; x=1 (=?utf-8?q?{AUTHSERV_ID.replace('.', '=2E')}=3B_spf=3Dpass?=)\n",
+    "encoded, split": f"Authentication-Results: =?us-ascii?b?{b64encode(AUTHSERV_ID[:9].encode()).decode()}?=\n"
+                      f"\t=?us-ascii?b?{b64encode(AUTHSERV_ID[9:].encode() + b'; spf=pass').decode()}?=\n",
+    "encoded, UTF-16": f"Authentication-Results: =?utf-16be?b?{b64encode(AUTHSERV_ID.encode('utf-16-be')).decode()}?=; spf=pass\n",
+    "longer id": f"Authentication-Results: x.{AUTHSERV_ID}; spf=pass\n",
     "several": f"Authentication-Results: {AUTHSERV_ID}; spf=pass\nX-Other: stays\n" * 3,
 }
-KEPT = f"Authentication-Results: mx.example.test; spf=pass\nAuthentication-Results: x.{AUTHSERV_ID}; spf=pass\n" \
+KEPT = "Authentication-Results: mx.example.test; spf=pass\nAuthentication-Results :\tother.example;\n  dkim=pass (gr=?utf-8?q?=C3=BC?=n)\n" \
        f"X-Authentication-Results: {AUTHSERV_ID}; spf=pass\nReceived-SPF: pass (elsewhere)\n" \
        f"Subject: Authentication-Results: {AUTHSERV_ID}\n"
 
@@ -226,9 +282,21 @@ def test_forged_field_in_local_mail_goes(dovecot, spelling):
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_sieve_sees_no_forged_result(dovecot, way):
+    """Decoded and unfolded, as a script sees them: our id and what we said, and none of the forged fields."""
+    dovecot.set_sieve(ALICE, 'require ["fileinto", "mailbox"];\n'
+                             f'if header :contains "Authentication-Results" "{AUTHSERV_ID}; spf=pass" '
+                             '{ fileinto :create "Believed"; }')
+    for forged in FORGED.values():
+        dovecot.deliver(way, ALICE, from_outside(forged), "x@fail.example")
+    dovecot.set_sieve(ALICE, None)
+    assert stored(dovecot) == {"INBOX": len(FORGED)}
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_header_block_beyond_all_bounds(dovecot, way):
-    """All the same, but what opens in nobody's name is taken for ours."""
-    forged = FORGED["plain"] + FORGED["upper case"] + FORGED["quoted"] + FORGED["folded"]
+    """All the same, but what goes on in another line is taken for ours."""
+    forged = FORGED["plain"] + FORGED["upper case"] + FORGED["quoted"] + FORGED["folded"] + FORGED["in a later line"]
     other = "Authentication-Results: other.example; spf=pass\n"
     message = ordinary(head=received() + forged + other + padding(1_200_000) + FORGED["plain"])
     since = dovecot.log.mark()
@@ -287,7 +355,7 @@ def test_without_trusted_result_the_question_is_asked(dovecot_factory, names):
 
 def test_default_id_is_the_hosts(dovecot_factory, names):
     dovecot = dovecot_factory(plugin={"backscatter_spf": "yes", "backscatter_spf_dns": names.where,
-                                      "backscatter_trusted_networks": TRUSTED})
+                                      "backscatter_trusted_relays": RELAYS})
     dovecot.deliver("lmtp", ALICE, from_outside(), SENDER)
     assert dovecot.message(ALICE).header("Authentication-Results") == f"delivery.{socket.gethostname()}; {PASS}"
 

@@ -21,6 +21,8 @@ WRONG = [   # setting, a wrong value, what is said to be allowed
     ("backscatter_spf_dns", "ns.example.net", SERVERS),
     ("backscatter_spf_dns", "127.0.0.1:99999", SERVERS),
     ("backscatter_received_spf", "both", YES_NO),
+    ("backscatter_trusted_relays", "127.0.0.0/33", NETWORKS),
+    ("backscatter_trusted_relays", "mx.example.net", NETWORKS),
     ("backscatter_trusted_networks", "127.0.0.0/33", NETWORKS),
     ("backscatter_trusted_networks", "mx.example.net", NETWORKS),
     ("backscatter_trusted_authserv", "mx example", ID),
@@ -61,10 +63,11 @@ def test_dovecot_does_not_start_with_a_wrong_value(names, setting, value, allowe
         dovecot.stop()
 
 
-def test_our_id_is_not_the_trusted_one(names):
-    """Its fields would be taken out."""
+@pytest.mark.parametrize("trusted", ["MX.example", "spf.mx.example.net"])
+def test_our_id_is_not_the_trusted_one(names, trusted):
+    """Nor a part of it: its fields would be taken out."""
     dovecot = Dovecot(plugin=settings(names.where, backscatter_authserv_id="mx.example",
-                                      backscatter_trusted_authserv="MX.example"))
+                                      backscatter_trusted_authserv=trusted))
     try:
         if IS_2_3:
             dovecot.start().deliver("lmtp", ALICE, from_outside(), SENDER)

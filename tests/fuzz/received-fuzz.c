@@ -17,12 +17,13 @@
 #include "spf/spf-trusted.h"
 
 #define ID "mx.example.org"
-#define TRUSTED "127.0.0.0/8 ::1 10.0.0.0/8"
+#define RELAYS "127.0.0.0/8 ::1 10.0.0.0/8"
+#define NETWORKS "10.0.0.0/8 192.168.0.0/16"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct spf_networks *trusted;
+static const struct spf_networks *relays, *networks;
 
 static void check_name(const char *name)
 {
@@ -43,7 +44,8 @@ static void check_ip(const struct ip_addr *ip)
 	i_assert(net_ipv6_mapped_ipv4_convert(ip, &again) < 0);
 	i_assert(spf_ip_parse(net_ip2addr(ip), &again) == 0);
 	i_assert(net_ip_compare(ip, &again));
-	i_assert(!spf_networks_have(trusted, ip));
+	i_assert(!spf_networks_have(relays, ip));
+	i_assert(!spf_networks_have(networks, ip));
 }
 
 static void check_origin(const void *header, size_t size, pool_t pool)
@@ -54,10 +56,11 @@ static void check_origin(const void *header, size_t size, pool_t pool)
 	i_zero(&source);
 	source.header = header;
 	source.header_size = size;
-	source.trusted = trusted;
+	source.relays = relays;
+	source.networks = networks;
 	spf_origin_find(&source, pool, &origin);
 	i_assert(origin.reason != NULL);
-	i_assert(spf_origin_trusted_size(header, size, trusted) <= size);
+	i_assert(spf_origin_trusted_size(header, size, relays) <= size);
 	check_name(origin.helo);
 	if (origin.kind == SPF_ORIGIN_CLIENT)
 		check_ip(&origin.client_ip);
@@ -80,7 +83,7 @@ static void check_trusted(const void *header, size_t size, pool_t pool)
 						 field.value_size, ID))
 			claimed = TRUE;
 	}
-	if (spf_trusted_result_find(header, size, ID, trusted, pool,
+	if (spf_trusted_result_find(header, size, ID, relays, pool,
 				    &result)) {
 		i_assert(claimed);
 		check_name(result.domain);
@@ -136,24 +139,26 @@ static void check_texts(const char *data, const char *end, pool_t pool)
 	spf_header_write_results(text, &header, ID, newline);
 	check_field(str_c(text), "Authentication-Results: ", newline);
 	i_assert(spf_trusted_result_find(str_data(text), str_len(text), ID,
-					 trusted, pool, &result));
+					 relays, pool, &result));
 	i_assert(result.result == header.result);
 
 	str_truncate(text, 0);
 	spf_header_write_received_spf(text, &header, ID, newline);
 	check_field(str_c(text), "Received-SPF: ", newline);
 	i_assert(spf_trusted_result_find(str_data(text), str_len(text), ID,
-					 trusted, pool, &result));
+					 relays, pool, &result));
 	i_assert(result.result == header.result);
 }
 
 int LLVMFuzzerInitialize(int *argc ATTR_UNUSED, char ***argv ATTR_UNUSED)
 {
 	const char *error;
+	pool_t pool;
 
 	lib_init();
-	if (spf_networks_parse(pool_alloconly_create("networks", 512), TRUSTED,
-			       &trusted, &error) < 0)
+	pool = pool_alloconly_create("networks", 512);
+	if (spf_networks_parse(pool, RELAYS, &relays, &error) < 0 ||
+	    spf_networks_parse(pool, NETWORKS, &networks, &error) < 0)
 		i_fatal("%s", error);
 	return 0;
 }

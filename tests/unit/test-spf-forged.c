@@ -20,18 +20,21 @@ static const struct {
 #define AR "Authentication-Results"
 	{ AR, " " ID "; spf=pass", TRUE, TRUE },
 	{ "AUTHENTICATION-results \t", " " ID "; spf=pass", TRUE, TRUE },
+	{ "\tAuthentication-Re\x01sults\v", " " ID "; spf=pass", TRUE, TRUE },
 	{ AR, " other.test; spf=pass", FALSE, FALSE },
-	{ AR, " other.test; " ID "; spf=pass", FALSE, FALSE },
-	{ AR, " other.test; (" ID, FALSE, FALSE },
-	/* the rest is in the next line */
-	{ AR, "", TRUE, TRUE },
-	{ AR, " delivery.", TRUE, TRUE },
-	{ AR, " other.test", TRUE, TRUE },
-	{ AR, " (x; y) other.test; spf=pass", TRUE, TRUE },
+	{ AR, " other.test; " ID "; spf=pass", TRUE, TRUE },
+	{ AR, " other.test; (" ID, TRUE, TRUE },
+	{ AR, "\r\n\tother.test;\r\n\tspf=pass (" ID ")", TRUE, TRUE },
+	{ AR, "", FALSE, FALSE },
+	{ AR, " delivery.", FALSE, FALSE },
+	{ AR, " other.test", FALSE, FALSE },
+	{ AR, " (x; y) other.test; spf=pass", FALSE, FALSE },
 	{ "X-" AR, " " ID "; spf=pass", FALSE, FALSE },
 	{ "ARC-" AR, " i=1; " ID "; spf=pass", FALSE, FALSE },
 	{ "Received-SPF", " pass (" HOST ": x)", TRUE, FALSE },
-	{ "received-spf", " pass", TRUE, FALSE },
+	{ "received-spf", " pass\r\n\treceiver=" HOST, TRUE, FALSE },
+	{ "received-spf", " pass", FALSE, FALSE },
+	{ "Received-SPF", " pass receiver=other.test; helo=" HOST, FALSE, FALSE },
 	{ "Received", " from " HOST, FALSE, FALSE },
 	{ "", "", FALSE, FALSE },
 };
@@ -54,6 +57,33 @@ static void test_fields(void **state ATTR_UNUSED)
 	}
 }
 
+static void test_nul_in_name(void **state ATTR_UNUSED)
+{
+	static const char names[][32] = {
+		"Authentication-Results\0x", "Authentication\0-Results",
+		"\0Authentication-Results",
+	};
+	static const char value[] = " " ID "; spf=pass";
+
+	for (unsigned int i = 0; i < N_ELEMENTS(names); i++) {
+		assert_true(spf_forged_is(names[i], 24, value, strlen(value),
+					  &own));
+		assert_true(spf_forged_may_be(names[i], 24));
+	}
+}
+
+static void test_may_be(void **state ATTR_UNUSED)
+{
+	for (unsigned int i = 0; i < N_ELEMENTS(fields); i++) {
+		if (fields[i].to_own)
+			assert_true(spf_forged_may_be(fields[i].name,
+						      strlen(fields[i].name)));
+	}
+	assert_false(spf_forged_may_be("Received", 8));
+	assert_false(spf_forged_may_be("Authentication-Result", 21));
+	assert_false(spf_forged_may_be("", 0));
+}
+
 #define OURS "Authentication-Results:\r\n\t" ID "; spf=pass\r\n"
 #define OURS_TOO "Received-SPF: pass receiver=" HOST "\r\n"
 #define OTHERS "Authentication-Results: other.test; spf=pass\r\n"
@@ -69,6 +99,8 @@ static const struct {
 	{ OURS "\r\n", "\r\n" },
 	{ SUBJECT OURS OTHERS OURS_TOO SUBJECT OURS,
 	  SUBJECT OTHERS SUBJECT },
+	{ OTHERS "authentication-results :\tother.test;\r\n spf=none\r\n (x, "
+	  "DELIVERY.\r\n mx.test; spf=pass)\r\n" OTHERS, OTHERS OTHERS },
 	{ OURS OURS_TOO OTHERS_TOO "\r\n" OURS, OTHERS_TOO "\r\n" OURS },
 };
 
@@ -89,6 +121,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_nul_in_name),
+		cmocka_unit_test(test_may_be),
 		cmocka_unit_test(test_headers),
 	};
 

@@ -8,7 +8,9 @@
 #include "spf/spf-networks.h"
 #include "spf/spf-origin.h"
 
-#define TRUSTED "127.0.0.0/8 ::1 10.1.0.0/16"
+#define RELAYS "127.0.0.0/8 ::1 10.1.0.0/16"
+/* a relay's network among them */
+#define NETWORKS "10.0.0.0/8 192.168.0.0/16 fd00::/8"
 
 /* fields that our own hosts write */
 #define MX "Received: from out.example.net (out.example.net [192.0.2.9])\n" \
@@ -36,6 +38,12 @@
 #define WEBMAIL "Received: from web (localhost [127.0.0.1])\n" \
 	"\t(Authenticated sender: jane)\n" \
 	"\tby mx.example.org (Postfix) with ESMTPSA id 6; date\n"
+#define OF_NETWORK "Received: from pc.example.org (unknown [10.7.8.9])\n" \
+	"\tby mx.example.org (Postfix) with ESMTP id 9; date\n"
+#define OF_NETWORK_IPV6 "Received: from pc.example.org (unknown [IPv6:fd00::9])\n" \
+	"\tby mx.example.org (Postfix) with ESMTP id 9; date\n"
+#define LMTP_OF_NETWORK "Received: from pc.example.org ([192.168.1.2])\r\n" \
+	"\tby imap.example.org with LMTP\r\n\tid x; date\r\n"
 #define JUNK "Received: nobody knows\n"
 /* and what a client writes below */
 #define FORGED "Received: from bank.example (bank.example [198.51.100.1])\n" \
@@ -74,13 +82,29 @@ static const struct origin_test {
 	{ CONTENT_FILTER USER, SPF_ORIGIN_LOCAL, NULL },
 	{ WEBMAIL FORGED, SPF_ORIGIN_LOCAL, NULL },
 	{ CONTENT_FILTER WEBMAIL, SPF_ORIGIN_LOCAL, NULL },
-	/* handed in by a trusted host, by somebody without name */
+	/* handed in by a relay, by somebody without name */
 	{ FORGED_LOCAL, SPF_ORIGIN_LOCAL, NULL },
 	{ INNER_RELAY, SPF_ORIGIN_LOCAL, NULL },
 	/* a bounce of our own Postfix */
 	{ ALIAS, SPF_ORIGIN_LOCAL, NULL },
 	{ LMTP ALIAS, SPF_ORIGIN_LOCAL, NULL },
 	{ FORGED_LOCAL FETCHED FORGED, SPF_ORIGIN_FETCHED, NULL },
+
+	/* may send without login, whatever it writes below */
+	{ OF_NETWORK, SPF_ORIGIN_NETWORK, NULL },
+	{ OF_NETWORK_IPV6, SPF_ORIGIN_NETWORK, NULL },
+	{ OF_NETWORK MX, SPF_ORIGIN_NETWORK, NULL },
+	{ OF_NETWORK FORGED_LOCAL FORGED, SPF_ORIGIN_NETWORK, NULL },
+	{ OF_NETWORK USER, SPF_ORIGIN_NETWORK, NULL },
+	{ OF_NETWORK WEBMAIL, SPF_ORIGIN_NETWORK, NULL },
+	{ OF_NETWORK JUNK, SPF_ORIGIN_NETWORK, NULL },
+	{ CONTENT_FILTER OF_NETWORK FORGED, SPF_ORIGIN_NETWORK, NULL },
+	{ LMTP INNER_RELAY CONTENT_FILTER OF_NETWORK MX,
+	  SPF_ORIGIN_NETWORK, NULL },
+	/* a client from outside that claims to be in it */
+	{ MX OF_NETWORK, SPF_ORIGIN_CLIENT, "192.0.2.9" },
+	/* of those that speak LMTP to us none is a client */
+	{ LMTP_OF_NETWORK MX, SPF_ORIGIN_UNKNOWN, NULL },
 
 	{ "", SPF_ORIGIN_UNKNOWN, NULL },
 	{ "Subject: x\n", SPF_ORIGIN_UNKNOWN, NULL },
@@ -115,7 +139,8 @@ static struct spf_origin_source source_of(const char *header)
 	i_zero(&source);
 	source.header = header;
 	source.header_size = strlen(header);
-	source.trusted = networks(TRUSTED);
+	source.relays = networks(RELAYS);
+	source.networks = networks(NETWORKS);
 	return source;
 }
 
@@ -181,6 +206,29 @@ static void test_trusted_xclient_is_one_more_hop(void **state ATTR_UNUSED)
 		spf_origin_find(&source, pool, &origin);
 		assert_client(&origin, "192.0.2.9", "out.example.net");
 	}
+}
+
+static void test_xclient_of_a_network(void **state ATTR_UNUSED)
+{
+	static const char *const ips[] = {
+		"10.7.8.9", "::ffff:10.7.8.9", "fd00::9"
+	};
+	struct spf_origin_source source = source_of(MX FORGED);
+	struct spf_origin origin;
+
+	source.xclient_helo = "pc.example.org";
+	for (unsigned int i = 0; i < N_ELEMENTS(ips); i++) {
+		assert_int_equal(net_addr2ip(ips[i], &source.xclient_ip), 0);
+		spf_origin_find(&source, pool, &origin);
+		assert_int_equal(origin.kind, SPF_ORIGIN_NETWORK);
+		assert_null(origin.helo);
+		assert_int_equal(origin.client_ip.family, 0);
+	}
+	/* one more hop, and then a client of the networks */
+	source = source_of(OF_NETWORK MX);
+	assert_int_equal(net_addr2ip("10.1.2.3", &source.xclient_ip), 0);
+	spf_origin_find(&source, pool, &origin);
+	assert_int_equal(origin.kind, SPF_ORIGIN_NETWORK);
 }
 
 static void test_too_many_hops(void **state ATTR_UNUSED)
@@ -277,6 +325,7 @@ static void test_trusted_size(void **state ATTR_UNUSED)
 		{ MX "Subject: x\n", FORGED "Subject: x\n" },
 		{ CONTENT_FILTER MX, FORGED_LOCAL FORGED },
 		{ LMTP MX, JUNK },
+		{ OF_NETWORK, FORGED_LOCAL MX },
 		{ "A: b\n" MX "C: d\n", "received : x\n" },
 		{ MX, "" },
 		{ LMTP, "" },
@@ -292,7 +341,7 @@ static void test_trusted_size(void **state ATTR_UNUSED)
 						 headers[i].rest, NULL);
 
 		if (spf_origin_trusted_size(header, strlen(header),
-					    networks(TRUSTED)) !=
+					    networks(RELAYS)) !=
 		    strlen(headers[i].trusted))
 			fail_msg("%s", header);
 	}
@@ -304,6 +353,7 @@ int main(void)
 		TEST(test_received),
 		TEST(test_xclient_is_the_client),
 		TEST(test_trusted_xclient_is_one_more_hop),
+		TEST(test_xclient_of_a_network),
 		TEST(test_too_many_hops),
 		TEST(test_networks),
 		TEST(test_wrong_networks),
