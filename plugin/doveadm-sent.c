@@ -133,6 +133,7 @@ static int sent_list_print_all(struct mailbox_log *log, const char **error_r)
 			sent_list_print(&rows[i]);
 		} T_END;
 		last_id = rows[count - 1].id;
+		mailbox_log_begin(log);
 	}
 	return ret;
 }

@@ -184,6 +184,7 @@ imap_sent_log(struct imap_sent_user *suser, struct imap_sent_transaction *strans
 	if (array_count(&strans->copies) > 0) {
 		const char *log_error;
 
+		mailbox_log_begin(suser->log);
 		if (sent_copy_log(suser->log, &strans->copies, time(NULL),
 				  &log_error) < 0)
 			error = log_error;

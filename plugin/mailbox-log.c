@@ -6,9 +6,9 @@
 #include "compat/dovecot-compat.h"
 #include "mailbox-log.h"
 
-/* How long a delivery or an IMAP command may wait for another process that
-   writes: longer than any transaction of ours takes, shorter than an MTA's or a
-   mail client's patience. */
+/* How long the log may keep a delivery, a message that is sent or an IMAP command
+   waiting, in all: longer than any transaction of ours takes, shorter than an MTA's
+   or a mail client's patience. */
 #define MAILBOX_LOG_DEADLINE_MSECS 3000
 
 static void mailbox_log_notice(const char *line, void *context)
@@ -73,6 +73,12 @@ void mailbox_log_make_home(struct mailbox_log *log)
 	/* failed: opening the log will say so, and with which path */
 	if (log->path != NULL && *log->set->db != '/')
 		(void)mail_user_home_mkdir(log->user);
+}
+
+void mailbox_log_begin(struct mailbox_log *log)
+{
+	if (log->log != NULL)
+		sent_log_begin(log->log);
 }
 
 void mailbox_log_deinit(struct mailbox_log **_log)

@@ -31,6 +31,8 @@ mailbox_log_init(struct mail_user *user, struct event *event);
    first stored, and he may send, or get a bounce, before. Not before his namespaces
    are there. */
 void mailbox_log_make_home(struct mailbox_log *log);
+/* Another message or command of this session: the log may take its time again. */
+void mailbox_log_begin(struct mailbox_log *log);
 void mailbox_log_deinit(struct mailbox_log **log);
 /* The log did not answer: closes it, so that nobody waits for it again. */
 void mailbox_log_set_unavailable(struct mailbox_log *log, const char *error);

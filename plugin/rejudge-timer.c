@@ -32,6 +32,7 @@ static void rejudge_timer_tick(struct rejudge_timer *timer)
 	if (user_has_transactions(timer->log->user))
 		return;
 	timeout_remove(&timer->timeout);
+	mailbox_log_begin(timer->log);
 	rejudge_due_reports(timer->log);
 }
 

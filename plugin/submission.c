@@ -117,6 +117,7 @@ submission_mail_real(struct client *client, struct smtp_server_cmd_ctx *cmd,
 	struct submission_refusal refusal;
 
 	submission_prepare(bclient, client);
+	mailbox_log_begin(bclient->log);
 	if (!submission_sender_check_envelope(&bclient->sender,
 			smtp_address_isnull(data->path) ? "" :
 			smtp_address_encode(data->path), &refusal)) {

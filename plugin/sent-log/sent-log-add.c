@@ -257,12 +257,11 @@ static int add_messages(struct sent_log *log,
 			return sent_log_fail(log, "no such source");
 	}
 	while (count > 0) {
-		/* The deadline is one message's: who imports thousands may
-		   wait for a lock more than once. */
-		sent_log_wait_start(log);
 		done = add_batch(log, messages, count);
 		if (done < 0)
 			return -1;
+		/* Who imports thousands may wait for a lock more than once. */
+		sent_log_wait_start(log);
 		messages += done;
 		count -= (size_t)done;
 		/* a delivery may be waiting for the end of an import */

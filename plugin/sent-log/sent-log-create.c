@@ -7,7 +7,6 @@
    there it would read its predecessor's -wal into it. */
 
 #include "sent-log-private.h"
-#include "sent-log-migrations.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +19,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION \
-	((int)(sizeof(sent_log_migrations) / sizeof(sent_log_migrations[0])))
 /* No more than this are moved aside in one second. */
 #define ASIDE_NAMES_MAX 1000
 
@@ -30,25 +27,12 @@ static const char *const file_suffixes[] = { "", "-wal", "-shm", "-journal" };
 
 /* The lock */
 
-static int lock_open(struct sent_log *log)
-{
-	int fd = open(log->lock_path,
-		      O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-		      0600);
-
-	if (fd < 0) {
-		return sent_log_fail(log, "can't open %s: %s", log->lock_path,
-				     strerror(errno));
-	}
-	return fd;
-}
-
 /* Somebody may have removed the file that we have locked. */
 static bool lock_is_current(struct sent_log *log, int fd)
 {
 	struct stat path_st, fd_st;
 
-	return stat(log->lock_path, &path_st) == 0 && fstat(fd, &fd_st) == 0 &&
+	return lstat(log->lock_path, &path_st) == 0 && fstat(fd, &fd_st) == 0 &&
 	       path_st.st_ino == fd_st.st_ino && path_st.st_dev == fd_st.st_dev;
 }
 
@@ -69,7 +53,8 @@ static int lock(struct sent_log *log)
 {
 	int fd;
 
-	while ((fd = lock_open(log)) >= 0) {
+	while ((fd = sent_log_door_open(log, log->lock_path,
+					O_RDWR | O_CREAT)) >= 0) {
 		while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 			if (errno != EWOULDBLOCK && errno != EINTR)
 				return lock_fail(log, fd);
@@ -124,19 +109,21 @@ static int write_adopted(struct sent_log *log, int lock_fd,
 	return 0;
 }
 
-bool sent_log_is_adopted(struct sent_log *log, const struct sent_log_file *file)
+int sent_log_is_adopted(struct sent_log *log, const struct sent_log_file *file)
 {
-	int fd = open(log->lock_path,
-		      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct sent_log_file lock_file;
 	int64_t inode, born;
-	bool adopted;
+	int fd, ret = sent_log_door_look(log, log->lock_path, &lock_file);
 
+	if (ret <= 0)
+		return ret;
+	fd = sent_log_door_open(log, log->lock_path, O_RDONLY);
 	if (fd < 0)
-		return false;
-	adopted = read_adopted(fd, &inode, &born) &&
-		  sent_log_same_file(inode, born, file->inode, file->born);
+		return -1;
+	ret = read_adopted(fd, &inode, &born) &&
+	      sent_log_same_file(inode, born, file->inode, file->born);
 	(void)close(fd);
-	return adopted;
+	return ret;
 }
 
 /* Moving aside */
@@ -271,57 +258,7 @@ int sent_log_adopt(struct sent_log *log)
 	return ret;
 }
 
-/* The schema */
-
-static int read_pragma(struct sent_log *log, sqlite3 *db, const char *sql,
-		       int *value_r)
-{
-	sqlite3_stmt *stmt;
-	int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
-
-	if (rc == SQLITE_OK)
-		rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW)
-		*value_r = sqlite3_column_int(stmt, 0);
-	(void)sqlite3_finalize(stmt);
-	if (rc != SQLITE_ROW)
-		return sent_log_fail_sqlite(log, db, rc, "can't open");
-	return 0;
-}
-
-/* An empty database counts as ours. */
-static int read_version(struct sent_log *log, sqlite3 *db, int *version_r)
-{
-	int application_id, tables;
-
-	if (read_pragma(log, db, "PRAGMA user_version", version_r) < 0 ||
-	    read_pragma(log, db, "PRAGMA application_id",
-			&application_id) < 0 ||
-	    read_pragma(log, db, "SELECT count(*) FROM sqlite_master",
-			&tables) < 0)
-		return -1;
-	if (application_id != SENT_LOG_APPLICATION_ID &&
-	    (application_id != 0 || *version_r != 0 || tables != 0)) {
-		return sent_log_fail(log, "a database of another program, "
-				     "left untouched");
-	}
-	if (*version_r > SCHEMA_VERSION) {
-		return sent_log_fail(log,
-			"made by a newer dovecot-backscatter (schema version "
-			"%d, this one knows %d), left untouched",
-			*version_r, SCHEMA_VERSION);
-	}
-	return 0;
-}
-
-int sent_log_check_version(struct sent_log *log, sqlite3 *db)
-{
-	int version;
-
-	if (read_version(log, db, &version) < 0)
-		return -1;
-	return version == SCHEMA_VERSION ? 1 : 0;
-}
+/* The schema's first row, and bringing it up to date */
 
 static int insert_meta(struct sent_log *log, sqlite3 *db,
 		       const struct sent_log_file *file)
@@ -356,32 +293,13 @@ static int insert_meta(struct sent_log *log, sqlite3 *db,
 	return 0;
 }
 
-static int apply_migrations(struct sent_log *log, sqlite3 *db,
-			    const struct sent_log_file *file)
-{
-	char *pragma;
-	int version, ret;
-
-	if (read_version(log, db, &version) < 0)
-		return -1;
-	for (; version < SCHEMA_VERSION; version++) {
-		if (sent_log_exec(log, db, sent_log_migrations[version]) < 0)
-			return -1;
-	}
-	pragma = sent_log_format("PRAGMA application_id = %d;"
-				 "PRAGMA user_version = %d",
-				 SENT_LOG_APPLICATION_ID, SCHEMA_VERSION);
-	ret = sent_log_exec(log, db, pragma);
-	free(pragma);
-	return ret < 0 ? -1 : insert_meta(log, db, file);
-}
-
 static int migrate_locked(struct sent_log *log, sqlite3 *db,
 			  const struct sent_log_file *file)
 {
 	if (sent_log_exec(log, db, "BEGIN IMMEDIATE") < 0)
 		return -1;
-	if (apply_migrations(log, db, file) < 0 ||
+	if (sent_log_apply_migrations(log, db) < 0 ||
+	    insert_meta(log, db, file) < 0 ||
 	    sent_log_exec(log, db, "COMMIT") < 0) {
 		(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 		return -1;
@@ -395,8 +313,13 @@ int sent_log_migrate(struct sent_log *log)
 
 	if (lock_fd < 0)
 		return -1;
+	log->migrates = true;
 	ret = migrate_locked(log, log->db, &log->file);
+	log->migrates = false;
 	unlock(lock_fd);
+	/* it was no answer, and doesn't come again */
+	if (ret == 0)
+		sent_log_wait_start(log);
 	return ret;
 }
 
@@ -406,12 +329,10 @@ int sent_log_migrate(struct sent_log *log)
 static int make_empty(struct sent_log *log, const char *path,
 		      struct sent_log_file *file_r)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd = sent_log_door_open(log, path, O_RDWR | O_CREAT | O_EXCL);
 
-	if (fd < 0) {
-		return sent_log_fail(log, "can't create %s: %s", path,
-				     strerror(errno));
-	}
+	if (fd < 0)
+		return -1;
 	/* the only descriptor, before SQLite knows of the file */
 	if (fchmod(fd, 0600) < 0 || sent_log_stat(path, file_r) <= 0) {
 		(void)close(fd);
@@ -425,12 +346,14 @@ static int make_empty(struct sent_log *log, const char *path,
 static int fill_new(struct sent_log *log, const char *path,
 		    const struct sent_log_file *file)
 {
-	sqlite3 *db = sent_log_connect(log, path);
+	sqlite3 *db = sent_log_connect(log, path, SQLITE_OPEN_READWRITE);
 	int ret;
 
 	if (db == NULL)
 		return -1;
-	ret = migrate_locked(log, db, file);
+	ret = sent_log_exec(log, db, "PRAGMA synchronous = FULL");
+	if (ret == 0)
+		ret = migrate_locked(log, db, file);
 	if (ret == 0)
 		ret = sent_log_set_journal_mode(log, db);
 	if (sqlite3_close(db) != SQLITE_OK && ret == 0)
@@ -514,9 +437,12 @@ static int replace_locked(struct sent_log *log, int lock_fd, const char *reason)
 {
 	struct sent_log_file file;
 	char *aside;
-	int ret = sent_log_stat(log->path, &file);
+	int ret = sent_log_file_look(log, &file);
 
-	if (ret <= 0 || !sent_log_same_file(file.inode, file.born,
+	/* nothing is moved but what is ours */
+	if (ret < 0)
+		return -1;
+	if (ret == 0 || !sent_log_same_file(file.inode, file.born,
 					    log->file.inode, log->file.born)) {
 		return sent_log_fail(log, "%s; another process has moved it "
 				     "aside", reason);

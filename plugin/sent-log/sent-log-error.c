@@ -76,6 +76,26 @@ static int64_t waited_msecs(const struct sent_log *log)
 	return monotonic_msecs() - log->waiting_since_msecs;
 }
 
+bool sent_log_time_is_up(const struct sent_log *log)
+{
+	int64_t msecs = log->set.deadline_msecs;
+
+	if (log->migrates && msecs < SENT_LOG_MIGRATION_MSECS)
+		msecs = SENT_LOG_MIGRATION_MSECS;
+	return log->used_msecs + waited_msecs(log) > msecs;
+}
+
+/* SQLite was stopped at its work (see sent-log-door.c). */
+static int fail_interrupted(struct sent_log *log, const char *what)
+{
+	if (log->used_too_much_memory) {
+		return sent_log_fail(log, "%s: needs more memory than any sent "
+				     "log", what);
+	}
+	return sent_log_fail(log, "%s: no answer within %u ms", what,
+			     log->set.deadline_msecs);
+}
+
 int sent_log_fail_sqlite(struct sent_log *log, sqlite3 *db, int rc,
 			 const char *what)
 {
@@ -90,6 +110,8 @@ int sent_log_fail_sqlite(struct sent_log *log, sqlite3 *db, int rc,
 		return sent_log_fail(
 			log, "locked by another process for %lld ms",
 			(long long)waited_msecs(log));
+	case SQLITE_INTERRUPT:
+		return fail_interrupted(log, what);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		log->corrupt = true;
@@ -123,9 +145,20 @@ void sent_log_notice(struct sent_log *log, const char *format, ...)
 	free(text);
 }
 
-void sent_log_wait_start(struct sent_log *log)
+void sent_log_call_start(struct sent_log *log)
 {
 	log->waiting_since_msecs = monotonic_msecs();
+}
+
+void sent_log_call_stop(struct sent_log *log)
+{
+	log->used_msecs += waited_msecs(log);
+}
+
+void sent_log_wait_start(struct sent_log *log)
+{
+	log->used_msecs = 0;
+	sent_log_call_start(log);
 }
 
 static void sleep_usecs(long usecs)
@@ -137,7 +170,8 @@ static void sleep_usecs(long usecs)
 
 bool sent_log_wait(struct sent_log *log)
 {
-	if (waited_msecs(log) >= (int64_t)log->set.deadline_msecs)
+	if (log->used_msecs + waited_msecs(log) >=
+	    (int64_t)log->set.deadline_msecs)
 		return false;
 	log->others_write = true;
 	sleep_usecs(WAIT_STEP_USECS);

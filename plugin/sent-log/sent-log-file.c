@@ -21,13 +21,14 @@ static int64_t timestamp_nsecs(const struct statx_timestamp *timestamp)
 	return (int64_t)timestamp->tv_sec * 1000000000 + timestamp->tv_nsec;
 }
 
-int sent_log_stat(const char *path, struct sent_log_file *file_r)
+static int stat_at(int fd, const char *path, int flags,
+		   struct sent_log_file *file_r)
 {
 	struct statx st;
 
 	memset(file_r, 0, sizeof(*file_r));
-	if (statx(AT_FDCWD, path, 0, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
-		return errno == ENOENT ? 0 : -1;
+	if (statx(fd, path, flags, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
+		return -1;
 
 	file_r->device_major = st.stx_dev_major;
 	file_r->device_minor = st.stx_dev_minor;
@@ -38,7 +39,21 @@ int sent_log_stat(const char *path, struct sent_log_file *file_r)
 	file_r->modified = timestamp_nsecs(&st.stx_mtime);
 	file_r->size = (int64_t)st.stx_size;
 	file_r->mode = st.stx_mode;
+	file_r->owner = st.stx_uid;
+	file_r->links = st.stx_nlink;
+	return 0;
+}
+
+int sent_log_stat(const char *path, struct sent_log_file *file_r)
+{
+	if (stat_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, file_r) < 0)
+		return errno == ENOENT ? 0 : -1;
 	return 1;
+}
+
+int sent_log_stat_open(int fd, struct sent_log_file *file_r)
+{
+	return stat_at(fd, "", AT_EMPTY_PATH, file_r);
 }
 
 bool sent_log_same_file(int64_t inode1, int64_t born1, int64_t inode2,
@@ -59,27 +74,27 @@ static char *folder_of(const char *path)
 	return sent_log_format("%.*s", (int)(slash - path), path);
 }
 
-/* SQLite follows a symbolic link and puts -wal and -shm beside the real file. */
-static int find_real_path(struct sent_log *log)
+/* The folders above are the administrator's, and may be symbolic links; SQLite
+   is told to follow none. */
+static void find_real_path(struct sent_log *log)
 {
-	struct stat st;
-	char *real_path;
+	const char *slash = strrchr(log->path, '/');
+	char *folder = folder_of(log->path);
+	char *real_folder = realpath(folder, NULL);
 
-	if (lstat(log->path, &st) == 0 && S_ISLNK(st.st_mode)) {
-		real_path = realpath(log->path, NULL);
-		/* Made anew here it would hide the one that is missing there. */
-		if (real_path == NULL) {
-			return sent_log_fail(log, "symbolic link to nothing "
-					     "(%s)", strerror(errno));
-		}
-	} else {
-		real_path = sent_log_format("%s", log->path);
-	}
 	free(log->real_path);
 	free(log->folder);
-	log->real_path = real_path;
-	log->folder = folder_of(real_path);
-	return 0;
+	if (real_folder == NULL) {
+		/* opening it will say what is wrong */
+		log->folder = folder;
+		log->real_path = sent_log_format("%s", log->path);
+		return;
+	}
+	free(folder);
+	log->folder = real_folder;
+	log->real_path = sent_log_format(
+		"%s/%s", strcmp(real_folder, "/") == 0 ? "" : real_folder,
+		slash != NULL ? slash + 1 : log->path);
 }
 
 /* SQLite takes a file of one byte for an empty one, too. */
@@ -88,37 +103,14 @@ static bool is_empty(const struct sent_log_file *file)
 	return file->size <= 1;
 }
 
-/* SQLite would wait for ever on a FIFO in place of one of its own files. */
-static int check_companions(struct sent_log *log)
-{
-	static const char *const suffixes[] = { "-wal", "-shm", "-journal" };
-
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-		char *path = sent_log_format("%s%s", log->real_path,
-					     suffixes[i]);
-		struct stat st;
-		bool regular = lstat(path, &st) < 0 || S_ISREG(st.st_mode);
-
-		free(path);
-		if (!regular) {
-			return sent_log_fail(log, "%s%s is not a regular file",
-					     log->real_path, suffixes[i]);
-		}
-	}
-	return 0;
-}
-
 int sent_log_file_look(struct sent_log *log, struct sent_log_file *file_r)
 {
 	int ret;
 
-	if (find_real_path(log) < 0 || check_companions(log) < 0)
+	find_real_path(log);
+	ret = sent_log_door_look(log, log->real_path, file_r);
+	if (ret < 0 || sent_log_door_look_beside(log) < 0)
 		return -1;
-	ret = sent_log_stat(log->path, file_r);
-	if (ret < 0)
-		return sent_log_fail(log, "%s", strerror(errno));
-	if (ret > 0 && !S_ISREG(file_r->mode))
-		return sent_log_fail(log, "not a regular file");
 	return ret > 0 && !is_empty(file_r) ? 1 : 0;
 }
 
@@ -129,55 +121,21 @@ static bool file_moved(struct sent_log *log)
 	struct sent_log_file file;
 
 	return sent_log_stat(log->path, &file) <= 0 || is_empty(&file) ||
+	       !sent_log_door_fits(&file) ||
 	       file.device_major != log->file.device_major ||
 	       file.device_minor != log->file.device_minor ||
 	       !sent_log_same_file(file.inode, file.born, log->file.inode,
 				   log->file.born);
 }
 
-static int wait_for_lock(void *context, int count)
+/* Between the look at it and SQLite's open() another may have come. */
+static bool other_was_opened(struct sent_log *log)
 {
-	(void)count;
-	return sent_log_wait(context) ? 1 : 0;
-}
+	int moved = 0;
 
-/* Without the checkpoint that would change or remove what lies beside it. */
-static void close_untouched(sqlite3 *db)
-{
-	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	(void)sqlite3_close(db);
-}
-
-sqlite3 *sent_log_connect(struct sent_log *log, const char *path)
-{
-	static const char settings[] =
-		"PRAGMA synchronous = FULL;"
-		"PRAGMA trusted_schema = OFF;"
-		"PRAGMA cell_size_check = ON;"
-		"PRAGMA temp_store = MEMORY;";
-	sqlite3 *db = NULL;
-	int rc = sqlite3_open_v2(path, &db,
-				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-				 NULL);
-
-	if (rc == SQLITE_OK) {
-		(void)sqlite3_extended_result_codes(db, 1);
-		(void)sqlite3_busy_handler(db, wait_for_lock, log);
-		/* The file is its owner's: what he puts into the schema must
-		   not run in a delivery. */
-		(void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-		(void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0,
-					NULL);
-		(void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0,
-					NULL);
-		rc = sqlite3_exec(db, settings, NULL, NULL, NULL);
-	}
-	if (rc != SQLITE_OK) {
-		(void)sent_log_fail_sqlite(log, db, rc, "can't open");
-		close_untouched(db);
-		return NULL;
-	}
-	return db;
+	return sqlite3_file_control(log->db, "main", SQLITE_FCNTL_HAS_MOVED,
+				    &moved) != SQLITE_OK ||
+	       moved != 0 || file_moved(log);
 }
 
 int sent_log_set_journal_mode(struct sent_log *log, sqlite3 *db)
@@ -258,8 +216,11 @@ static int read_meta(struct sent_log *log)
 /* Returns 1 if log->db is ready, 0 to look again, -1 on error. */
 static int prepare_file(struct sent_log *log)
 {
-	int ret = sent_log_check_version(log, log->db);
+	int ret;
 
+	if (other_was_opened(log))
+		return 0;
+	ret = sent_log_check_schema(log, log->db);
 	/* From here on SQLite knows which -wal it reads. */
 	if (ret < 0)
 		return -1;
@@ -283,13 +244,14 @@ static int open_once(struct sent_log *log)
 		return -1;
 	if (ret == 0)
 		return sent_log_create(log);
-	if (!sent_log_is_adopted(log, &file))
-		return sent_log_adopt(log);
+	ret = sent_log_is_adopted(log, &file);
+	if (ret <= 0)
+		return ret < 0 ? -1 : sent_log_adopt(log);
 	if (check_folder(log) < 0)
 		return -1;
 
 	log->file = file;
-	log->db = sent_log_connect(log, log->real_path);
+	log->db = sent_log_connect(log, log->real_path, SQLITE_OPEN_READWRITE);
 	if (log->db == NULL)
 		return -1;
 	ret = prepare_file(log);
@@ -298,10 +260,21 @@ static int open_once(struct sent_log *log)
 	return ret;
 }
 
+/* Fails once the deadline is over, so that the calls that follow cost nothing. */
+static int check_time(struct sent_log *log)
+{
+	if (!sent_log_time_is_up(log))
+		return 0;
+	return sent_log_fail(log, "gave no answer within %u ms, not asked again",
+			     log->set.deadline_msecs);
+}
+
 int sent_log_file_open(struct sent_log *log)
 {
 	int ret;
 
+	if (check_time(log) < 0)
+		return -1;
 	if (log->db != NULL && file_moved(log))
 		sent_log_file_close(log);
 	if (log->db != NULL)
@@ -318,7 +291,7 @@ int sent_log_file_open(struct sent_log *log)
 int sent_log_file_open_existing(struct sent_log *log)
 {
 	struct sent_log_file file;
-	int ret = sent_log_file_look(log, &file);
+	int ret = check_time(log) < 0 ? -1 : sent_log_file_look(log, &file);
 
 	if (ret <= 0)
 		return ret;
@@ -333,7 +306,7 @@ void sent_log_file_close(struct sent_log *log)
 	sent_log_statements_free(log);
 	/* What lies beside the path may belong to another file by now. */
 	if (log->corrupt || file_moved(log))
-		close_untouched(log->db);
+		sent_log_close_untouched(log->db);
 	else
 		(void)sqlite3_close(log->db);
 	log->db = NULL;

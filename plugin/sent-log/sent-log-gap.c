@@ -17,9 +17,7 @@
 
 int sent_log_mark_gap(struct sent_log *log, const char **error_r)
 {
-	int fd = open(log->gap_path,
-		      O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-		      0600);
+	int fd = sent_log_door_open(log, log->gap_path, O_WRONLY | O_CREAT);
 
 	if (fd >= 0 && futimens(fd, NULL) == 0) {
 		/* whatever the umask has made of it */
@@ -27,11 +25,12 @@ int sent_log_mark_gap(struct sent_log *log, const char **error_r)
 		(void)close(fd);
 		return 1;
 	}
-	(void)sent_log_fail(log, "can't create %s: %s", log->gap_path,
-			    strerror(errno));
-	*error_r = log->error;
-	if (fd >= 0)
+	if (fd >= 0) {
+		(void)sent_log_fail(log, "can't renew %s: %s", log->gap_path,
+				    strerror(errno));
 		(void)close(fd);
+	}
+	*error_r = log->error;
 	return -1;
 }
 
@@ -39,7 +38,8 @@ bool sent_log_gap_exists(struct sent_log *log)
 {
 	struct sent_log_file file;
 
-	/* one that can't be looked at may be there */
+	/* one that can't be looked at may be there, and so may one that could
+	   not be made because something else is */
 	return sent_log_stat(log->gap_path, &file) != 0 ||
 	       sent_log_stat(log->gap_taken_path, &file) != 0;
 }
@@ -71,13 +71,26 @@ static int remember(struct sent_log *log, const struct sent_log_file *mark)
 	return sent_log_break_coverage(log, SENT_LOG_COVERAGE_GAP);
 }
 
-/* Removes a taken mark that is remembered. Returns 0 if there is none left. */
+/* Something else stands where a mark has to be, so a message may have left without
+   one: for as long as it is there, coverage starts anew with every write. It stays
+   where it is: an IMAP folder of that name, where the home is a Maildir. */
+static int obstructed(struct sent_log *log)
+{
+	free(log->gap_obstacle);
+	log->gap_obstacle = sent_log_format("%s", log->error);
+	log->gap_obstructed = true;
+	log->gap_taken = true;
+	return sent_log_break_coverage(log, SENT_LOG_COVERAGE_GAP);
+}
+
+/* Removes a taken mark that is remembered. Returns 0 if there is none left, 1 and
+   the mark if it is not yet remembered, 2 if it is no mark, -1 on error. */
 static int remove_remembered(struct sent_log *log, struct sent_log_file *mark_r)
 {
-	int ret = sent_log_stat(log->gap_taken_path, mark_r);
+	int ret = sent_log_door_look(log, log->gap_taken_path, mark_r);
 
 	if (ret <= 0)
-		return ret < 0 ? 1 : 0;
+		return ret < 0 ? 2 : 0;
 	ret = is_remembered(log, mark_r);
 	if (ret > 0) {
 		(void)unlink(log->gap_taken_path);
@@ -86,22 +99,47 @@ static int remove_remembered(struct sent_log *log, struct sent_log_file *mark_r)
 	return ret < 0 ? -1 : 1;
 }
 
-int sent_log_gap_take(struct sent_log *log)
+static int take(struct sent_log *log)
 {
 	struct sent_log_file mark;
-	int ret = remove_remembered(log, &mark);
+	int ret = sent_log_door_look(log, log->gap_path, &mark);
 
-	log->gap_taken = false;
-	if (ret != 0)
-		return ret < 0 ? -1 : remember(log, &mark);
-	if (sent_log_stat(log->gap_path, &mark) == 0)
-		return 0;
-	if (rename(log->gap_path, log->gap_taken_path) < 0 ||
-	    sent_log_stat(log->gap_taken_path, &mark) <= 0) {
+	if (ret <= 0)
+		return ret < 0 ? obstructed(log) : 0;
+	if (rename(log->gap_path, log->gap_taken_path) < 0) {
 		return sent_log_fail(log, "can't rename %s: %s", log->gap_path,
 				     strerror(errno));
 	}
+	/* another may have come in between */
+	if (sent_log_door_look(log, log->gap_taken_path, &mark) <= 0)
+		return obstructed(log);
 	return remember(log, &mark);
+}
+
+int sent_log_gap_take(struct sent_log *log)
+{
+	struct sent_log_file mark;
+
+	log->gap_taken = false;
+	log->gap_obstructed = false;
+	switch (remove_remembered(log, &mark)) {
+	case 0:
+		return take(log);
+	case 1:
+		return remember(log, &mark);
+	case 2:
+		return obstructed(log);
+	default:
+		return -1;
+	}
+}
+
+static void gap_obstructed(struct sent_log *log)
+{
+	log->gap_obstructed = false;
+	sent_log_notice(log, "%s - a message that leaves without being logged "
+			"can't be marked there, so coverage starts anew with "
+			"each write", log->gap_obstacle);
 }
 
 void sent_log_gap_taken(struct sent_log *log)
@@ -109,6 +147,10 @@ void sent_log_gap_taken(struct sent_log *log)
 	struct sent_log_file mark;
 
 	log->gap_taken = false;
+	if (log->gap_obstructed) {
+		gap_obstructed(log);
+		return;
+	}
 	sent_log_notice(log, "a message left without being logged, so coverage "
 			"starts anew");
 	/* Whoever gets the lock next may do it as well. */

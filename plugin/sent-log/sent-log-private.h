@@ -24,6 +24,10 @@
    message's retention, and no report's age, depends on it. */
 #define SENT_LOG_CLOCK_SLACK_SECS (24 * 3600)
 
+/* Bringing an older file up to date may take longer than a delivery may wait: it
+   happens once. */
+#define SENT_LOG_MIGRATION_MSECS 60000
+
 /* "bksc", in the file's header: this database is ours. */
 #define SENT_LOG_APPLICATION_ID 0x626b7363
 
@@ -39,7 +43,7 @@ struct sent_log_file {
 	/* nanoseconds */
 	int64_t changed, modified;
 	int64_t size;
-	unsigned int mode;
+	unsigned int mode, owner, links;
 };
 
 struct sent_log_hash {
@@ -112,8 +116,8 @@ struct sent_log {
 	struct sent_log_settings set;
 	/* set.path, owned, and what lies beside it */
 	char *path, *lock_path, *gap_path, *gap_taken_path;
-	/* The same without symbolic links: SQLite builds the names of -wal and
-	   -shm from it. NULL until opened. */
+	/* The same in a folder without symbolic links, or SQLite would refuse it;
+	   the names of -wal and -shm are built from it. NULL until opened. */
 	char *real_path, *folder;
 
 	/* NULL = not open; all of these belong to the open file */
@@ -126,6 +130,10 @@ struct sent_log {
 	/* the present call */
 	time_t now;
 	int64_t waiting_since_msecs;
+	/* by the calls before it, since sent_log_begin() */
+	int64_t used_msecs;
+	/* SQLite's, when the file was opened */
+	int64_t memory_before;
 	char *error;
 	/* SQLite says that log->file is no database */
 	bool corrupt:1;
@@ -133,6 +141,13 @@ struct sent_log {
 	const char *clock_notice;
 	/* this transaction takes up a gap mark */
 	bool gap_taken:1;
+	/* it found something else in a gap mark's place, and what */
+	bool gap_obstructed:1;
+	char *gap_obstacle;
+	/* SQLite was stopped for it */
+	bool used_too_much_memory:1;
+	/* an older file is brought up to date, which may take longer */
+	bool migrates:1;
 
 	/* they had to be waited for, or this one writes on and on */
 	bool others_write:1;
@@ -165,8 +180,13 @@ bool sent_log_wait(struct sent_log *log);
 /* If others wrote a moment ago, lets them have the lock first: it goes to whoever
    looks at the right moment, and who writes again at once has the best chance. */
 void sent_log_yield(struct sent_log *log);
-/* The deadline counts from here. */
+/* All of the deadline is there again. */
 void sent_log_wait_start(struct sent_log *log);
+/* The present call counts from here. */
+void sent_log_call_start(struct sent_log *log);
+/* ... to here. */
+void sent_log_call_stop(struct sent_log *log);
+bool sent_log_time_is_up(const struct sent_log *log);
 /* Abort if there is no memory, as everything in Dovecot does. */
 void *sent_log_alloc(size_t size);
 char *sent_log_format(const char *format, ...)
@@ -216,10 +236,39 @@ int sent_log_exec(struct sent_log *log, sqlite3 *db, const char *sql);
 void sent_log_statements_reset(struct sent_log *log);
 void sent_log_statements_free(struct sent_log *log);
 
+/* sent-log-door.c */
+
+/* Is it a regular file of our effective uid, with one name, that nobody else may
+   write? */
+bool sent_log_door_fits(const struct sent_log_file *file);
+/* What stands at this path (the log's, or one beside it). Returns 1 if it may be
+   used, 0 if there is nothing, -1: error says what is wrong with it. */
+int sent_log_door_look(struct sent_log *log, const char *path,
+		       struct sent_log_file *file_r);
+/* The same for -wal, -shm and -journal. Returns 0 or -1. */
+int sent_log_door_look_beside(struct sent_log *log);
+/* open() with mode 0600. Never for the database: SQLite does that. Returns a
+   descriptor or -1. */
+int sent_log_door_open(struct sent_log *log, const char *path, int flags);
+/* A database, with bounds on what it may cost. Nothing of it is to be believed, or
+   run, before sent_log_check_schema(). flags: SQLITE_OPEN_*. NULL on error. */
+sqlite3 *sent_log_connect(struct sent_log *log, const char *path, int flags);
+void sent_log_close_untouched(sqlite3 *db);
+
+/* sent-log-schema.c */
+
+/* Is it the schema of a sent log, and nothing else? Returns 1 if it is the one we
+   know, 0 if it is an older one, -1 */
+int sent_log_check_schema(struct sent_log *log, sqlite3 *db);
+/* Inside a write transaction. */
+int sent_log_apply_migrations(struct sent_log *log, sqlite3 *db);
+
 /* sent-log-file.c */
 
-/* Returns 1, 0 if there is nothing at this path, -1 with errno. */
+/* Of a symbolic link itself. Returns 1, 0 if there is nothing at this path, -1 with
+   errno. */
 int sent_log_stat(const char *path, struct sent_log_file *file_r);
+int sent_log_stat_open(int fd, struct sent_log_file *file_r);
 bool sent_log_same_file(int64_t inode1, int64_t born1, int64_t inode2,
 			int64_t born2);
 /* What stands at log->path. Returns 1, 0 if nothing or an empty file, -1 */
@@ -230,7 +279,6 @@ int sent_log_file_open(struct sent_log *log);
 /* The same, but returns 0 if there is none, otherwise 1. */
 int sent_log_file_open_existing(struct sent_log *log);
 void sent_log_file_close(struct sent_log *log);
-sqlite3 *sent_log_connect(struct sent_log *log, const char *path);
 int sent_log_set_journal_mode(struct sent_log *log, sqlite3 *db);
 /* A write transaction in the file that stands at log->path now; takes up a clock
    that fell back, and the gap mark. */
@@ -241,15 +289,13 @@ int sent_log_write_commit(struct sent_log *log);
 
 /* Makes the log, unless another process just did. */
 int sent_log_create(struct sent_log *log);
-/* Returns 1 if the schema is the one we know, 0 if it is older, -1 */
-int sent_log_check_version(struct sent_log *log, sqlite3 *db);
 int sent_log_migrate(struct sent_log *log);
 /* Moves the corrupt log->file aside and makes a new log, unless another process
    just did. Sets log->error in any case. */
 void sent_log_replace_corrupt(struct sent_log *log);
-/* Is file the one whose -wal and -shm may lie beside it? */
-bool sent_log_is_adopted(struct sent_log *log,
-			 const struct sent_log_file *file);
+/* Is file the one whose -wal and -shm may lie beside it? Returns 1, 0 or -1. */
+int sent_log_is_adopted(struct sent_log *log,
+			const struct sent_log_file *file);
 /* It is another: moves what its predecessor left beside it out of the way. */
 int sent_log_adopt(struct sent_log *log);
 

@@ -100,19 +100,41 @@ static char *immutable_uri(const char *path)
 static int read_issuing_key(struct sent_log *log, struct serial_key *key_r)
 {
 	const char *sql = sent_log_statement_sql(SENT_LOG_GET_ISSUING_KEY);
-	char *uri = immutable_uri(log->path);
+	char *uri = immutable_uri(log->real_path);
 	sqlite3_stmt *stmt = NULL;
-	sqlite3 *db = NULL;
+	sqlite3 *db = sent_log_connect(log, uri, SQLITE_OPEN_READONLY |
+						 SQLITE_OPEN_URI);
 	int ret = 0;
 
-	if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI |
-			    SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
+	free(uri);
+	if (db == NULL)
+		return -1;
+	if (sent_log_check_schema(log, db) >= 0 &&
 	    sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK &&
 	    sqlite3_step(stmt) == SQLITE_ROW)
 		ret = read_key(log, stmt, key_r) < 0 ? -1 : 1;
 	(void)sqlite3_finalize(stmt);
 	(void)sqlite3_close(db);
-	free(uri);
+	return ret;
+}
+
+/* After a call that failed, whose error stays the caller's. */
+static int rescue_issuing_key(struct sent_log *log, struct serial_key *key_r)
+{
+	struct sent_log_file file;
+	char *error = log->error;
+	int ret;
+
+	log->error = NULL;
+	/* a lock has used up the time, most likely */
+	sent_log_wait_start(log);
+	ret = sent_log_file_look(log, &file);
+	if (ret > 0)
+		ret = read_issuing_key(log, key_r);
+	sent_log_call_stop(log);
+	log->corrupt = false;
+	free(log->error);
+	log->error = error;
 	return ret;
 }
 
@@ -132,7 +154,7 @@ int sent_log_get_issuing_key(struct sent_log *log, time_t now,
 
 	sent_log_call_begin(log, now);
 	ret = key_call_end(log, get_issuing_key(log, key_r), key_r, error_r);
-	if (ret < 0 && log->db == NULL && read_issuing_key(log, key_r) > 0)
+	if (ret < 0 && log->db == NULL && rescue_issuing_key(log, key_r) > 0)
 		return 1;
 	return ret;
 }

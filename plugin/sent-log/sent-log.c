@@ -36,6 +36,7 @@ void sent_log_deinit(struct sent_log **_log)
 	free(log->lock_path);
 	free(log->gap_path);
 	free(log->gap_taken_path);
+	free(log->gap_obstacle);
 	free(log->error);
 	free(log);
 }
@@ -46,7 +47,12 @@ void sent_log_call_begin(struct sent_log *log, time_t now)
 	log->corrupt = false;
 	log->gap_taken = false;
 	log->clock_notice = NULL;
-	sent_log_wait_start(log);
+	sent_log_call_start(log);
+}
+
+void sent_log_begin(struct sent_log *log)
+{
+	log->used_msecs = 0;
 }
 
 static void clean_up(struct sent_log *log)
@@ -70,6 +76,7 @@ int sent_log_call_end(struct sent_log *log, int ret, const char **error_r)
 		clean_up(log);
 		*error_r = log->error;
 	}
+	sent_log_call_stop(log);
 	return ret;
 }
 

@@ -6,11 +6,12 @@
    libc, SQLite and OpenSSL only: no Dovecot type, no SQL, no transaction and no
    iterator crosses this interface, so that a milter can link it and another
    store can stand behind it one day. Every call is by key, synchronous and ends
-   within the deadline.
+   within the deadline, which is that of all calls together since
+   sent_log_begin().
 
    Every function that returns int answers 1 = done / found, 0 = nothing there,
    -1 = unavailable: locked beyond the deadline, corrupt, not writable, disk
-   full. Then *error_r says what failed and where, for the log; it belongs to the
+   full, or no file that a sent log may be (see docs/sent-log.md). Then *error_r says what failed and where, for the log; it belongs to the
    log and is valid until its next call. Times are seconds since the epoch; now
    is the caller's clock. Nothing that was written to or by anybody is stored in
    clear: Message-IDs, envelope ids, recipients and their domains are hashed with
@@ -57,8 +58,10 @@ struct sent_log_settings {
 	const char *path;
 	/* The file may be on NFS (mmap_disable): rollback journal, not WAL. */
 	bool network_filesystem;
-	/* How long a call may wait for other processes' locks (sent_log_add():
-	   each of its transactions). */
+	/* How long all calls since sent_log_begin() (at first, since
+	   sent_log_init()) may take together, whether others hold locks or the
+	   file is hostile; what lies between the calls doesn't count. After that
+	   each answers -1 at once. */
 	unsigned int deadline_msecs;
 	/* Rows older than this count as absent and expire. */
 	unsigned int retention_secs;
@@ -193,6 +196,10 @@ const char *sent_log_coverage_cause_name(enum sent_log_coverage_cause cause);
 /* Never fails and touches no file. The settings are copied. */
 struct sent_log *sent_log_init(const struct sent_log_settings *set);
 void sent_log_deinit(struct sent_log **log);
+
+/* Another message, or another command of the user's: it has the whole deadline
+   again. (So it has each time that sent_log_add() has written something.) */
+void sent_log_begin(struct sent_log *log);
 
 /* Makes sure that the log exists and can be written, now. Returns 1 or -1. */
 int sent_log_open(struct sent_log *log, time_t now, const char **error_r);

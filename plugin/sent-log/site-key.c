@@ -19,6 +19,7 @@
 #define DATE_SIZE 11
 #define LINE_SIZE (DATE_SIZE + 2 * SERIAL_SECRET_SIZE + 1)
 #define MODE_BITS 0777
+#define MODE_OTHERS (S_IROTH | S_IWOTH)
 
 /* A file as it was read. */
 struct key_file {
@@ -54,11 +55,28 @@ static int check_file(const struct key_file *file, char **error_r)
 					   file->path);
 		return -1;
 	}
-	if ((file->st.st_mode & (S_IROTH | S_IWOTH)) != 0) {
+	if ((file->st.st_mode & (MODE_OTHERS | S_IWGRP)) != 0) {
 		*error_r = sent_log_format(
-			"site key %s: all users of this host may read or write "
-			"it (mode %04o): chmod o= it, and rotate the key",
-			file->path, (unsigned int)file->st.st_mode & MODE_BITS);
+			"site key %s: %s it (mode %04o): chmod %s it, and rotate "
+			"the key", file->path,
+			(file->st.st_mode & MODE_OTHERS) != 0 ?
+				"all users of this host may read or write" :
+				"its group may write",
+			(unsigned int)file->st.st_mode & MODE_BITS,
+			(file->st.st_mode & MODE_OTHERS) != 0 ? "g-w,o=" :
+								"g-w");
+		return -1;
+	}
+	/* Whoever owns it issues serials for every mailbox. Root reads it for
+	   those who own it (doveadm). */
+	if (file->st.st_uid != 0 && file->st.st_uid != geteuid() &&
+	    geteuid() != 0) {
+		*error_r = sent_log_format(
+			"site key %s: belongs to uid %u, neither to root nor to "
+			"uid %u that mail is delivered as: chown it, and let a "
+			"group read it if several do", file->path,
+			(unsigned int)file->st.st_uid,
+			(unsigned int)geteuid());
 		return -1;
 	}
 	if (file->st.st_size > FILE_MAX_SIZE) {

@@ -10,8 +10,9 @@
 
 #include "sent-log/serial.h"
 
-/* Reads the file. Refuses one that all users of the host may read or write.
-   Returns 0, or -1 and a malloced error that names the file. */
+/* Reads the file, also through a symbolic link. Refuses one that is no regular file,
+   that all users of the host may read or write or its group may write, or that
+   belongs neither to root nor to the effective uid. Returns 0, or -1 and a malloced error that names the file. */
 int site_key_read(const char *path, struct serial_keys *keys_r, char **error_r);
 
 /* Adds a new key to the file, or makes the file (mode 0600, or as it was, with its

@@ -198,6 +198,8 @@ static inline int add_at(struct fixture *f, enum sent_log_source source,
 		.date = logged_at,
 	};
 
+	/* each is a message of its own */
+	sent_log_begin(f->log);
 	return sent_log_add(f->log, &message, 1, now, &f->error);
 }
 
@@ -214,6 +216,7 @@ static inline int find_kind(struct fixture *f, enum sent_log_identity_kind kind,
 {
 	struct sent_log_identity identity = { .kind = kind, .value = value };
 
+	sent_log_begin(f->log);
 	return sent_log_find(f->log, &identity, &recipient,
 			     recipient != NULL ? 1 : 0, now, entry_r,
 			     &f->error);

@@ -129,18 +129,24 @@ static void test_modes(void **state)
 	struct fixture *f = *state;
 	static const struct {
 		mode_t mode;
-		bool refused;
+		const char *refused;
 	} tests[] = {
-		{ 0600, false }, { 0400, false }, { 0640, false },
-		{ 0660, false }, { 0644, true },  { 0604, true },
-		{ 0602, true },	 { 0666, true },
+		{ 0600, NULL },
+		{ 0400, NULL },
+		{ 0640, NULL },
+		{ 0660, "its group may write it (mode 0660)" },
+		{ 0620, "its group may write it (mode 0620)" },
+		{ 0644, "all users of this host" },
+		{ 0604, "all users of this host" },
+		{ 0602, "all users of this host" },
+		{ 0666, "all users of this host" },
 	};
 
 	write_keys(f, "2023-11-14 " HEX_A "\n");
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		assert_int_equal(chmod(key_path(f), tests[i].mode), 0);
-		if (tests[i].refused)
-			assert_refused(f, "all users of this host");
+		if (tests[i].refused != NULL)
+			assert_refused(f, tests[i].refused);
 		else
 			assert_int_equal(read_keys(f).count, 1);
 	}
