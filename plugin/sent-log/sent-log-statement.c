@@ -147,7 +147,7 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		"SELECT count(*) FROM message WHERE source = ?1",
 	/* DESIGN.md 5.5; source 4 and kind 0 in figures, as in the index */
 	[SENT_LOG_FIND_UNLISTED_COPY] =
-		"SELECT" ROW_COLUMNS " FROM message m"
+		"SELECT" ROW_COLUMNS " FROM message m INDEXED BY message_copy"
 		" WHERE m.source = 4 AND m.from_own_address = 1"
 		" AND m.date > ?1 AND m.date <= ?2"
 		" AND m.logged_at >= ?3 AND m.logged_at < ?4"
