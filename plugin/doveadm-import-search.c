@@ -21,6 +21,7 @@ struct import_search {
 	   what lies there was deleted from them */
 	bool trash;
 	unsigned int found;
+	pool_t pool;
 };
 
 static bool import_is_known(struct import_context *import,
@@ -48,7 +49,9 @@ static void import_search_mail(struct import_context *import, struct mail *mail,
 	struct import_search *search = context;
 	struct sent_copy copy;
 
-	if (import_read(import, pool_datastack_create(), mail, &copy) <= 0 ||
+	/* none of the last mail's is needed any more */
+	p_clear(search->pool);
+	if (import_read(import, search->pool, mail, &copy) <= 0 ||
 	    !doveadm_mail_is_own(mail, &copy, import->own, search->trash) ||
 	    import_is_known(import, &copy))
 		return;
@@ -63,9 +66,12 @@ static void import_search_mailbox(struct import_context *import,
 {
 	struct import_search search = {
 		.trash = compat_mailbox_has_special_use(box, "\\Trash"),
+		.pool = pool_alloconly_create("backscatter import search",
+					      2048),
 	};
 
 	(void)import_foreach_mail(import, box, import_search_mail, &search);
+	pool_unref(&search.pool);
 	if (search.found == 0)
 		return;
 	str_printfa(import->unlisted, "%s%s (%u)",
