@@ -419,7 +419,6 @@ static void walk_coverage(struct walk *walk, struct verdict_facts facts)
 		  .log_start = 1 },
 		{ .sources_listed = TRUE, .listed_source_logged = TRUE,
 		  .log_start = NOW },
-		{ .sources_listed = TRUE, .log_start = 1 },
 		{ .sources_listed = TRUE, .listed_source_logged = TRUE,
 		  .log_start = 1,
 		  .unlisted_copy = TRUE },
