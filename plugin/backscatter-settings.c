@@ -17,6 +17,8 @@ struct settings_parser {
 	pool_t pool;
 	struct backscatter_settings *set;
 	ARRAY_TYPE(const_string) errors;
+	/* backscatter_retention, as written */
+	const char *retention;
 	/* class that the setting is about (backscatter_action_<class>) */
 	enum report_class class;
 };
@@ -156,6 +158,7 @@ static int parse_interval(const char *value, unsigned int *seconds_r,
 static int parse_retention(struct settings_parser *parser, const char *value,
 			   const char **allowed_r)
 {
+	parser->retention = p_strdup(parser->pool, value);
 	if (parse_interval(value, &parser->set->retention, allowed_r) == 0)
 		return 0;
 	/* rather no expiry than rows that the administrator wanted to keep */
@@ -170,12 +173,15 @@ static int parse_report_age(struct settings_parser *parser, const char *value,
 		parser->set->report_age = parser->set->retention;
 		return -1;
 	}
-	if (parser->set->report_age > parser->set->retention) {
-		parser->set->retention = parser->set->report_age;
-		*allowed_r = "a time not longer than backscatter_retention";
-		return -1;
-	}
-	return 0;
+	if (parser->set->report_age <= parser->set->retention)
+		return 0;
+	*allowed_r = p_strdup_printf(parser->pool,
+		"a time not longer than backscatter_retention, which is %s",
+		parser->retention);
+	/* rather rows that are kept too long than a log that is believed to reach
+	   back to where it has none */
+	parser->set->retention = parser->set->report_age;
+	return -1;
 }
 
 int backscatter_date_parse(const char *str, time_t *time_r)
@@ -193,18 +199,6 @@ int backscatter_date_parse(const char *str, time_t *time_r)
 	*time_r = mktime(&normalised);
 	return normalised.tm_mday == tm.tm_mday &&
 		normalised.tm_mon == tm.tm_mon ? 0 : -1;
-}
-
-static int parse_since(struct settings_parser *parser, const char *value,
-		       const char **allowed_r)
-{
-	if (*value == '\0' ||
-	    backscatter_date_parse(value, &parser->set->since) == 0)
-		return 0;
-	/* a date that can't be read may be today */
-	parser->set->since = time(NULL);
-	*allowed_r = "a date as YYYY-MM-DD, or empty";
-	return -1;
 }
 
 static int parse_sent_mailboxes(struct settings_parser *parser,

@@ -32,8 +32,6 @@ struct backscatter_settings {
 	/* seconds */
 	unsigned int retention;
 	unsigned int report_age;
-	/* 0 = not set */
-	time_t since;
 	/* NULL-terminated */
 	const char *const *sent_mailboxes;
 	/* absolute path of the site's key file; NULL = none */

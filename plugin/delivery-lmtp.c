@@ -16,6 +16,7 @@
 #include "delivery-mail.h"
 #include "delivery-report.h"
 #include "delivery-spf.h"
+#include "delivery-user.h"
 
 /* These exist in the lmtp process only; one module serves all. */
 #pragma weak lmtp_client_created_hook_set
@@ -266,7 +267,8 @@ delivery_lmtp_local_deliver(struct client *client,
 	const struct report *report = NULL;
 	int ret;
 
-	if (message != NULL && message->scan.marked) {
+	if (message != NULL && message->scan.marked &&
+	    delivery_user_has_plugin(lldctx->rcpt_user)) {
 		if (message->source == NULL)
 			message->source = lldctx->src_mail;
 		report = delivery_lmtp_get_report(message,

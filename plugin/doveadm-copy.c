@@ -17,6 +17,8 @@ struct copy_search {
 	struct mailbox_log *log;
 	const struct sent_log_row *row;
 	struct own_addresses *own;
+	/* of the mail that is looked at */
+	pool_t pool;
 	const char *found;
 };
 
@@ -27,7 +29,8 @@ static bool copy_is_row(struct copy_search *search, struct mail *mail)
 	struct sent_copy copy;
 	const char *error;
 
-	if (sent_copy_read(pool_datastack_create(), mail, search->own,
+	p_clear(search->pool);
+	if (sent_copy_read(search->pool, mail, search->own,
 			   search->row->logged_at, &copy, &error) < 0 ||
 	    copy.date != search->row->date || array_is_empty(&copy.identities))
 		return FALSE;
@@ -91,7 +94,9 @@ doveadm_copy_find(struct mailbox_log *log, const struct sent_log_row *row)
 	struct copy_search search = { .log = log, .row = row };
 
 	search.own = mailbox_log_own_addresses(log, NULL, log->pool);
+	search.pool = pool_alloconly_create("backscatter copy search", 2048);
 	(void)sent_copy_foreach_mailbox(log->user, log->set,
 					copy_search_mailbox, &search);
+	pool_unref(&search.pool);
 	return search.found;
 }

@@ -1,112 +1,223 @@
-/* doveadm backscatter coverage [show|restart|--since DATE] */
+/* doveadm backscatter coverage [show|restart|adopt|--since DATE] */
 
 #include "lib.h"
+#include "str.h"
 #include "doveadm-print.h"
 #include "mail-storage.h"
 #include "mail-user.h"
-#include "verdict/coverage.h"
+#include "verdict/coverage-view.h"
 #include "doveadm-backscatter.h"
 #include "doveadm-copy.h"
 #include "doveadm-log.h"
+#include "doveadm-sent-mailboxes.h"
 
 #include <sysexits.h>
 #include <time.h>
 
 #define COVERAGE_COMMAND "backscatter coverage"
 
-/* What the log says, and what that means for a report that comes now and does not
-   tell when its original was sent. */
-struct coverage_view {
-	struct sent_log_coverage log;
-	struct sent_log_row unlisted_copy;
-	struct coverage_facts facts;
-	/* the mail that unlisted_copy stands for; NULL = not found */
-	const char *unlisted_mail;
-	bool exists;
-	bool sources_changed;
+static const enum sent_log_source counted_sources[] = {
+	SENT_LOG_SOURCE_SUBMISSION,
+	SENT_LOG_SOURCE_MILTER,
+	SENT_LOG_SOURCE_SENT,
+	SENT_LOG_SOURCE_ADMIN,
 };
 
-static int coverage_view_read(struct mailbox_log *log, time_t now, bool exists,
-			      struct coverage_view *view_r, const char **error_r)
+/* What the log says, and what stands beside it. */
+struct coverage_report {
+	struct coverage_view view;
+	/* there is a log */
+	bool exists;
+	uint64_t rows[N_ELEMENTS(counted_sources)];
+	/* the mail that view.unlisted_copy stands for; NULL = not found */
+	const char *unlisted_mail;
+	/* those that the user has, and what is wrong with the setting */
+	unsigned int sent_mailboxes;
+	const char *sent_mailboxes_missing;
+};
+
+static int coverage_count_rows(struct mailbox_log *log,
+			       struct coverage_report *report,
+			       const char **error_r)
 {
-	struct coverage_facts *facts = &view_r->facts;
-	int ret;
-
-	i_zero(view_r);
-	view_r->exists = exists;
-	facts->sources_listed = log->set->sources != 0;
-	facts->since = log->set->since;
-	facts->now = facts->log_start = now;
-	facts->report_age = log->set->report_age;
-	facts->retention = log->set->retention;
-	facts->original_date = facts->arrival_date = (time_t)-1;
-	if (!exists)
-		return 0;
-
-	if (sent_log_get_coverage(log->log, now, &view_r->log, error_r) < 0)
-		return -1;
-	facts->log_start = view_r->log.start;
-	view_r->sources_changed =
-		view_r->log.listed_sources != log->set->sources;
-	if (!facts->sources_listed ||
-	    (log->set->sources & SENT_LOG_SOURCE_SENT) != 0)
-		return 0;
-	ret = sent_log_find_unlisted_copy(log->log, coverage_start(facts), now,
-					  &view_r->unlisted_copy, error_r);
-	facts->unlisted_copy = ret > 0;
-	if (ret > 0) {
-		view_r->unlisted_mail =
-			doveadm_copy_find(log, &view_r->unlisted_copy);
+	for (unsigned int i = 0; i < N_ELEMENTS(counted_sources); i++) {
+		if (sent_log_count(log->log, counted_sources[i],
+				   &report->rows[i], error_r) < 0)
+			return -1;
 	}
-	return ret < 0 ? -1 : 0;
+	return 0;
 }
 
-static const char *coverage_cause(const struct coverage_view *view)
+static int coverage_report_read(struct mailbox_log *log, time_t now,
+				bool exists, struct coverage_report *report_r,
+				const char **error_r)
 {
-	if (!view->exists)
+	const struct coverage_policy policy = {
+		.listed_sources = log->set->sources,
+		.report_age = log->set->report_age,
+		.retention = log->set->retention,
+	};
+	struct coverage_view *view = &report_r->view;
+
+	i_zero(report_r);
+	report_r->exists = exists;
+	if (coverage_view_read(exists ? log->log : NULL, &policy, now, view,
+			       error_r) < 0 ||
+	    (exists && coverage_count_rows(log, report_r, error_r) < 0))
+		return -1;
+	if (view->facts.unlisted_copy) {
+		report_r->unlisted_mail =
+			doveadm_copy_find(log, &view->unlisted_copy);
+	}
+	report_r->sent_mailboxes = doveadm_sent_mailboxes_check(log,
+		&report_r->sent_mailboxes_missing);
+	return 0;
+}
+
+/* "yes", "no", or "dated": only for a report that returns a Date of after the
+   start. */
+static const char *coverage_answer(const struct coverage_report *report)
+{
+	const struct coverage_facts *facts = &report->view.facts;
+	enum coverage_state state = coverage_decide(facts);
+
+	if (!report->exists || report->view.sources_changed)
+		return "no";
+	if (state == COVERAGE_COVERED)
+		return "yes";
+	return state == COVERAGE_TOO_YOUNG && coverage_dated_from(facts) <=
+		facts->now + COVERAGE_DATE_FUTURE_SECS ? "dated" : "no";
+}
+
+static const char *coverage_cause(const struct coverage_report *report)
+{
+	if (!report->exists)
 		return "no-log";
-	if (view->sources_changed)
-		return "sources-changed";
-	if (view->facts.since > view->log.start)
-		return "backscatter_since";
-	return sent_log_coverage_cause_name(view->log.cause);
+	return report->view.sources_changed ? "sources-changed" :
+		sent_log_coverage_cause_name(report->view.log.cause);
 }
 
-static const char *coverage_explanation(const struct coverage_view *view)
+static const char *coverage_word(const struct coverage_report *report)
 {
-	enum coverage_state state = coverage_decide(&view->facts);
+	const struct sent_log_coverage *log = &report->view.log;
+	bool ended = log->word == 0 || report->view.sources_changed;
+	string_t *word = t_str_new(64);
 
-	if (!view->exists)
+	if (log->word_given == 0 && log->word == 0)
+		return "";
+	str_append(word, ended ? "ended" :
+		   log->word == SENT_LOG_COVERAGE_SET ? "--since" :
+		   "import --complete");
+	if (log->word_given != 0)
+		str_printfa(word, " of %s", doveadm_log_time(log->word_given));
+	return str_c(word);
+}
+
+static const char *coverage_rows(const struct coverage_report *report)
+{
+	string_t *rows = t_str_new(64);
+
+	for (unsigned int i = 0; i < N_ELEMENTS(counted_sources); i++) {
+		if (report->rows[i] == 0)
+			continue;
+		str_printfa(rows, "%s%s=%"PRIu64, str_len(rows) > 0 ? " " : "",
+			    sent_log_source_name(counted_sources[i]),
+			    report->rows[i]);
+	}
+	return str_len(rows) > 0 ? str_c(rows) : "none";
+}
+
+static const char *coverage_until_when(const struct coverage_report *report)
+{
+	const struct coverage_facts *facts = &report->view.facts;
+
+	return t_strdup_printf("until %s a report is judged only if it returns "
+		"its message's Date, and that is %s or later: wait, or tell "
+		"since when the log is complete with 'doveadm backscatter "
+		"coverage --since DATE' or 'import --complete'",
+		doveadm_log_time(coverage_complete_at(facts)),
+		doveadm_log_time(coverage_dated_from(facts)));
+}
+
+static const char *coverage_whose_word(const struct coverage_report *report)
+{
+	const struct sent_log_coverage *log = &report->view.log;
+
+	if (log->word == 0)
+		return "every message sent since then is in the log";
+	return t_strdup_printf("covered since %s, on your word%s%s (%s)",
+		doveadm_log_time(report->view.facts.log_start),
+		log->word_given == 0 ? "" : " of ",
+		doveadm_log_time(log->word_given),
+		log->word == SENT_LOG_COVERAGE_SET ?
+		"coverage --since" : "import --complete");
+}
+
+static const char *
+coverage_unlisted_copy(const struct coverage_report *report)
+{
+	const struct sent_log_row *copy = &report->view.unlisted_copy;
+
+	return t_strdup_printf("%s (%s, logged %s)",
+		coverage_state_explanation(COVERAGE_UNLISTED_COPY),
+		report->unlisted_mail != NULL ? report->unlisted_mail :
+		t_strdup_printf("a copy that is gone, hash %s",
+				copy->identity_hash),
+		doveadm_log_time(copy->logged_at));
+}
+
+static const char *coverage_reason(const struct coverage_report *report)
+{
+	enum coverage_state state = coverage_decide(&report->view.facts);
+
+	if (state == COVERAGE_NO_SOURCES)
+		return coverage_state_explanation(state);
+	if (!report->exists)
 		return "the log is made by the first sent message or report";
-	if (view->sources_changed) {
+	if (report->view.sources_changed) {
 		return t_strdup_printf("sources were '%s': coverage restarts "
 			"with the next delivered report",
-			doveadm_log_sources(view->log.listed_sources));
+			doveadm_log_sources(report->view.log.listed_sources));
 	}
-	if (state == COVERAGE_UNLISTED_COPY) {
-		return t_strdup_printf("%s (%s, logged %s)",
-			coverage_state_explanation(state),
-			view->unlisted_mail != NULL ? view->unlisted_mail :
-			t_strdup_printf("a copy that is gone, hash %s",
-				view->unlisted_copy.identity_hash),
-			doveadm_log_time(view->unlisted_copy.logged_at));
+	switch (state) {
+	case COVERAGE_COVERED:
+		return coverage_whose_word(report);
+	case COVERAGE_UNLISTED_COPY:
+		return coverage_unlisted_copy(report);
+	case COVERAGE_TOO_YOUNG:
+		return coverage_until_when(report);
+	default:
+		return coverage_state_explanation(state);
 	}
-	return coverage_state_explanation(state);
 }
 
-static void coverage_view_print(const struct coverage_view *view,
-				unsigned int sources)
+static const char *
+coverage_explanation(const struct coverage_report *report, unsigned int sources)
 {
-	enum coverage_state state = coverage_decide(&view->facts);
-	bool covered = state == COVERAGE_COVERED && view->exists &&
-		!view->sources_changed;
+	string_t *text = t_str_new(256);
 
-	doveadm_print(covered ? "yes" : "no");
-	doveadm_print(!view->exists ? "" :
-		      doveadm_log_time(coverage_start(&view->facts)));
-	doveadm_print(coverage_cause(view));
+	str_append(text, coverage_reason(report));
+	if ((sources & SENT_LOG_SOURCE_SENT) != 0 &&
+	    report->sent_mailboxes == 0)
+		str_append(text, "; no Sent mailbox found");
+	if (report->sent_mailboxes_missing != NULL) {
+		str_printfa(text, "; in backscatter_sent_mailboxes, but not "
+			    "there: %s", report->sent_mailboxes_missing);
+	}
+	return str_c(text);
+}
+
+static void coverage_report_print(const struct coverage_report *report,
+				  unsigned int sources)
+{
+	doveadm_print(coverage_answer(report));
+	doveadm_print(!report->exists ? "" :
+		      doveadm_log_time(report->view.facts.log_start));
+	doveadm_print(coverage_cause(report));
+	doveadm_print(coverage_word(report));
 	doveadm_print(doveadm_log_sources(sources));
-	doveadm_print(coverage_explanation(view));
+	doveadm_print(coverage_rows(report));
+	doveadm_print(coverage_explanation(report, sources));
 }
 
 /* Prints what holds now. Returns 0 or -1. */
@@ -114,12 +225,12 @@ static int
 coverage_print(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
 	       struct mailbox_log *log, bool exists)
 {
-	struct coverage_view view;
+	struct coverage_report report;
 	const char *error;
 
-	if (coverage_view_read(log, time(NULL), exists, &view, &error) < 0)
+	if (coverage_report_read(log, time(NULL), exists, &report, &error) < 0)
 		return doveadm_log_failed(ctx, user, error);
-	coverage_view_print(&view, log->set->sources);
+	coverage_report_print(&report, log->set->sources);
 	return 0;
 }
 
@@ -152,6 +263,19 @@ coverage_set(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
 	return ret;
 }
 
+static int
+coverage_adopt(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
+{
+	struct mailbox_log *log;
+	int ret;
+
+	ret = doveadm_log_adopt(ctx, user, &log);
+	if (ret > 0)
+		ret = coverage_print(ctx, user, log, TRUE);
+	mailbox_log_deinit(&log);
+	return ret;
+}
+
 /* A date, or a time before now ("14 days"). Returns 0 or -1. */
 static int coverage_parse_since(const char *since, time_t *start_r)
 {
@@ -163,7 +287,7 @@ static int coverage_parse_since(const char *since, time_t *start_r)
 	return mail_parse_human_timestamp(since, start_r, &utc);
 }
 
-/* "show" or "restart"; NULL = none given */
+/* "show", "restart" or "adopt"; NULL = none given */
 static const char *coverage_command(struct doveadm_mail_cmd_context *ctx)
 {
 	const char *command;
@@ -183,6 +307,8 @@ cmd_coverage_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 			i_unreached();
 		return coverage_set(ctx, user, start, SENT_LOG_COVERAGE_SET);
 	}
+	if (null_strcmp(coverage_command(ctx), "adopt") == 0)
+		return coverage_adopt(ctx, user);
 	if (null_strcmp(coverage_command(ctx), "restart") == 0) {
 		return coverage_set(ctx, user, time(NULL),
 				    SENT_LOG_COVERAGE_RESTARTED);
@@ -216,13 +342,15 @@ cmd_coverage_init(struct doveadm_mail_cmd_context *ctx COMPAT_DOVEADM_INIT_ARGS)
 		coverage_check_since(since);
 	}
 	if (command != NULL && strcmp(command, "restart") != 0 &&
-	    strcmp(command, "show") != 0)
+	    strcmp(command, "adopt") != 0 && strcmp(command, "show") != 0)
 		doveadm_mail_help_name(COVERAGE_COMMAND);
 
 	doveadm_print_header_simple("covered");
 	doveadm_print_header_simple("since");
 	doveadm_print_header_simple("cause");
+	doveadm_print_header_simple("word");
 	doveadm_print_header_simple("sources");
+	doveadm_print_header_simple("rows");
 	doveadm_print_header("explanation", "explanation",
 			     DOVEADM_PRINT_HEADER_FLAG_EXPAND);
 }
@@ -241,7 +369,7 @@ static struct doveadm_mail_cmd_context *cmd_coverage_alloc(void)
 
 struct doveadm_cmd_ver2 doveadm_cmd_backscatter_coverage = {
 	.name = COVERAGE_COMMAND,
-	.usage = DOVEADM_CMD_MAIL_USAGE_PREFIX"[show|restart|--since <date>]",
+	.usage = DOVEADM_CMD_MAIL_USAGE_PREFIX"[show|restart|adopt|--since <date>]",
 	.mail_cmd = cmd_coverage_alloc,
 DOVEADM_CMD_PARAMS_START
 DOVEADM_CMD_MAIL_COMMON

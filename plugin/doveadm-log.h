@@ -7,7 +7,7 @@
 #include "mailbox-log.h"
 
 /* Opens the log of this user. how: whether it is made if it isn't there, as everything
-   that writes does. Returns 1, 0 if there is no log yet (never with CREATE), or
+   that writes does. Returns 1, 0 if there is no log yet but there can be one (never with CREATE), or
    -1 after the error was logged and set in ctx. *log_r must be freed with
    mailbox_log_deinit() in every case. */
 enum doveadm_log_open {
@@ -17,6 +17,11 @@ enum doveadm_log_open {
 int doveadm_log_open(struct doveadm_mail_cmd_context *ctx,
 		     struct mail_user *user, enum doveadm_log_open how,
 		     struct mailbox_log **log_r);
+
+/* Makes the log this user's, whosever it was, and restarts its coverage. Otherwise as
+   doveadm_log_open(). */
+int doveadm_log_adopt(struct doveadm_mail_cmd_context *ctx,
+		      struct mail_user *user, struct mailbox_log **log_r);
 
 /* Moves the start of coverage on the administrator's word, which is about the
    sources that are listed now. Returns 0, or -1 after the error was logged. */

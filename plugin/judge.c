@@ -18,7 +18,6 @@ judge_gather(struct mailbox_log *log, const struct report *report,
 	const char *const host_names[] = { my_hostname, my_hostdomain(), NULL };
 	struct facts_policy policy = {
 		.listed_sources = log->set->sources,
-		.since = log->set->since,
 		.report_age = log->set->report_age,
 		.retention = log->set->retention,
 		.host_names = host_names,

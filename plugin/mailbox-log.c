@@ -2,7 +2,9 @@
    the adapters. */
 
 #include "lib.h"
+#include "mail-namespace.h"
 #include "mail-user.h"
+#include "mailbox-list.h"
 #include "compat/dovecot-compat.h"
 #include "mailbox-log.h"
 
@@ -16,6 +18,34 @@ static void mailbox_log_notice(const char *line, void *context)
 	struct mailbox_log *log = context;
 
 	e_warning(log->event, "backscatter: %s", line);
+}
+
+/* Not before the file is opened: his namespaces may not be there yet when the log is
+   prepared. */
+static void
+mailbox_log_get_owner(struct sent_log_owner *owner_r, void *context)
+{
+	struct mailbox_log *log = context;
+	const struct mail_namespace *ns = log->user->namespaces;
+	const char *root;
+
+	owner_r->name = log->user->username;
+	while (ns != NULL && (ns->flags & NAMESPACE_FLAG_INBOX_USER) == 0)
+		ns = ns->next;
+	if (ns != NULL &&
+	    mailbox_list_get_root_path(ns->list,
+				       MAILBOX_LIST_PATH_TYPE_MAILBOX, &root))
+		owner_r->mail = p_strdup(log->pool, root);
+}
+
+/* The cure for a path that is the same for two users. */
+static const char *mailbox_log_owner_hint(struct mailbox_log *log)
+{
+	return p_strdup_printf(log->pool, "backscatter_db has the wrong value "
+		"'%s': allowed are paths that differ from user to user, by "
+		COMPAT_VARIABLE_USER " or ~/ - or if he was renamed and his "
+		"mail moved, run 'doveadm backscatter coverage adopt -u %s'",
+		log->set->db, log->user->username);
 }
 
 static const char *mailbox_log_path(struct mailbox_log *log)
@@ -64,6 +94,9 @@ mailbox_log_init(struct mail_user *user, struct event *event)
 	set.listed_sources = log->set->sources;
 	set.notice = mailbox_log_notice;
 	set.notice_context = log;
+	set.get_owner = mailbox_log_get_owner;
+	set.owner_context = log;
+	set.owner_hint = mailbox_log_owner_hint(log);
 	log->log = sent_log_init(&set);
 	return log;
 }

@@ -5,6 +5,7 @@
 #include "module-dir.h"
 #include "delivery.h"
 #include "delivery-stored.h"
+#include "delivery-user.h"
 #include "imap.h"
 #include "plugin.h"
 
@@ -12,6 +13,7 @@ const char *backscatter_plugin_version = DOVECOT_ABI_VERSION;
 
 void backscatter_plugin_init(struct module *module)
 {
+	delivery_user_init(module);
 	delivery_init();
 	delivery_stored_init(module);
 	imap_sent_init(module);
@@ -22,4 +24,5 @@ void backscatter_plugin_deinit(void)
 	imap_sent_deinit();
 	delivery_stored_deinit();
 	delivery_deinit();
+	delivery_user_deinit();
 }

@@ -142,8 +142,8 @@ sent_copy_read_from(struct mail *mail, const struct own_addresses *own,
 			(const unsigned char *)*values, strlen(*values), 1, 0);
 		if (address != NULL && address->mailbox != NULL &&
 		    address->domain != NULL &&
-		    own_addresses_match(own, t_strconcat(address->mailbox, "@",
-						address->domain, NULL)))
+		    own_addresses_match_from(own, t_strconcat(
+				address->mailbox, "@", address->domain, NULL)))
 			copy->from_own_address = TRUE;
 	}
 	return 0;

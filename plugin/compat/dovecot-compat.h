@@ -30,6 +30,13 @@ int compat_parse_interval(const char *str, unsigned int *seconds_r,
 int compat_parse_interval_msecs(const char *str, unsigned int *msecs_r,
 				const char **error_r);
 
+/* How a setting writes the user's name. */
+#if DOVECOT_VERSION_MINOR == 3
+#define COMPAT_VARIABLE_USER "%%u"
+#else
+#define COMPAT_VARIABLE_USER "%%{user}"
+#endif
+
 /* recipient_delimiter; allocated from pool */
 const char *compat_recipient_delimiter(struct mail_user *user, pool_t pool);
 /* mmap_disable: the mail may be on NFS. */

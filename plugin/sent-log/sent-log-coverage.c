@@ -5,15 +5,25 @@
 
 #include <string.h>
 
+static bool is_administrators_word(enum sent_log_coverage_cause cause)
+{
+	return cause == SENT_LOG_COVERAGE_SET ||
+	       cause == SENT_LOG_COVERAGE_IMPORTED;
+}
+
 int sent_log_write_coverage(struct sent_log *log, time_t start,
 			    enum sent_log_coverage_cause cause)
 {
-	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_SET_COVERAGE);
+	bool is_word = is_administrators_word(cause);
+	sqlite3_stmt *stmt = sent_log_statement(log,
+		is_word ? SENT_LOG_SET_WORD : SENT_LOG_SET_COVERAGE);
 
 	if (stmt == NULL)
 		return -1;
 	(void)sqlite3_bind_int64(stmt, 1, start);
 	(void)sqlite3_bind_int64(stmt, 2, cause);
+	if (is_word)
+		(void)sqlite3_bind_int64(stmt, 3, log->now);
 	return sent_log_run(log, stmt);
 }
 
@@ -48,6 +58,7 @@ static int read_coverage(struct sent_log *log,
 	if (stmt == NULL)
 		return -1;
 	(void)sqlite3_bind_int64(stmt, 1, sent_log_cutoff(log));
+	(void)sqlite3_bind_int64(stmt, 2, log->set.listed_sources);
 	switch (sent_log_step(log, stmt)) {
 	case -1:
 		return -1;
@@ -60,6 +71,10 @@ static int read_coverage(struct sent_log *log,
 	coverage_r->created = sqlite3_column_int64(stmt, 2);
 	coverage_r->listed_sources = (unsigned int)sqlite3_column_int(stmt, 3);
 	coverage_r->has_rows = sqlite3_column_int(stmt, 4) != 0;
+	coverage_r->listed_source_logged = sqlite3_column_int(stmt, 5) != 0;
+	coverage_r->word = sqlite3_column_int(stmt, 6);
+	coverage_r->word_given = sqlite3_column_int64(stmt, 7);
+	coverage_r->word_since = sqlite3_column_int64(stmt, 8);
 	(void)sqlite3_reset(stmt);
 	return 0;
 }

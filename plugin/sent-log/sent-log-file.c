@@ -206,7 +206,7 @@ static int read_meta(struct sent_log *log)
 	born = sqlite3_column_int64(stmt, 2);
 	(void)sqlite3_reset(stmt);
 
-	if (sent_log_hash_init(log) < 0)
+	if (sent_log_hash_init(log) < 0 || sent_log_owner_check(log) < 0)
 		return -1;
 	if (!sent_log_same_file(inode, born, log->file.inode, log->file.born))
 		return note_restored(log);

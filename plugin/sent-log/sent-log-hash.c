@@ -16,6 +16,8 @@ static const char *const hash_kind_names[] = {
 	[SENT_LOG_HASH_COPY] = "copy",
 	[SENT_LOG_HASH_ADDRESS] = "address",
 	[SENT_LOG_HASH_DOMAIN] = "domain",
+	[SENT_LOG_HASH_OWNER_NAME] = "owner-name",
+	[SENT_LOG_HASH_OWNER_MAIL] = "owner-mail",
 };
 
 int sent_log_hash_init(struct sent_log *log)

@@ -57,6 +57,8 @@ enum sent_log_hash_kind {
 	SENT_LOG_HASH_COPY,
 	SENT_LOG_HASH_ADDRESS,
 	SENT_LOG_HASH_DOMAIN,
+	SENT_LOG_HASH_OWNER_NAME,
+	SENT_LOG_HASH_OWNER_MAIL,
 };
 
 enum sent_log_statement {
@@ -82,6 +84,7 @@ enum sent_log_statement {
 	SENT_LOG_DELETE_OLD_REPORTS,
 	SENT_LOG_GET_COVERAGE,
 	SENT_LOG_SET_COVERAGE,
+	SENT_LOG_SET_WORD,
 	SENT_LOG_BREAK_COVERAGE,
 	SENT_LOG_RAISE_COVERAGE,
 	SENT_LOG_GET_CLOCK,
@@ -92,6 +95,8 @@ enum sent_log_statement {
 	SENT_LOG_SET_GAP,
 	SENT_LOG_GET_FILE,
 	SENT_LOG_SET_FILE,
+	SENT_LOG_GET_OWNER,
+	SENT_LOG_SET_OWNER,
 	SENT_LOG_LIST_ROWS,
 	SENT_LOG_COUNT_MESSAGES,
 	SENT_LOG_FIND_UNLISTED_COPY,
@@ -114,6 +119,8 @@ enum sent_log_statement {
 
 struct sent_log {
 	struct sent_log_settings set;
+	/* set.owner_hint, owned */
+	char *owner_hint;
 	/* set.path, owned, and what lies beside it */
 	char *path, *lock_path, *gap_path, *gap_taken_path;
 	/* The same in a folder without symbolic links, or SQLite would refuse it;
@@ -148,6 +155,8 @@ struct sent_log {
 	bool used_too_much_memory:1;
 	/* an older file is brought up to date, which may take longer */
 	bool migrates:1;
+	/* it may be another user's */
+	bool adopting:1;
 
 	/* they had to be waited for, or this one writes on and on */
 	bool others_write:1;
@@ -299,6 +308,11 @@ int sent_log_is_adopted(struct sent_log *log,
 /* It is another: moves what its predecessor left beside it out of the way. */
 int sent_log_adopt(struct sent_log *log);
 
+/* sent-log-owner.c */
+
+/* Fails if the open file is another user's; takes it if it is nobody's yet. */
+int sent_log_owner_check(struct sent_log *log);
+
 /* sent-log-clock.c */
 
 /* Returns 1, 0 if sent_log_clock_settle() has something to write, or -1. */
@@ -328,7 +342,8 @@ int sent_log_find_entry_recipient(struct sent_log *log,
 
 /* sent-log-coverage.c */
 
-/* Inside a write transaction. */
+/* Inside a write transaction; a cause that is not the administrator's word ends
+   that one. */
 int sent_log_write_coverage(struct sent_log *log, time_t start,
 			    enum sent_log_coverage_cause cause);
 /* It starts now, or later where it did already: this clock may have fallen. */

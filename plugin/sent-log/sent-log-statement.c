@@ -98,13 +98,23 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 	[SENT_LOG_GET_COVERAGE] =
 		"SELECT coverage_start, coverage_cause, created,"
 		" listed_sources,"
-		" EXISTS (SELECT 1 FROM message WHERE logged_at >= ?1)"
+		" EXISTS (SELECT 1 FROM message WHERE logged_at >= ?1),"
+		/* enum sent_log_source, one by one: by index */
+		" EXISTS (SELECT 1 FROM message WHERE logged_at >= ?1"
+		"  AND source IN (?2 & 1, ?2 & 2, ?2 & 4)),"
+		" word, word_given, word_since"
 		" FROM meta",
 	[SENT_LOG_SET_COVERAGE] =
-		"UPDATE meta SET coverage_start = ?1, coverage_cause = ?2",
+		"UPDATE meta SET coverage_start = ?1, coverage_cause = ?2,"
+		" word = 0",
+	/* 8 = set: what it says holds more than what "import --complete" does */
+	[SENT_LOG_SET_WORD] =
+		"UPDATE meta SET coverage_start = ?1, coverage_cause = ?2,"
+		" word = CASE word WHEN 8 THEN 8 ELSE ?2 END,"
+		" word_given = ?3, word_since = ?1",
 	[SENT_LOG_BREAK_COVERAGE] =
 		"UPDATE meta SET coverage_start = max(coverage_start, ?1),"
-		" coverage_cause = ?2",
+		" coverage_cause = ?2, word = 0",
 	[SENT_LOG_RAISE_COVERAGE] =
 		"UPDATE meta SET coverage_start = ?1, coverage_cause = ?2"
 		" WHERE coverage_start < ?1",
@@ -126,6 +136,10 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		"SELECT hash_key, file_inode, file_born FROM meta",
 	[SENT_LOG_SET_FILE] =
 		"UPDATE meta SET file_inode = ?1, file_born = ?2",
+	[SENT_LOG_GET_OWNER] =
+		"SELECT owner_name, owner_mail FROM meta",
+	[SENT_LOG_SET_OWNER] =
+		"UPDATE meta SET owner_name = ?1, owner_mail = ?2",
 	[SENT_LOG_LIST_ROWS] =
 		"SELECT" ROW_COLUMNS " FROM message m WHERE m.id > ?1"
 		" ORDER BY m.id LIMIT ?2",
@@ -133,7 +147,7 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		"SELECT count(*) FROM message WHERE source = ?1",
 	/* DESIGN.md 5.5; source 4 and kind 0 in figures, as in the index */
 	[SENT_LOG_FIND_UNLISTED_COPY] =
-		"SELECT" ROW_COLUMNS " FROM message m"
+		"SELECT" ROW_COLUMNS " FROM message m INDEXED BY message_copy"
 		" WHERE m.source = 4 AND m.from_own_address = 1"
 		" AND m.date > ?1 AND m.date <= ?2"
 		" AND m.logged_at >= ?3 AND m.logged_at < ?4"

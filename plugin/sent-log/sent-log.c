@@ -14,6 +14,9 @@ struct sent_log *sent_log_init(const struct sent_log_settings *set)
 	log->set = *set;
 	log->path = sent_log_format("%s", set->path);
 	log->set.path = log->path;
+	if (set->owner_hint != NULL)
+		log->owner_hint = sent_log_format("%s", set->owner_hint);
+	log->set.owner_hint = log->owner_hint;
 	log->lock_path = sent_log_format("%s.lock", log->path);
 	log->gap_path = sent_log_format("%s.gap", log->path);
 	log->gap_taken_path = sent_log_format("%s.gap-taken", log->path);
@@ -31,6 +34,7 @@ void sent_log_deinit(struct sent_log **_log)
 	sent_log_file_close(log);
 	OPENSSL_cleanse(log->key, sizeof(log->key));
 	free(log->path);
+	free(log->owner_hint);
 	free(log->real_path);
 	free(log->folder);
 	free(log->lock_path);

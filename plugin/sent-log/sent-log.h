@@ -53,6 +53,14 @@ enum sent_log_identity_kind {
 	SENT_LOG_IDENTITY_COPY,
 };
 
+/* Who a log belongs to. */
+struct sent_log_owner {
+	/* his name, in whatever case */
+	const char *name;
+	/* where his mail lies; NULL = not known */
+	const char *mail;
+};
+
 struct sent_log_settings {
 	/* absolute path of the database */
 	const char *path;
@@ -74,6 +82,13 @@ struct sent_log_settings {
 	   NULL. */
 	void (*notice)(const char *line, void *context);
 	void *notice_context;
+	/* Asked when the file is opened: the first user of a log is its owner, and
+	   to any other it is unavailable, which the error explains with owner_hint
+	   (may be NULL). The same name or the same mail is the same user. NULL =
+	   nobody asks whose log it is. */
+	void (*get_owner)(struct sent_log_owner *owner_r, void *context);
+	void *owner_context;
+	const char *owner_hint;
 };
 
 struct sent_log_identity {
@@ -154,8 +169,18 @@ struct sent_log_coverage {
 	/* The sources the administrator listed when a report was last delivered,
 	   enum sent_log_source bits. */
 	unsigned int listed_sources;
-	/* The log has a row that is not older than the retention. */
+	/* The log has a row that is not older than the retention, ... */
 	bool has_rows;
+	/* ... and one of a source that settings.listed_sources names. */
+	bool listed_source_logged;
+	/* The administrator's word that is in force: SENT_LOG_COVERAGE_SET ("coverage
+	   --since"), SENT_LOG_COVERAGE_IMPORTED ("import --complete"), or 0 = none.
+	   A break ends it. */
+	enum sent_log_coverage_cause word;
+	/* When it was given (0 = never, or not known), and since when the log is
+	   complete by it; of a word that has ended, too. */
+	time_t word_given;
+	time_t word_since;
 };
 
 /* One line of a listing. */
@@ -203,6 +228,10 @@ void sent_log_begin(struct sent_log *log);
 
 /* Makes sure that the log exists and can be written, now. Returns 1 or -1. */
 int sent_log_open(struct sent_log *log, time_t now, const char **error_r);
+
+/* The log is this user's from now on, whosever it was, and its coverage starts anew.
+   Returns 1 or -1. */
+int sent_log_adopt_owner(struct sent_log *log, time_t now, const char **error_r);
 
 /* Adds messages durably (synchronous=FULL), in short transactions. The same
    identity from the same source again adds its recipients and renews its
@@ -298,8 +327,10 @@ int sent_log_identity_hash(struct sent_log *log,
 int sent_log_get_coverage(struct sent_log *log, time_t now,
 			  struct sent_log_coverage *coverage_r,
 			  const char **error_r);
-/* Moves the start of coverage, forwards or back. Returns 1, 0 if a gap mark was found
-   on the way, which restarts coverage instead, or -1. */
+/* Moves the start of coverage, forwards or back. With SET and IMPORTED it is the
+   administrator's word from then on (IMPORTED doesn't take the place of SET, which
+   says more); with any other cause his word ends. Returns 1, 0 if a gap mark was
+   found on the way, which restarts coverage instead, or -1. */
 int sent_log_set_coverage(struct sent_log *log, time_t start,
 			  enum sent_log_coverage_cause cause, time_t now,
 			  const char **error_r);

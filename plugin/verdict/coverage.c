@@ -15,6 +15,11 @@ static const struct {
 	[COVERAGE_UNLISTED_COPY] = {
 		"unlisted-copy", "a Sent copy that no listed source logged shows "
 		"another way out: list it in backscatter_sources" },
+	[COVERAGE_NOTHING_LOGGED] = {
+		"nothing-logged", "no listed source has logged a message of this "
+		"mailbox within the retention: it sends past them (POP3, "
+		"several people, software), or never sends - then say so with "
+		"'doveadm backscatter coverage --since DATE'" },
 	[COVERAGE_TOO_YOUNG] = {
 		"too-young", "the log does not reach back as far as the original "
 		"may: wait, or tell since when it is complete with 'doveadm "
@@ -33,11 +38,6 @@ const char *coverage_state_name(enum coverage_state state)
 const char *coverage_state_explanation(enum coverage_state state)
 {
 	return coverage_states[state].explanation;
-}
-
-time_t coverage_start(const struct coverage_facts *facts)
-{
-	return I_MAX(facts->log_start, facts->since);
 }
 
 static bool
@@ -64,12 +64,14 @@ static time_t coverage_needed_from(const struct coverage_facts *facts)
 
 enum coverage_state coverage_decide(const struct coverage_facts *facts)
 {
-	time_t start = coverage_start(facts);
+	time_t start = facts->log_start;
 
 	if (!facts->sources_listed)
 		return COVERAGE_NO_SOURCES;
 	if (facts->unlisted_copy)
 		return COVERAGE_UNLISTED_COPY;
+	if (!facts->listed_source_logged && !facts->said_for_mailbox)
+		return COVERAGE_NOTHING_LOGGED;
 	/* After the retention no date matters: whatever is older than the log is
 	   too old to be reported on. */
 	if (start <= facts->now - (time_t)facts->retention)
@@ -79,4 +81,14 @@ enum coverage_state coverage_decide(const struct coverage_facts *facts)
 	if (start > coverage_needed_from(facts))
 		return COVERAGE_TOO_YOUNG;
 	return COVERAGE_COVERED;
+}
+
+time_t coverage_complete_at(const struct coverage_facts *facts)
+{
+	return facts->log_start + (time_t)facts->report_age;
+}
+
+time_t coverage_dated_from(const struct coverage_facts *facts)
+{
+	return facts->log_start + COVERAGE_DATE_SLACK_SECS;
 }

@@ -11,6 +11,9 @@ enum coverage_state {
 	COVERAGE_NO_SOURCES,
 	/* rule 5: a Sent copy that no listed source logged */
 	COVERAGE_UNLISTED_COPY,
+	/* rule 2: no listed source has ever logged anything, and nobody said that
+	   nothing is sent */
+	COVERAGE_NOTHING_LOGGED,
 	/* rule 6 and 7: the log doesn't reach back as far as the original */
 	COVERAGE_TOO_YOUNG,
 	/* rule 7: the original is dated before the log's start */
@@ -22,12 +25,15 @@ struct coverage_facts {
 	bool sources_listed;
 	/* rule 5 */
 	bool unlisted_copy;
+	/* rule 2: one of them has logged a message within the retention, or the
+	   administrator said ("coverage --since") that the log is complete even if
+	   it is empty */
+	bool listed_source_logged;
+	bool said_for_mailbox;
 	/* The report is an MDN: it may come as late as the retention. */
 	bool late_report;
-	/* start of coverage that the log knows of (creation, breaks, expiry) */
+	/* S: the log is complete from here on, as far as it knows itself */
 	time_t log_start;
-	/* backscatter_since; 0 = not set */
-	time_t since;
 	/* this host's clock at delivery, never a header */
 	time_t now;
 	/* seconds */
@@ -44,9 +50,13 @@ struct coverage_facts {
 /* and a message may be dated this much after it was sent. */
 #define COVERAGE_DATE_SLACK_SECS (24 * 60 * 60)
 
-/* S of DESIGN.md section 5: from when on the log is complete. */
-time_t coverage_start(const struct coverage_facts *facts);
 enum coverage_state coverage_decide(const struct coverage_facts *facts);
+/* When a report that returns no date is covered, if nothing else is in its way and
+   coverage is not broken: S plus the report age. */
+time_t coverage_complete_at(const struct coverage_facts *facts);
+/* The first Date with which a returned original is covered already: S and a day. */
+time_t coverage_dated_from(const struct coverage_facts *facts);
+
 /* "no-sources", "too-young", ... for doveadm and the log */
 const char *coverage_state_name(enum coverage_state state);
 /* One sentence for an administrator, with the cure. */

@@ -2,6 +2,7 @@
    log's interface and the report's structure; judges nothing. */
 
 #include "lib.h"
+#include "verdict/coverage-view.h"
 #include "verdict/facts-private.h"
 
 void facts_log_failed(struct facts *facts, const char *error)
@@ -175,37 +176,23 @@ gather_coverage(struct facts_context *ctx, const struct facts_policy *policy)
 {
 	struct facts *facts = ctx->facts;
 	struct coverage_facts *coverage = &facts->verdict.coverage;
+	const struct coverage_policy coverage_policy = {
+		.listed_sources = policy->listed_sources,
+		.report_age = policy->report_age,
+		.retention = policy->retention,
+	};
+	struct coverage_view view;
 	const char *error;
-	int ret;
 
-	coverage->sources_listed = policy->listed_sources != 0;
+	if (coverage_view_read(ctx->log, &coverage_policy, ctx->now, &view,
+			       &error) < 0)
+		facts_log_failed(facts, error);
+	*coverage = view.facts;
 	coverage->late_report = ctx->report->class == REPORT_CLASS_MDN;
-	coverage->since = policy->since;
-	coverage->now = ctx->now;
-	coverage->report_age = policy->report_age;
-	coverage->retention = policy->retention;
 	coverage->original_date = ctx->report->original_date;
 	coverage->arrival_date = ctx->report->arrival_date;
-
-	if (sent_log_get_coverage(ctx->log, ctx->now, &facts->coverage,
-				  &error) < 0) {
-		facts_log_failed(facts, error);
-		return;
-	}
-	/* a delivery would find another list than the one stored, and restart */
-	coverage->log_start =
-		facts->coverage.listed_sources == policy->listed_sources ?
-		facts->coverage.start : ctx->now;
-
-	if (policy->listed_sources == 0 ||
-	    (policy->listed_sources & SENT_LOG_SOURCE_SENT) != 0)
-		return;
-	ret = sent_log_find_unlisted_copy(ctx->log, coverage_start(coverage),
-					  ctx->now, &facts->unlisted_copy,
-					  &error);
-	if (ret < 0)
-		facts_log_failed(facts, error);
-	coverage->unlisted_copy = ret > 0;
+	facts->coverage = view.log;
+	facts->unlisted_copy = view.unlisted_copy;
 }
 
 void facts_gather(const struct report *report, struct sent_log *log,

@@ -12,8 +12,6 @@
 struct facts_policy {
 	/* enum sent_log_source bits */
 	unsigned int listed_sources;
-	/* backscatter_since; 0 = not set */
-	time_t since;
 	/* seconds */
 	unsigned int report_age;
 	unsigned int retention;

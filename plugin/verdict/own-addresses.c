@@ -8,6 +8,8 @@
 struct own_addresses {
 	pool_t pool;
 	const char *recipient_delimiter;
+	/* of a login without domain, lower-case; NULL = it has one */
+	const char *login_localpart;
 	ARRAY(struct own_address) addresses;
 };
 
@@ -43,6 +45,8 @@ static void own_addresses_add_from(struct own_addresses *own,
 
 void own_addresses_add_login(struct own_addresses *own, const char *login)
 {
+	if (strchr(login, '@') == NULL)
+		own->login_localpart = str_lcase(p_strdup(own->pool, login));
 	/* a login that stands for a whole domain is nobody's word but its own */
 	if (*login != '@')
 		own_addresses_add_from(own, OWN_ADDRESS_LOGIN, login);
@@ -193,6 +197,18 @@ bool own_addresses_match_written_out(const struct own_addresses *own,
 				     const char *address)
 {
 	return own_addresses_match_entries(own, address, is_written_out);
+}
+
+bool own_addresses_match_from(const struct own_addresses *own,
+			      const char *address)
+{
+	const char *without_detail = own_addresses_without_detail(own, address);
+
+	if (own_addresses_match(own, address))
+		return TRUE;
+	return own->login_localpart != NULL && !is_role(without_detail) &&
+		strcmp(own->login_localpart,
+		       t_strcut(without_detail, '@')) == 0;
 }
 
 const struct own_address *

@@ -48,6 +48,11 @@ bool own_addresses_match(const struct own_addresses *own, const char *address);
 bool own_addresses_match_written_out(const struct own_addresses *own,
 				     const char *address);
 
+/* The same for the From: of what was sent: of a login without domain the local part
+   counts, whatever its domain. Nobody knows what addresses such a user sends as. */
+bool own_addresses_match_from(const struct own_addresses *own,
+			      const char *address);
+
 /* The first entry of these sources that stands for address, roles included; NULL =
    none. sources: enum own_address_source bits. */
 const struct own_address *

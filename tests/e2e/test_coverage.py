@@ -2,8 +2,7 @@
 
 import os
 import re
-from datetime import date, timedelta
-from time import time
+from time import mktime, strptime, time
 
 import pytest
 
@@ -25,10 +24,6 @@ def forged(**fields) -> bytes:
     return dsn(sent_message(to=STRANGER, **fields))
 
 
-def days_ago(days: int) -> str:
-    return (date.today() - timedelta(days=days)).isoformat()
-
-
 # Coverage begins with the administrator's word (5.1, 5.2)
 
 def test_without_sources_nothing_is_condemned(dovecot):
@@ -48,18 +43,53 @@ def test_a_fresh_log_covers_nothing_yet(dovecot_factory):
     assert (row["covered"], row["cause"]) == ("no", "created")
 
 
-@pytest.mark.parametrize("made_by", ["import", "first report"])
-def test_a_mailbox_that_never_sends_is_covered_too(dovecot_factory, made_by):
-    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent"})
-    if made_by == "import":
-        dovecot.doveadm("backscatter", "import", "-A")
+@pytest.mark.parametrize("made_by", ["import", "import --complete", "first report"])
+@pytest.mark.parametrize("sources", ["sent", "submission", "submission sent"])
+def test_a_mailbox_that_nothing_was_ever_logged_for_is_not_covered(dovecot_factory, made_by, sources):
+    """A POP3 user: his bounces were filed from a day after the first one on."""
+    dovecot = dovecot_factory(plugin={"backscatter_sources": sources})
+    if made_by == "first report":
+        assert judged(dovecot, forged(days_ago=0)) == NOT_COVERED
     else:
-        assert judged(dovecot, dsn(None)) == NOT_COVERED
-    SentLog.of(dovecot).start_coverage(days_ago=13)
-    assert judged(dovecot, dsn(None)) == NOT_COVERED
-    SentLog.of(dovecot).start_coverage(days_ago=15)
-    assert judged(dovecot, dsn(None)) == unknown("no-identity")
+        dovecot.doveadm("backscatter", *made_by.split(), "-A", check=False)
+    SentLog.of(dovecot).start_coverage(days_ago=2)
+    assert judged(dovecot, forged(days_ago=0)) == NOT_COVERED
+    SentLog.of(dovecot).start_coverage(days_ago=100)
+    for report in (forged(days_ago=0), forged(days_ago=None), dsn(None)):
+        assert judged(dovecot, report) == NOT_COVERED
+    row = coverage(dovecot)
+    assert row["covered"] == "no" and "no listed source has logged" in row["explanation"]
+    assert dovecot.wait_log("reason=not-covered .*no listed source has logged")
+
+
+def test_a_mailbox_that_never_sends_is_covered_on_the_administrators_word(dovecot_factory):
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent"})
+    cover(dovecot, since="15d")
     assert judged(dovecot, forged()) == NOT_SENT
+    row = coverage(dovecot)
+    assert row["covered"] == "yes" and row["word"].startswith("--since of ") and row["rows"] == "none"
+    assert re.search("covered since .*, on your word of .*coverage --since", row["explanation"])
+    dovecot.doveadm("backscatter", "coverage", "restart", user=ALICE)
+    SentLog.of(dovecot).start_coverage(days_ago=100)
+    assert judged(dovecot, forged()) == NOT_COVERED
+    assert coverage(dovecot)["word"].startswith("ended of ")
+
+
+def test_one_logged_message_covers_a_mailbox_until_the_retention_ends(dovecot_factory):
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent"})
+    dovecot.append(ALICE, "Sent", sent_message())
+    SentLog.of(dovecot).start_coverage(days_ago=20)
+    assert judged(dovecot, forged()) == NOT_SENT
+    SentLog.of(dovecot).make_older(91 * DAY)
+    SentLog.of(dovecot).start_coverage(days_ago=20)
+    assert judged(dovecot, forged()) == NOT_COVERED
+
+
+def test_the_administrators_word_for_all(dovecot_factory):
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent"})
+    dovecot.doveadm("backscatter", "coverage", "--since", "30d", "-A")
+    for user in (ALICE, BOB):
+        assert judged(dovecot, dsn(sent_message(to=STRANGER, sender=user), to=user), user) == NOT_SENT
 
 
 def test_a_report_without_identity_is_not_condemned_where_something_was_sent(sent_server):
@@ -67,28 +97,10 @@ def test_a_report_without_identity_is_not_condemned_where_something_was_sent(sen
     assert judged(sent_server, dsn(None)) == unknown("no-identity")
 
 
-@pytest.mark.parametrize("since, covered", [(0, False), (5, False), (7, True), (40, True)])
-def test_backscatter_since(dovecot_factory, since, covered):
-    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent", "backscatter_since": days_ago(since)})
-    cover(dovecot)
-    assert judged(dovecot, forged(days_ago=5)) == (NOT_SENT if covered else NOT_COVERED)
-    assert coverage(dovecot)["cause"] == ("set" if since > 30 else "backscatter_since")
-
-
-def test_backscatter_since_of_one_user(dovecot_factory):
-    dovecot = dovecot_factory(users={ALICE: {"backscatter_since": days_ago(0)}, BOB: {}},
-                              plugin={"backscatter_sources": "sent"})
-    cover(dovecot, ALICE)
-    cover(dovecot, BOB)
-    assert judged(dovecot, forged()) == NOT_COVERED
-    assert judged(dovecot, dsn(sent_message(to=STRANGER), to=BOB), BOB) == NOT_SENT
-
-
 @pytest.mark.parametrize("setting, value, named, allowed", [
-    ("backscatter_since", "yesterday", "backscatter_since", "YYYY-MM-DD"),
     ("backscatter_sources", "sent sendmail", "backscatter_sources", "submission, milter and sent"),
     ("backscatter_report_age", "often", "backscatter_report_age", "a time such as"),
-    ("backscatter_retention", "1 day", "backscatter_report_age", "not longer than backscatter_retention")])
+    ("backscatter_retention", "1 day", "backscatter_report_age", "not longer than backscatter_retention, which is 1 day")])
 def test_a_wrong_value_is_named_and_the_mail_is_delivered(dovecot_factory, setting, value, named, allowed):
     dovecot = dovecot_factory(plugin={"backscatter_sources": "sent"}, unchecked={setting: value})
     report = forged()
@@ -220,6 +232,17 @@ def submission_server(dovecot_factory) -> Dovecot:
     return dovecot
 
 
+def test_of_a_login_without_domain_the_local_part_is_own(dovecot_factory):
+    dovecot = dovecot_factory(users=("dora",), plugin={"backscatter_sources": "submission",
+                                                       "backscatter_addresses": "info@example.test"})
+    cover(dovecot, "dora")
+    report = dsn(sent_message(to=STRANGER), to="info@example.test")
+    assert judged(dovecot, report, "dora") == NOT_SENT
+    dovecot.append("dora", "Sent", sent_message(sender="Dora+x@example.test"))
+    SentLog.of(dovecot, "dora").make_older(7200)
+    assert judged(dovecot, dsn(sent_message(to=STRANGER), to="info@example.test"), "dora") == NOT_COVERED
+
+
 @pytest.mark.parametrize("headers", [{}, {"sender": "Alice@Example.TEST"}, {"sender": "alice+shop@example.test"}],
                          ids=["login", "upper case", "detail"])
 def test_a_copy_that_no_source_logged_suspends_coverage(submission_server, headers):
@@ -266,6 +289,19 @@ def test_a_copy_that_the_administrator_added_is_still_another_way_out(submission
 def test_a_suspended_report_is_genuine_all_the_same(submission_server):
     sent = copy_in_sent(submission_server, hours=2)
     assert judged(submission_server, dsn(sent)) == GENUINE
+
+
+def test_coverage_is_dated_where_only_dated_reports_are_judged(dovecot_factory):
+    """It said no while a bounce that returned its Date was convicted."""
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent"})
+    cover(dovecot, since="3d")
+    row = coverage(dovecot)
+    assert (row["covered"], row["cause"]) == ("dated", "set")
+    until, after = re.search(r"until (\S+ \S+) a report is judged only if .* Date, and that is (\S+ \S+) or", row["explanation"]).groups()
+    assert abs(mktime(strptime(until, "%Y-%m-%d %H:%M:%S")) - time() - 11 * DAY) < 7200
+    assert abs(mktime(strptime(after, "%Y-%m-%d %H:%M:%S")) - time() + 2 * DAY) < 7200
+    assert judged(dovecot, forged(days_ago=1)) == NOT_SENT
+    assert judged(dovecot, forged(days_ago=None)) == NOT_COVERED
 
 
 # How far back the log has to reach (5.6, 5.7)

@@ -11,7 +11,7 @@ from dovecot import ALICE, BOB, CAROL, Dovecot, Result
 from sentlog import (DAY, FRIEND, GENUINE, NOT_COVERED, NOT_SENT, STRANGER, SentLog, cover, coverage, dsn, judged, mdn,
                      message_id_of, sent_message, unknown)
 
-EX_USAGE, EX_NOUSER, EX_TEMPFAIL = 64, 67, 75
+EX_USAGE, EX_DATAERR, EX_NOUSER, EX_TEMPFAIL = 64, 65, 67, 75
 
 
 def backscatter(dovecot: Dovecot, *args: str, **options) -> Result:
@@ -162,7 +162,7 @@ def test_import_reads_the_history_of_all_sent_mailboxes(dovecot_factory):
     other = save_history(dovecot, "Other", 1)
     assert SentLog.of(dovecot).counts() == {}
     [row] = backscatter(dovecot, "import", user=ALICE, formatter="tab").rows()
-    assert list(row.values()) == ["2", "302", "0"]
+    assert list(row.values()) == ["2", "302", "0", "", ""]
     assert SentLog.of(dovecot).counts() == {"sent": 302}
     for sent in (history[0], history[150], history[-1]):
         assert judged(dovecot, dsn(sent)) == GENUINE
@@ -193,8 +193,8 @@ def test_imported_rows_are_as_old_as_their_copies(server):
 
 def test_copies_older_than_the_retention_are_not_imported(server):
     save_history(server, "Sent", 3, days_ago=91)
-    [row] = backscatter(server, "import", "--complete", user=ALICE, formatter="tab").rows()
-    assert list(row.values()) == ["1", "0", "3"]
+    [row] = backscatter(server, "import", user=ALICE, formatter="tab").rows()
+    assert list(row.values())[:3] == ["1", "0", "3"]
     assert SentLog.of(server).counts() == {}
 
 
@@ -235,7 +235,113 @@ def test_import_of_a_mailbox_that_nobody_used(server):
     assert SentLog.of(server, CAROL).path.exists(), "a mailbox that never sends has a log, too"
 
 
+# import --complete: what it calls complete
+
+@pytest.fixture
+def with_sent_copy(server) -> Dovecot:
+    save_history(server, "Sent", 1)
+    return server
+
+
+def import_complete(dovecot: Dovecot, *options: str, user: str = ALICE, code: int = 0) -> dict[str, str]:
+    result = backscatter(dovecot, "import", "--complete", *options, user=user, formatter="tab", check=False)
+    assert result.code == code, result.out + result.err
+    [row] = result.rows()
+    assert row["complete"] == ("yes" if code == 0 else "no")
+    return row
+
+
+DELIVERED = ("Return-Path: <alice@example.test>", f"Delivered-To: {ALICE}")
+
+
+@pytest.mark.parametrize("user", [BOB, CAROL], ids=["auto-created", "never used"])
+def test_import_is_not_complete_without_a_sent_copy(server, user):
+    """A POP3 user became covered by it."""
+    if user == BOB:
+        server.append(BOB, "Sent", sent_message(sender=BOB))
+        server.doveadm("expunge", "mailbox", "Sent", "all", user=BOB)
+        SentLog.of(server, BOB).query("DELETE FROM message")
+    row = import_complete(server, user=user, code=EX_DATAERR)
+    assert "no Sent" in row["explanation"]
+    assert judged(server, dsn(sent_message(to=STRANGER, sender=user), to=user), user) == NOT_COVERED
+
+
+def test_import_is_not_complete_while_copies_lie_elsewhere(with_sent_copy):
+    for mailbox, count in (("Gesendet", 3), ("Archive", 2)):
+        with_sent_copy.doveadm("mailbox", "create", mailbox, user=ALICE)
+        history = save_history(with_sent_copy, mailbox, count, to="other@elsewhere.example")
+    row = import_complete(with_sent_copy, code=EX_DATAERR)
+    assert "Gesendet (3)" in row["explanation"] and "Archive (2)" in row["explanation"]
+    assert judged(with_sent_copy, dsn(history[0])) == NOT_COVERED
+    with_sent_copy.restart(plugin={"backscatter_sent_mailboxes": "Gesendet"})
+    row = import_complete(with_sent_copy, code=EX_DATAERR)
+    assert "Gesendet" not in row["explanation"] and "Archive (2)" in row["explanation"]
+    import_complete(with_sent_copy, "--except", "Archive")
+    assert judged(with_sent_copy, dsn(sent_message(to=STRANGER))) == NOT_SENT
+
+
+@pytest.mark.parametrize("mailbox, message, complete", [
+    ("INBOX", {"to": ALICE, "headers": DELIVERED}, True), ("INBOX", {"to": ALICE}, False),
+    ("INBOX", {"to": "list@lists.example", "headers": (*DELIVERED, "List-Id: <l.lists.example>")}, True),
+    ("INBOX", {"to": FRIEND, "headers": DELIVERED}, False), ("INBOX", {"sender": FRIEND}, True),
+    ("Junk", {"headers": DELIVERED}, True), ("Drafts", {}, True), ("Trash", {"headers": DELIVERED}, True),
+    ("Trash", {}, True), ("Backscatter", {}, True), ("Other", {"days_ago": 91}, True)],
+    ids=["note to oneself", "saved in INBOX", "mail to a list", "by Bcc to oneself", "somebody else's", "junk", "draft",
+         "deleted spam", "deleted copy", "quarantine", "old"])
+def test_what_shows_that_sent_messages_are_missing(dovecot_factory, mailbox, message, complete):
+    uses = "".join(f" mailbox {name} {{\n auto = create\n special_use = \\{name}\n }}\n" for name in ("Drafts", "Junk", "Trash"))
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent"}, extra=f"namespace inbox {{\n{uses}}}\n")
+    save_history(dovecot, "Sent", 1)
+    if mailbox in ("Backscatter", "Other"):
+        dovecot.doveadm("mailbox", "create", mailbox, user=ALICE)
+    [other] = save_history(dovecot, mailbox, 1, **message)
+    row = import_complete(dovecot, code=0 if complete else EX_DATAERR)
+    assert (f"{mailbox} (1)" in row["explanation"]) == (not complete)
+    if mailbox == "Trash" and not message:
+        assert judged(dovecot, dsn(other)) == GENUINE, "it was sent, and the copy deleted"
+
+
+def test_a_copy_that_is_known_is_no_matter_where_it_lies(with_sent_copy):
+    with_sent_copy.doveadm("mailbox", "create", "Archive", user=ALICE)
+    with_sent_copy.doveadm("copy", "Archive", "mailbox", "Sent", "all", user=ALICE)
+    import_complete(with_sent_copy)
+
+
+def test_import_is_not_complete_with_a_copy_that_cannot_be_read(with_sent_copy):
+    [path] = (with_sent_copy.users[ALICE].home / "Maildir" / ".Sent").glob("*/*.*")
+    path.unlink()
+    path.mkdir()
+    result = backscatter(with_sent_copy, "import", "--complete", user=ALICE, check=False)
+    assert result.code != 0 and "Sent" in result.err
+    assert judged(with_sent_copy, dsn(sent_message(to=STRANGER))) == NOT_COVERED
+
+
+def test_except_needs_complete(server):
+    assert backscatter(server, "import", "--except", "Archive", user=ALICE, check=False).code == EX_USAGE
+
+
 # coverage
+
+def test_coverage_counts_rows_and_misses_mailboxes(dovecot_factory):
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent", "backscatter_sent_mailboxes": "Gesendet, Sent"})
+    assert "no Sent mailbox found" in coverage(dovecot, CAROL)["explanation"]
+    dovecot.append(ALICE, "Sent", sent_message())
+    backscatter(dovecot, "sent", "add", "1@client.example.test", user=ALICE)
+    row = coverage(dovecot)
+    assert row["rows"] == "sent=1 admin=1"
+    assert row["explanation"].endswith("; in backscatter_sent_mailboxes, but not there: Gesendet")
+
+
+@pytest.mark.parametrize("wrong, says", [("missing", "doesn't exist"), ("read-only", "can't be written by uid .*Permission denied")])
+def test_coverage_says_what_is_wrong_with_the_directory(dovecot_factory, wrong, says):
+    dovecot = dovecot_factory()
+    folder = dovecot.folder / "logs"
+    if wrong == "read-only":
+        folder.mkdir(0o755)
+    dovecot.restart(plugin={"backscatter_db": f"{folder}/%u.db"})
+    result = backscatter(dovecot, "coverage", user=ALICE, check=False)
+    assert result.code == EX_TEMPFAIL and re.search(f"directory {folder} {says}", result.err), result
+
 
 @pytest.mark.parametrize("since, days", [("30d", 30), ("30 days", 30), ("15 days", 15),
                                          ((date.today() - timedelta(days=20)).isoformat(), 20)])

@@ -21,7 +21,6 @@ WRONG = {   # setting: a wrong value, and what is said about it
     "backscatter_db": ("backscatter.db", "starts with / or ~/"),
     "backscatter_retention": ("often", "90 days"),
     "backscatter_report_age": ("99d", "not longer than backscatter_retention"),
-    "backscatter_since": ("yesterday", "YYYY-MM-DD"),
     "backscatter_site_key": ("site.key", "a path that starts with /"),
     "backscatter_sender_check": ("strict", "off, log, envelope and both"),
     "backscatter_tag": ("maybe", "yes and no"),

@@ -320,6 +320,66 @@ def test_the_log_may_lie_elsewhere(dovecot_factory):
     assert judged(dovecot, dsn(sent)) == GENUINE
 
 
+@pytest.fixture
+def shared_log(dovecot_factory) -> Dovecot:
+    dovecot = dovecot_factory()
+    folder = dovecot.folder / "logs"
+    folder.mkdir()
+    folder.chmod(0o777)
+    # as one uid, or the mode keeps them apart already
+    for user in (ALICE, BOB):
+        dovecot.users[user].uid = dovecot.users[ALICE].uid
+        subprocess.run(["chown", "-R", str(dovecot.users[ALICE].uid), str(dovecot.users[user].home)], check=True)
+    dovecot.restart(plugin={"backscatter_sources": "sent", "backscatter_db": f"{folder}/same.db"})
+    return dovecot
+
+
+def test_a_log_of_two_users_is_the_first_ones(shared_log):
+    sent, others = sent_message(), sent_message(sender=BOB)
+    shared_log.append(ALICE, "Sent", sent)
+    cover(shared_log)
+    shared_log.append(BOB, "Sent", others)
+    assert SentLog(shared_log.folder / "logs" / "same.db").counts() == {"sent": 1}
+    shared_log.wait_log(f"Error: .*same.db: is the log of another user: backscatter_db has the wrong value '.*same.db': allowed are "
+                        f".*coverage adopt -u {BOB}")
+    for about in (sent, sent_message(to=STRANGER, sender=BOB)):
+        assert judged(shared_log, dsn(about, to=BOB), BOB) == unknown("log-unavailable")
+    result = shared_log.doveadm("backscatter", "coverage", user=BOB, check=False)
+    assert result.code == 75 and "is the log of another user" in result.err
+    assert judged(shared_log, dsn(sent)) == GENUINE
+
+
+def test_a_log_is_adopted(shared_log):
+    sent = sent_message()
+    shared_log.append(ALICE, "Sent", sent)
+    cover(shared_log)
+    shared_log.doveadm("backscatter", "coverage", "adopt", user=BOB)
+    assert judged(shared_log, dsn(sent, to=BOB), BOB) == GENUINE
+    assert coverage(shared_log, BOB)["cause"] == "restarted"
+    assert judged(shared_log, dsn(sent)) == unknown("log-unavailable")
+
+
+def test_a_renamed_user_keeps_his_log(dovecot_factory):
+    dovecot = dovecot_factory()
+    sent = sent_message()
+    dovecot.append(ALICE, "Sent", sent)
+    user = dovecot.users.pop(ALICE)
+    user.name = "ann@example.test"
+    dovecot.users[user.name] = user
+    dovecot.restart()
+    assert judged(dovecot, dsn(sent, to=user.name), user.name) == GENUINE
+
+
+def test_lmtp_judges_only_for_whom_the_plugin_is_there(dovecot_factory):
+    """Another recipient of the same message has loaded it."""
+    dovecot = dovecot_factory(users={ALICE: {}, BOB: {"mail_plugins": "sieve"}})
+    report = dsn(sent_message(to=STRANGER), to=f"{ALICE}, {BOB}")
+    assert [code for code, _ in dovecot.lmtp("", [ALICE, BOB], report)] == [250, 250]
+    assert dovecot.message(ALICE).verdict is not None
+    assert dovecot.message(BOB).verdict is None
+    assert SentLog.of(dovecot, BOB).files() == []
+
+
 def test_a_copy_that_could_not_be_stored_marks_a_gap(dovecot_factory):
     """Over quota: the message has left, only its copy is refused."""
     dovecot = dovecot_factory(plugin={"backscatter_sources": "sent"}, quota="*:storage=1M")

@@ -10,62 +10,93 @@
 
 struct coverage_test {
 	const char *what;
-	/* days before NOW; 0 = not set */
-	double log_start, since;
-	double original_date, arrival_date;
-	bool no_sources, unlisted_copy, late_report;
+	/* seconds before NOW */
+	time_t log_start;
+	/* the same; NONE = not returned */
+	time_t original_date, arrival_date;
+	bool no_sources, nothing_logged, said, unlisted_copy, late_report;
 	enum coverage_state state;
 };
 
+#define NONE INT_MAX
+#define UNDATED .original_date = NONE, .arrival_date = NONE
+#define DATED(date) .original_date = (date), .arrival_date = NONE
+
 static const struct coverage_test coverage_tests[] = {
-	{ "rule 1: no sources", .log_start = 1000, .no_sources = TRUE,
+	{ "rule 1: no sources", 1000 * DAY, UNDATED, .no_sources = TRUE,
 	  .state = COVERAGE_NO_SOURCES },
-	{ "rule 2: a date of the administrator's moves the start", .log_start = 500,
-	  .since = 3, .state = COVERAGE_TOO_YOUNG },
-	{ "rule 2: but only forward", .log_start = 15, .since = 500,
-	  .state = COVERAGE_COVERED },
-	{ "rule 5: another way out", .log_start = 500, .unlisted_copy = TRUE,
+	{ "rule 1: whatever was said", 1000 * DAY, UNDATED, .no_sources = TRUE,
+	  .said = TRUE, .state = COVERAGE_NO_SOURCES },
+	{ "rule 2: nothing was ever logged", 1000 * DAY, UNDATED,
+	  .nothing_logged = TRUE, .state = COVERAGE_NOTHING_LOGGED },
+	{ "rule 2: of a dated original, too", 1000 * DAY, DATED(HOUR),
+	  .nothing_logged = TRUE, .state = COVERAGE_NOTHING_LOGGED },
+	{ "rule 2: the administrator said so", 14 * DAY, UNDATED,
+	  .nothing_logged = TRUE, .said = TRUE, .state = COVERAGE_COVERED },
+	{ "rule 2: which moves no start", 14 * DAY - 1, UNDATED,
+	  .nothing_logged = TRUE, .said = TRUE, .state = COVERAGE_TOO_YOUNG },
+	{ "rule 5: another way out", 500 * DAY, UNDATED, .unlisted_copy = TRUE,
 	  .state = COVERAGE_UNLISTED_COPY },
-	{ "rule 6: exactly the report age", .log_start = 14,
+	{ "rule 5: whatever was said", 500 * DAY, UNDATED, .unlisted_copy = TRUE,
+	  .nothing_logged = TRUE, .said = TRUE,
+	  .state = COVERAGE_UNLISTED_COPY },
+
+	{ "rule 6: exactly the report age", 14 * DAY, UNDATED,
 	  .state = COVERAGE_COVERED },
-	{ "rule 6: less", .log_start = 13.9, .state = COVERAGE_TOO_YOUNG },
-	{ "rule 6: an MDN may come as late as the retention", .log_start = 60,
-	  .late_report = TRUE, .state = COVERAGE_TOO_YOUNG },
-	{ "rule 6: and not later", .log_start = 90, .late_report = TRUE,
+	{ "rule 6: less", 14 * DAY - 1, UNDATED, .state = COVERAGE_TOO_YOUNG },
+	{ "rule 6: an MDN may come as late as the retention", 90 * DAY - 1,
+	  UNDATED, .late_report = TRUE, .state = COVERAGE_TOO_YOUNG },
+	{ "rule 6: and not later", 90 * DAY, UNDATED, .late_report = TRUE,
 	  .state = COVERAGE_COVERED },
-	{ "rule 7: a date within the report age counts, less one day",
-	  .log_start = 3.1, .original_date = 2, .state = COVERAGE_COVERED },
-	{ "rule 7: the day is needed", .log_start = 2.9, .original_date = 2,
+
+	{ "rule 7: a date within the report age counts, less one day", 3 * DAY,
+	  DATED(2 * DAY), .state = COVERAGE_COVERED },
+	{ "rule 7: the day is needed", 3 * DAY - 1, DATED(2 * DAY),
 	  .state = COVERAGE_TOO_YOUNG },
-	{ "rule 7: of an MDN, too", .log_start = 4, .original_date = 2,
+	{ "rule 7: of an MDN, too", 3 * DAY, DATED(2 * DAY),
 	  .late_report = TRUE, .state = COVERAGE_COVERED },
-	{ "rule 7: an earlier Arrival-Date wins", .log_start = 3.5,
-	  .original_date = 2, .arrival_date = 3, .state = COVERAGE_TOO_YOUNG },
-	{ "rule 7: a later one doesn't", .log_start = 3.5, .original_date = 2,
-	  .arrival_date = 1, .state = COVERAGE_COVERED },
-	{ "rule 7: nor one that is too old", .log_start = 3.5,
-	  .original_date = 2, .arrival_date = 20, .state = COVERAGE_COVERED },
-	{ "rule 7: nor one without a Date", .log_start = 3.5, .arrival_date = 1,
+	{ "rule 7: as old as the report age", 15 * DAY, DATED(14 * DAY),
+	  .state = COVERAGE_COVERED },
+	{ "rule 7: then it needs a day more than none would",
+	  15 * DAY - 1, DATED(14 * DAY), .state = COVERAGE_TOO_YOUNG },
+	{ "rule 7: older, it counts for nothing", 15 * DAY - 1,
+	  DATED(14 * DAY + 1), .state = COVERAGE_COVERED },
+	{ "rule 7: of an MDN it does as for any other", 89 * DAY,
+	  DATED(14 * DAY + 1), .late_report = TRUE,
 	  .state = COVERAGE_TOO_YOUNG },
-	{ "rule 7: an hour in the future is a wrong clock", .log_start = 3,
-	  .original_date = -1.0 / 24, .state = COVERAGE_COVERED },
-	{ "rule 7: more is the sender's word", .log_start = 3,
-	  .original_date = -1.1 / 24, .state = COVERAGE_TOO_YOUNG },
-	{ "rule 7: dated before the start", .log_start = 20, .original_date = 21,
+	{ "rule 7: an hour in the future is a wrong clock", DAY - HOUR,
+	  DATED(-HOUR), .state = COVERAGE_COVERED },
+	{ "rule 7: more is the sender's word", 13 * DAY, DATED(-HOUR - 1),
+	  .state = COVERAGE_TOO_YOUNG },
+	{ "rule 7: which takes nothing away either", 14 * DAY, DATED(-HOUR - 1),
+	  .state = COVERAGE_COVERED },
+
+	{ "rule 7: an earlier Arrival-Date wins", 4 * DAY - 1, 2 * DAY, 3 * DAY,
+	  .state = COVERAGE_TOO_YOUNG },
+	{ "rule 7: and needs its day", 4 * DAY, 2 * DAY, 3 * DAY,
+	  .state = COVERAGE_COVERED },
+	{ "rule 7: a later one doesn't", 3 * DAY, 2 * DAY, DAY,
+	  .state = COVERAGE_COVERED },
+	{ "rule 7: nor one that is too old", 3 * DAY, 2 * DAY, 14 * DAY + 1,
+	  .state = COVERAGE_COVERED },
+	{ "rule 7: nor one without a Date", 3 * DAY, NONE, DAY,
+	  .state = COVERAGE_TOO_YOUNG },
+	{ "rule 7: nor with a Date that doesn't count", 13 * DAY, 300 * DAY, DAY,
 	  .state = COVERAGE_DATED_BEFORE },
+
+	{ "rule 7: dated before the start", 20 * DAY, DATED(20 * DAY + 1),
+	  .state = COVERAGE_DATED_BEFORE },
+	{ "rule 7: dated at the start", 20 * DAY, DATED(20 * DAY),
+	  .state = COVERAGE_COVERED },
 	{ "rule 7: as long as the start is younger than the retention",
-	  .log_start = 89, .original_date = 300,
-	  .state = COVERAGE_DATED_BEFORE },
-	{ "rule 7: after that no date matters", .log_start = 90,
-	  .original_date = 300, .state = COVERAGE_COVERED },
-	{ "rule 7: dates older than the report age count for nothing else",
-	  .log_start = 13, .original_date = 14.5,
-	  .state = COVERAGE_DATED_BEFORE },
+	  90 * DAY - 1, DATED(300 * DAY), .state = COVERAGE_DATED_BEFORE },
+	{ "rule 7: after that no date matters", 90 * DAY, DATED(300 * DAY),
+	  .state = COVERAGE_COVERED },
 };
 
-static time_t days_before(double days)
+static time_t before_now(time_t seconds)
 {
-	return NOW - (time_t)(days * DAY);
+	return seconds == NONE ? (time_t)-1 : NOW - seconds;
 }
 
 static void test_rules(void **state ATTR_UNUSED)
@@ -74,17 +105,16 @@ static void test_rules(void **state ATTR_UNUSED)
 		const struct coverage_test *test = &coverage_tests[i];
 		struct coverage_facts facts = {
 			.sources_listed = !test->no_sources,
+			.listed_source_logged = !test->nothing_logged,
+			.said_for_mailbox = test->said,
 			.unlisted_copy = test->unlisted_copy,
 			.late_report = test->late_report,
-			.log_start = days_before(test->log_start),
-			.since = test->since == 0 ? 0 : days_before(test->since),
+			.log_start = before_now(test->log_start),
 			.now = NOW,
 			.report_age = 14 * DAY,
 			.retention = 90 * DAY,
-			.original_date = test->original_date == 0 ?
-				(time_t)-1 : days_before(test->original_date),
-			.arrival_date = test->arrival_date == 0 ?
-				(time_t)-1 : days_before(test->arrival_date),
+			.original_date = before_now(test->original_date),
+			.arrival_date = before_now(test->arrival_date),
 		};
 		enum coverage_state result = coverage_decide(&facts);
 
@@ -96,12 +126,36 @@ static void test_rules(void **state ATTR_UNUSED)
 	}
 }
 
+/* What "coverage" says of the time to wait is what is decided then. */
+static void test_until_when(void **state ATTR_UNUSED)
+{
+	struct coverage_facts facts = {
+		.sources_listed = TRUE,
+		.listed_source_logged = TRUE,
+		.log_start = NOW,
+		.report_age = 14 * DAY,
+		.retention = 90 * DAY,
+		.original_date = (time_t)-1,
+		.arrival_date = (time_t)-1,
+	};
+
+	facts.now = coverage_complete_at(&facts);
+	assert_int_equal(coverage_decide(&facts), COVERAGE_COVERED);
+	facts.now--;
+	assert_int_equal(coverage_decide(&facts), COVERAGE_TOO_YOUNG);
+	facts.original_date = coverage_dated_from(&facts);
+	assert_int_equal(coverage_decide(&facts), COVERAGE_COVERED);
+	facts.original_date--;
+	assert_int_equal(coverage_decide(&facts), COVERAGE_TOO_YOUNG);
+}
+
 static void test_rows_that_never_expire(void **state ATTR_UNUSED)
 {
 	/* what a wrong backscatter_retention stands for */
 	struct coverage_facts facts = {
 		.sources_listed = TRUE,
-		.log_start = days_before(20),
+		.listed_source_logged = TRUE,
+		.log_start = NOW - 20 * DAY,
 		.now = NOW,
 		.report_age = 14 * DAY,
 		.retention = INT_MAX,
@@ -118,6 +172,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_until_when),
 		cmocka_unit_test(test_rows_that_never_expire),
 	};
 

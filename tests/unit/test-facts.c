@@ -879,12 +879,7 @@ static void test_unlisted_copy(void **state)
 			fixture->now, &error), 1);
 	assert_true(gather(fixture)->coverage.unlisted_copy);
 
-	/* only what came after the start of coverage */
-	fixture->policy.since = fixture->now - DAY / 2;
-	assert_false(gather(fixture)->coverage.unlisted_copy);
-
 	/* a listed source needs no other one beside it */
-	fixture->policy.since = 0;
 	fixture->policy.listed_sources = SENT_LOG_SOURCE_SENT;
 	assert_false(gather(fixture)->coverage.unlisted_copy);
 }
@@ -902,9 +897,37 @@ static void test_coverage_policy(void **state)
 	assert_int_equal(coverage->log_start, fixture->now);
 	assert_int_equal(coverage->original_date, fixture->now - DAY);
 	assert_int_equal(coverage->retention, 90 * DAY);
+	assert_false(coverage->listed_source_logged);
+	assert_false(coverage->said_for_mailbox);
 
 	fixture->policy.listed_sources = 0;
 	assert_false(gather(fixture)->coverage.sources_listed);
+}
+
+/* Rule 2: what is needed before an empty log is believed. */
+static void test_nothing_logged(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *error;
+
+	assert_int_equal(sent_log_set_coverage(fixture->log,
+			fixture->now - 50 * DAY, SENT_LOG_COVERAGE_IMPORTED,
+			fixture->now, &error), 1);
+	assert_false(gather(fixture)->coverage.said_for_mailbox);
+	assert_int_equal(sent_log_set_coverage(fixture->log,
+			fixture->now - 50 * DAY, SENT_LOG_COVERAGE_SET,
+			fixture->now, &error), 1);
+	assert_true(gather(fixture)->coverage.said_for_mailbox);
+	assert_false(gather(fixture)->coverage.listed_source_logged);
+
+	log_sent(fixture, SENT_LOG_IDENTITY_MESSAGE_ID, "a@example.org",
+		 "list@example.net");
+	assert_true(gather(fixture)->coverage.listed_source_logged);
+
+	/* his word was about other sources */
+	fixture->policy.listed_sources = SENT_LOG_SOURCE_SENT;
+	assert_false(gather(fixture)->coverage.said_for_mailbox);
+	assert_int_equal(gather(fixture)->coverage.log_start, fixture->now);
 }
 
 int main(void)
@@ -954,6 +977,7 @@ int main(void)
 		TEST(test_budget_of_unknown_recipients),
 		TEST(test_unlisted_copy),
 		TEST(test_coverage_policy),
+		TEST(test_nothing_logged),
 	};
 
 	return UNIT_RUN(tests);

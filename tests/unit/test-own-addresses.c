@@ -24,6 +24,35 @@ static struct own_addresses *own_create(pool_t pool)
 	return own;
 }
 
+/* Of a login without domain nobody knows what he sends as. */
+static void test_match_from(void **state ATTR_UNUSED)
+{
+	static const struct {
+		const char *login, *from;
+		bool own;
+	} tests[] = {
+		{ "Alice", "alice@example.org", TRUE },
+		{ "alice", "Alice+lists@elsewhere.example", TRUE },
+		{ "alice", "malice@example.org", FALSE },
+		{ "alice", "info@example.org", TRUE },
+		{ "root", "root@example.org", FALSE },
+		{ "alice@example.org", "alice@elsewhere.example", FALSE },
+		{ "alice@example.org", "alice@example.org", TRUE },
+	};
+
+	for (unsigned int i = 0; i < N_ELEMENTS(tests); i++) {
+		pool_t pool = pool_alloconly_create("test", 1024);
+		struct own_addresses *own = own_addresses_init(pool, "+");
+
+		own_addresses_add_login(own, tests[i].login);
+		own_addresses_add(own, "info@example.org");
+		if (own_addresses_match_from(own, tests[i].from) !=
+		    tests[i].own)
+			fail_msg("%s: %s", tests[i].login, tests[i].from);
+		pool_unref(&pool);
+	}
+}
+
 static void test_match(void **state ATTR_UNUSED)
 {
 	static const struct {
@@ -189,6 +218,7 @@ int main(void)
 		cmocka_unit_test(test_many_stars),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_without_detail),
+		cmocka_unit_test(test_match_from),
 	};
 
 	return UNIT_RUN(tests);

@@ -517,7 +517,7 @@ static void test_newer_version(void **state)
 	exec_sql(f->path, "PRAGMA user_version = 4711");
 	f->log = sent_log_init(&f->set);
 	assert_untouched(f, "newer dovecot-backscatter (schema version 4711, "
-			    "this one knows 2)");
+			    "this one knows ");
 }
 
 static void test_database_of_another_program(void **state)

@@ -1223,7 +1223,7 @@ static void test_a_million_identities(void **state)
 	assert_done(f, sent_log_find_recipient(f->log, ann[0], NOW, &f->error));
 	assert_steps(f, 30);
 	assert_true(coverage_at(f, NOW).has_rows);
-	assert_steps(f, 80);
+	assert_steps(f, 120);
 	assert_done(f, count_report(f, "a", "bounce", ann, 1));
 	assert_int_equal(get_report_count(f, "a", "bounce", ann[0]).reports, 1);
 	assert_steps(f, 400);

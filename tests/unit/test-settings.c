@@ -59,12 +59,27 @@ static void test_defaults(void **state ATTR_UNUSED)
 	assert_string_equal(set->db, "~/.backscatter.db");
 	assert_int_equal(set->retention, 90 * DAY);
 	assert_int_equal(set->report_age, 14 * DAY);
-	assert_int_equal(set->since, 0);
 	assert_null(set->sent_mailboxes[0]);
 	assert_null(set->site_key);
 	assert_int_equal(set->sender_check, SENDER_CHECK_LOG);
 	assert_false(set->tag);
 	pool_unref(&pool);
+}
+
+static void test_date(void **state ATTR_UNUSED)
+{
+	struct tm *tm;
+	time_t time;
+
+	assert_int_equal(backscatter_date_parse("2026-01-31", &time), 0);
+	tm = localtime(&time);
+	assert_int_equal(tm->tm_year, 126);
+	assert_int_equal(tm->tm_mon, 0);
+	assert_int_equal(tm->tm_mday, 31);
+	assert_int_equal(tm->tm_hour, 0);
+	assert_int_equal(backscatter_date_parse("yesterday", &time), -1);
+	assert_int_equal(backscatter_date_parse("2026-02-31", &time), -1);
+	assert_int_equal(backscatter_date_parse("2026-01-31 12:00", &time), -1);
 }
 
 static void test_values(void **state ATTR_UNUSED)
@@ -80,7 +95,6 @@ static void test_values(void **state ATTR_UNUSED)
 		{ "backscatter_db", "/var/lib/backscatter/me.db" },
 		{ "backscatter_retention", "1 weeks" },
 		{ "backscatter_report_age", "2 days" },
-		{ "backscatter_since", "2026-01-31" },
 		{ "backscatter_sent_mailboxes", "Sent Items, Gesendet" },
 		{ "backscatter_site_key", "/etc/dovecot/backscatter.key" },
 		{ "backscatter_sender_check", "both" },
@@ -89,7 +103,6 @@ static void test_values(void **state ATTR_UNUSED)
 	};
 	pool_t pool = pool_alloconly_create("test", 1024);
 	const struct backscatter_settings *set = parse(pool, settings);
-	struct tm *tm;
 
 	assert_null(set->errors[0]);
 	assert_int_equal(set->sources, SENT_LOG_SOURCE_SENT |
@@ -107,11 +120,6 @@ static void test_values(void **state ATTR_UNUSED)
 	assert_string_equal(set->db, "/var/lib/backscatter/me.db");
 	assert_int_equal(set->retention, 7 * DAY);
 	assert_int_equal(set->report_age, 2 * DAY);
-	tm = localtime(&set->since);
-	assert_int_equal(tm->tm_year, 126);
-	assert_int_equal(tm->tm_mon, 0);
-	assert_int_equal(tm->tm_mday, 31);
-	assert_int_equal(tm->tm_hour, 0);
 	assert_string_equal(set->sent_mailboxes[0], "Sent Items");
 	assert_string_equal(set->sent_mailboxes[1], "Gesendet");
 	assert_string_equal(set->site_key, "/etc/dovecot/backscatter.key");
@@ -200,10 +208,8 @@ static void test_errors(void **state ATTR_UNUSED)
 		{ "backscatter_retention", "90", "90 days" },
 		{ "backscatter_retention", "0 days", "90 days" },
 		{ "backscatter_report_age", "a while", "90 days" },
-		{ "backscatter_report_age", "91 days", "not longer than" },
-		{ "backscatter_since", "yesterday", "YYYY-MM-DD" },
-		{ "backscatter_since", "2026-01-31 12:00", "YYYY-MM-DD" },
-		{ "backscatter_since", "2026-02-31", "YYYY-MM-DD" },
+		{ "backscatter_report_age", "91 days",
+		  "not longer than backscatter_retention, which is 90 days" },
 		{ "backscatter_site_key", "site.key", "starts with /" },
 		{ "backscatter_site_key", "~/site.key", "starts with /" },
 		{ "backscatter_sender_check", "strict", "off, log, envelope" },
@@ -253,9 +259,6 @@ static void test_what_stands_in_place_of_an_error(void **state ATTR_UNUSED)
 	set = parse_one(pool, "backscatter_report_age", "100 days");
 	assert_int_equal(set->retention, 100 * DAY);
 
-	set = parse_one(pool, "backscatter_since", "yesterday");
-	assert_true(set->since > time(NULL) - DAY);
-
 	set = parse_one(pool, "backscatter_addresses", "me you@example.org");
 	assert_string_equal(set->addresses[0], "you@example.org");
 
@@ -273,6 +276,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_date),
 		cmocka_unit_test(test_sender_check),
 		cmocka_unit_test(test_tag),
 		cmocka_unit_test(test_errors),

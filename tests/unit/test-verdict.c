@@ -17,6 +17,7 @@ static struct verdict_facts guilty_facts(void)
 		.named_evidence = VERDICT_EVIDENCE_MESSAGE_ID,
 		.coverage = {
 			.sources_listed = TRUE,
+			.listed_source_logged = TRUE,
 			.log_start = NOW - 100 * DAY,
 			.now = NOW,
 			.report_age = 14 * DAY,
@@ -414,9 +415,12 @@ static void walk_coverage(struct walk *walk, struct verdict_facts facts)
 {
 	static const struct coverage_facts coverages[] = {
 		{ .sources_listed = FALSE, .log_start = 1 },
-		{ .sources_listed = TRUE, .log_start = 1 },
-		{ .sources_listed = TRUE, .log_start = NOW },
-		{ .sources_listed = TRUE, .log_start = 1,
+		{ .sources_listed = TRUE, .listed_source_logged = TRUE,
+		  .log_start = 1 },
+		{ .sources_listed = TRUE, .listed_source_logged = TRUE,
+		  .log_start = NOW },
+		{ .sources_listed = TRUE, .listed_source_logged = TRUE,
+		  .log_start = 1,
 		  .unlisted_copy = TRUE },
 	};
 

@@ -1,0 +1,107 @@
+/* import --complete: is there something in the other mailboxes that was sent from here,
+   and that the log doesn't know? */
+
+#include "lib.h"
+#include "array.h"
+#include "str.h"
+#include "str-sanitize.h"
+#include "mail-namespace.h"
+#include "mail-storage.h"
+#include "mail-user.h"
+#include "mailbox-list-iter.h"
+#include "compat/dovecot-compat.h"
+#include "doveadm-import.h"
+#include "doveadm-own-mail.h"
+#include "doveadm-sent-mailboxes.h"
+
+#define SHOWN_MAILBOX_MAX 200
+
+struct import_search {
+	/* special use \Trash: nobody would list it among the Sent mailboxes, and
+	   what lies there was deleted from them */
+	bool trash;
+	unsigned int found;
+	pool_t pool;
+};
+
+static bool import_is_known(struct import_context *import,
+			    const struct sent_copy *copy)
+{
+	const struct sent_log_identity *identity;
+	struct sent_log_entry entry;
+	const char *error;
+
+	array_foreach(&copy->identities, identity) {
+		int ret = sent_log_find(import->log->log, identity, NULL, 0,
+					import->now, &entry, &error);
+
+		if (ret < 0)
+			import_failed(import, error);
+		if (ret != 0)
+			return ret > 0;
+	}
+	return FALSE;
+}
+
+static void import_search_mail(struct import_context *import, struct mail *mail,
+			       void *context)
+{
+	struct import_search *search = context;
+	struct sent_copy copy;
+
+	/* none of the last mail's is needed any more */
+	p_clear(search->pool);
+	if (import_read(import, search->pool, mail, &copy) <= 0 ||
+	    !doveadm_mail_is_own(mail, &copy, import->own, search->trash) ||
+	    import_is_known(import, &copy))
+		return;
+	if (!search->trash)
+		search->found++;
+	else if (import_read(import, import->batch_pool, mail, &copy) > 0)
+		import_add(import, &copy);
+}
+
+static void import_search_mailbox(struct import_context *import,
+				  struct mailbox *box)
+{
+	struct import_search search = {
+		.trash = compat_mailbox_has_special_use(box, "\\Trash"),
+		.pool = pool_alloconly_create("backscatter import search",
+					      2048),
+	};
+
+	(void)import_foreach_mail(import, box, import_search_mail, &search);
+	pool_unref(&search.pool);
+	if (search.found == 0)
+		return;
+	str_printfa(import->unlisted, "%s%s (%u)",
+		    str_len(import->unlisted) > 0 ? ", " : "",
+		    str_sanitize_utf8(mailbox_get_vname(box),
+				      SHOWN_MAILBOX_MAX), search.found);
+}
+
+int import_search(struct import_context *import, const char *const *except)
+{
+	static const char *const all[] = { "*", NULL };
+	struct mailbox_list_iterate_context *iter;
+	const struct mailbox_info *info;
+	struct mailbox *box;
+
+	iter = mailbox_list_iter_init_namespaces(import->user->namespaces, all,
+		MAIL_NAMESPACE_TYPE_PRIVATE,
+		MAILBOX_LIST_ITER_RETURN_NO_FLAGS |
+		MAILBOX_LIST_ITER_SKIP_ALIASES);
+	while ((info = mailbox_list_iter_next(iter)) != NULL) {
+		if ((info->flags & (MAILBOX_NOSELECT |
+				    MAILBOX_NONEXISTENT)) != 0 ||
+		    str_array_find(except, info->vname))
+			continue;
+		box = mailbox_alloc(info->ns->list, info->vname,
+				    MAILBOX_FLAG_READONLY);
+		if (doveadm_mailbox_is_searched(box, import->log->set) &&
+		    doveadm_mailbox_exists(box))
+			import_search_mailbox(import, box);
+		mailbox_free(&box);
+	}
+	return mailbox_list_iter_deinit(&iter);
+}
