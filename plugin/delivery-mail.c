@@ -2,7 +2,7 @@
    and what is taken out of its header. */
 
 #include "lib.h"
-#include "buffer.h"
+#include "array.h"
 #include "istream.h"
 #include "istream-concat.h"
 #include "istream-header-filter.h"
@@ -13,20 +13,20 @@
 
 #define DELIVERY_STREAM_NAME "<backscatter>"
 
-static void delivery_buffer_free(buffer_t *buffer)
-{
-	buffer_free(&buffer);
-}
-
 /* What a filter needs as long as its stream lives. */
-struct filter_names {
+struct forged_filter {
 	pool_t pool;
+	/* where in the unfiltered stream the message begins */
+	uoff_t start;
+	/* Where in it forged fields begin, in order. Not created: the header block
+	   doesn't lie in memory, so each field is judged by its first line. */
+	ARRAY(uoff_t) offsets;
 	struct spf_own_names own;
 };
 
-static void filter_names_free(struct filter_names *names)
+static void forged_filter_free(struct forged_filter *filter)
 {
-	pool_unref(&names->pool);
+	pool_unref(&filter->pool);
 }
 
 static struct istream *concat(struct istream *first, struct istream *second)
@@ -38,84 +38,101 @@ static struct istream *concat(struct istream *first, struct istream *second)
 	return input;
 }
 
-/* Returns a new buffer with the header block but for what is forged. */
-static buffer_t *
-copy_header(const unsigned char *header, size_t size,
-	    const struct spf_own_names *own)
+static bool
+field_is_forged(const unsigned char *field, size_t size,
+		const struct spf_own_names *own)
 {
-	buffer_t *copy = buffer_create_dynamic(default_pool, size + 1);
-	buffer_t *clean;
-
-	report_scan_copy_without_forged(copy, header, size);
-	if (own->authserv_id == NULL)
-		return copy;
-	clean = buffer_create_dynamic(default_pool, copy->used + 1);
-	spf_forged_remove(clean, copy->data, copy->used, own);
-	buffer_free(&copy);
-	return clean;
+	return report_scan_field_is_forged(field, size) ||
+		(own->authserv_id != NULL && spf_forged_find(field, size, own));
 }
 
-/* The header block copied without the forged fields, and the rest as it is. */
-static struct istream *
-copied_header_stream(struct istream *input, size_t header_size,
-		     const struct spf_own_names *own, uoff_t *size)
+static void
+find_forged_fields(struct forged_filter *filter, const unsigned char *header,
+		   size_t size)
 {
-	const unsigned char *header;
-	struct istream *header_input, *body_input, *result;
-	buffer_t *buffer;
-	size_t available;
+	const unsigned char *field, *next, *end = header + size;
+	uoff_t offset;
 
-	header = i_stream_get_data(input, &available);
-	i_assert(header_size <= available);
-	buffer = copy_header(header, header_size, own);
-	*size -= header_size - buffer->used;
-
-	header_input = i_stream_create_from_data(buffer->data, buffer->used);
-	i_stream_add_destroy_callback(header_input, delivery_buffer_free,
-				      buffer);
-	body_input = i_stream_create_range(input, input->v_offset + header_size,
-					   UOFF_T_MAX);
-	result = concat(header_input, body_input);
-	i_stream_unref(&header_input);
-	i_stream_unref(&body_input);
-	return result;
+	p_array_init(&filter->offsets, filter->pool, 8);
+	for (field = header; field < end; field = next) {
+		next = report_scan_field_end(field, end);
+		if (field_is_forged(field, next - field, &filter->own)) {
+			offset = filter->start + (field - header);
+			array_push_back(&filter->offsets, &offset);
+		}
+	}
 }
 
-/* Called with each line of a header block. What a field is has to be decided with
-   its first line: one that may name us in another line is ours to remove. */
+static int offset_cmp(const uoff_t *one, const uoff_t *other)
+{
+	return *one < *other ? -1 : (*one > *other ? 1 : 0);
+}
+
+/* What a field of a header block that is too long for the scan is has to be decided
+   with its first line: one that may name us in another line is ours to remove. */
+static bool
+first_line_is_forged(const struct message_header_line *hdr,
+		     const struct forged_filter *filter)
+{
+	const char *name = hdr->name;
+	size_t size = hdr->name_len;
+
+	if (hdr->name_offset == filter->start) {
+		/* some readers skip white space before the first field's name */
+		for (; size > 0 && (*name == ' ' || *name == '\t'); name++)
+			size--;
+	}
+	if (report_scan_name_is_forged(name, size))
+		return TRUE;
+	return hdr->continues ? spf_forged_may_be(name, size) :
+		spf_forged_is(name, size, hdr->value, hdr->value_len,
+			      &filter->own);
+}
+
+/* Called with each line of a header block. */
 static void
 filter_forged(struct header_filter_istream *stream ATTR_UNUSED,
 	      struct message_header_line *hdr, bool *matched,
-	      struct filter_names *names)
+	      struct forged_filter *filter)
 {
-	if (hdr == NULL || hdr->eoh || hdr->continued || *matched)
+	if (hdr == NULL || hdr->eoh || hdr->continued)
 		return;
-	*matched = hdr->continues ?
-		spf_forged_may_be(hdr->name, hdr->name_len) :
-		spf_forged_is(hdr->name, hdr->name_len, hdr->value,
-			      hdr->value_len, &names->own);
+	if (!array_is_created(&filter->offsets))
+		*matched = first_line_is_forged(hdr, filter);
+	else {
+		*matched = array_bsearch(&filter->offsets, &hdr->name_offset,
+					 offset_cmp) != NULL;
+	}
 }
 
-/* A header block that is too long for the scan goes through lib-mail's filter:
-   slower, but without a limit. */
+/* The message through lib-mail's filter, which knows neither fields nor lines that
+   are too long. */
 static struct istream *
-filtered_stream(struct istream *input, const struct spf_own_names *own,
-		uoff_t *size)
+filtered_stream(struct istream *input, const struct report_scan *scan,
+		const struct spf_own_names *own, uoff_t *size)
 {
-	static const char *const forged[] = { REPORT_VERDICT_HEADER };
 	pool_t pool = pool_alloconly_create("backscatter filter", 256);
-	struct filter_names *names = p_new(pool, struct filter_names, 1);
+	struct forged_filter *filter = p_new(pool, struct forged_filter, 1);
 	struct istream *result;
 	uoff_t filtered_size;
+	size_t available;
 
-	names->pool = pool;
-	names->own.authserv_id = p_strdup(pool, own->authserv_id);
-	names->own.received_spf_host = p_strdup(pool, own->received_spf_host);
+	filter->pool = pool;
+	filter->start = input->v_offset;
+	filter->own.authserv_id = p_strdup(pool, own->authserv_id);
+	filter->own.received_spf_host = p_strdup(pool, own->received_spf_host);
+	if (scan->complete) {
+		find_forged_fields(filter, i_stream_get_data(input, &available),
+				   scan->header_size);
+	}
 	result = i_stream_create_header_filter(input,
 		HEADER_FILTER_EXCLUDE | HEADER_FILTER_CRLF_PRESERVE,
-		forged, N_ELEMENTS(forged), filter_forged, names);
-	i_stream_add_destroy_callback(result, filter_names_free, names);
+		NULL, 0, filter_forged, filter);
+	i_stream_add_destroy_callback(result, forged_filter_free, filter);
 	i_stream_set_name(result, DELIVERY_STREAM_NAME);
+	/* This reads the header block to its end, and must come first: the filter
+	   remembers what it took out, and a seek during its first reading would
+	   have it remember everything twice. */
 	if (i_stream_get_size(result, TRUE, &filtered_size) > 0)
 		*size = filtered_size;
 	return result;
@@ -144,9 +161,7 @@ delivery_stream_without_forged(struct istream *input,
 		i_stream_ref(input);
 		return input;
 	}
-	if (!scan->complete)
-		return filtered_stream(input, own, size);
-	return copied_header_stream(input, scan->header_size, own, size);
+	return filtered_stream(input, scan, own, size);
 }
 
 /* A message whose first line begins with white space would continue our last field,

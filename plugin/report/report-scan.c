@@ -4,7 +4,6 @@
 
 #include "lib.h"
 #include <ctype.h>
-#include "buffer.h"
 #include "istream.h"
 #include "report-limits.h"
 #include "report-scan.h"
@@ -127,6 +126,19 @@ scan_contains_any(const unsigned char *data, const unsigned char *end,
 	return FALSE;
 }
 
+/* White space at the end belongs to no name. */
+static size_t
+scan_name_size(const unsigned char *name, const unsigned char *end)
+{
+	const unsigned char *nul;
+
+	while (end > name && i_isspace(end[-1]))
+		end--;
+	/* Dovecot's names are C strings: to Sieve this one ends here */
+	nul = memchr(name, '\0', end - name);
+	return (nul == NULL ? end : nul) - name;
+}
+
 /* Splits the field in [data, end). White space before the colon belongs to
    neither name nor value (RFC 5322, 4.5.8), and neither does white space before
    the first field's name: some readers skip it. */
@@ -134,23 +146,15 @@ static bool
 scan_field_split(const unsigned char *data, const unsigned char *end,
 		 struct scan_field *field_r)
 {
-	const unsigned char *colon, *name_end, *nul;
+	const unsigned char *colon;
 
 	while (data < end && (*data == ' ' || *data == '\t'))
 		data++;
 	colon = memchr(data, ':', end - data);
 	if (colon == NULL)
 		return FALSE;
-	for (name_end = colon; name_end > data; name_end--) {
-		if (!i_isspace(name_end[-1]))
-			break;
-	}
-	/* Dovecot's names are C strings: to Sieve this one ends here */
-	nul = memchr(data, '\0', name_end - data);
-	if (nul != NULL)
-		name_end = nul;
 	field_r->name = data;
-	field_r->name_size = name_end - data;
+	field_r->name_size = scan_name_size(data, colon);
 	field_r->value = colon + 1;
 	field_r->end = end;
 	return TRUE;
@@ -343,21 +347,29 @@ void report_scan_header(struct istream *input, bool null_sender,
 	scan_r->header_size = 0;
 }
 
-void report_scan_copy_without_forged(buffer_t *dest,
-				     const unsigned char *header, size_t size)
+const unsigned char *
+report_scan_field_end(const unsigned char *field, const unsigned char *end)
 {
-	const unsigned char *end = header + size;
-	const unsigned char *field = header, *line = header, *kept = header;
-	const unsigned char *next;
+	const unsigned char *line = field;
+
+	return scan_field_end(&line, end, TRUE);
+}
+
+bool report_scan_field_is_forged(const unsigned char *field, size_t size)
+{
 	struct scan_field split;
 
-	for (; field < end; field = line = next) {
-		next = scan_field_end(&line, end, TRUE);
-		if (!scan_field_split(field, next, &split) ||
-		    !scan_field_is_forged(&split))
-			continue;
-		buffer_append(dest, kept, field - kept);
-		kept = next;
-	}
-	buffer_append(dest, kept, end - kept);
+	return scan_field_split(field, field + size, &split) &&
+		scan_field_is_forged(&split);
+}
+
+bool report_scan_name_is_forged(const char *name, size_t size)
+{
+	const unsigned char *start = (const unsigned char *)name;
+	const struct scan_field field = {
+		.name = start,
+		.name_size = scan_name_size(start, start + size)
+	};
+
+	return scan_field_is_forged(&field);
 }

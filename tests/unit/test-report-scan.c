@@ -282,22 +282,51 @@ static const struct {
 	{ "", "" },
 };
 
-static void test_scan_copy_without_forged(void **state ATTR_UNUSED)
+static void test_scan_fields_without_forged(void **state ATTR_UNUSED)
 {
 	buffer_t *copy = buffer_create_dynamic(default_pool, 64);
+	const unsigned char *field, *next, *end;
 	unsigned int i;
 
 	for (i = 0; i < N_ELEMENTS(copies); i++) {
 		buffer_set_used_size(copy, 0);
-		report_scan_copy_without_forged(copy,
-			(const unsigned char *)copies[i].header,
-			strlen(copies[i].header));
+		field = (const unsigned char *)copies[i].header;
+		end = field + strlen(copies[i].header);
+		for (; field < end; field = next) {
+			next = report_scan_field_end(field, end);
+			assert_true(next > field && next <= end);
+			if (!report_scan_field_is_forged(field, next - field))
+				buffer_append(copy, field, next - field);
+		}
 		assert_int_equal(copy->used, strlen(copies[i].copy));
 		if (copy->used > 0)
 			assert_memory_equal(copy->data, copies[i].copy,
 					    copy->used);
 	}
 	buffer_free(&copy);
+}
+
+static void test_scan_names(void **state ATTR_UNUSED)
+{
+	static const struct {
+		const char *name;
+		size_t size;
+		bool forged;
+	} names[] = {
+		{ "X-Backscatter", 13, TRUE },
+		{ "x-BACKSCATTER \t\r", 16, TRUE },
+		{ "X-Backscatter\0junk", 18, TRUE },
+		{ "X-Backscatter-Serial", 20, FALSE },
+		{ "X-Back\0scatter", 14, FALSE },
+		{ " X-Backscatter", 14, FALSE },
+		{ "", 0, FALSE },
+	};
+
+	for (unsigned int i = 0; i < N_ELEMENTS(names); i++) {
+		assert_int_equal(report_scan_name_is_forged(names[i].name,
+							    names[i].size),
+				 names[i].forged);
+	}
 }
 
 int main(void)
@@ -312,7 +341,8 @@ int main(void)
 		cmocka_unit_test(test_scan_longer_than_buffer),
 		cmocka_unit_test(test_scan_longer_than_limit),
 		cmocka_unit_test(test_scan_unreadable),
-		cmocka_unit_test(test_scan_copy_without_forged),
+		cmocka_unit_test(test_scan_fields_without_forged),
+		cmocka_unit_test(test_scan_names),
 	};
 	int ret;
 
