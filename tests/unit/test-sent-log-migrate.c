@@ -1,4 +1,4 @@
-/* A log that version 1 made: brought up to date with all its rows, also while a
+/* A log that an earlier version made: brought up to date with all its rows, also while a
    process of version 1 has it open. */
 
 #include "test-sent-log-common.h"
@@ -352,6 +352,7 @@ int main(void)
 		both(test_eight_migrate_at_once),
 		both(test_killed_while_it_migrates),
 		both(test_no_room_to_migrate),
+		both(test_version_2),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
