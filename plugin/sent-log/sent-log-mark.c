@@ -131,6 +131,31 @@ int sent_log_write_mark(struct sent_log *log,
 	return write_unreadable(log, &name, mark);
 }
 
+static int stop_reading(struct sent_log *log, const char *mailbox)
+{
+	struct sent_log_hash name;
+	sqlite3_stmt *stmt;
+
+	if (sent_log_write_begin(log) < 0 ||
+	    hash_mailbox(log, mailbox, &name) < 0)
+		return -1;
+	stmt = sent_log_statement(log, SENT_LOG_STOP_READING);
+	if (stmt == NULL)
+		return -1;
+	sent_log_bind_hash(stmt, 1, &name);
+	(void)sqlite3_bind_int64(stmt, 2, log->now);
+	if (sent_log_run(log, stmt) < 0 || sent_log_write_commit(log) < 0)
+		return -1;
+	return 1;
+}
+
+int sent_log_stop_reading(struct sent_log *log, const char *mailbox,
+			  time_t now, const char **error_r)
+{
+	sent_log_call_begin(log, now);
+	return sent_log_call_end(log, stop_reading(log, mailbox), error_r);
+}
+
 static int raise_mark(struct sent_log *log, const char *mailbox,
 		      uint32_t uid_validity, uint32_t first_uid,
 		      uint32_t last_uid)

@@ -208,6 +208,11 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 	[SENT_LOG_RAISE_MARK] =
 		"UPDATE sent_mailbox SET next_uid = ?4 + 1"
 		" WHERE name = ?1 AND uid_validity = ?2 AND next_uid = ?3",
+	[SENT_LOG_STOP_READING] =
+		"INSERT INTO sent_mailbox (name, uid_validity, next_uid,"
+		" unread_from, unread_to, stopped_at)"
+		" VALUES (?1, 0, 0, 0, 0, ?2)"
+		" ON CONFLICT (name) DO UPDATE SET stopped_at = ?2",
 	[SENT_LOG_LIST_UNREADABLE] =
 		"SELECT uid FROM unreadable_copy WHERE mailbox = ?1"
 		" ORDER BY uid LIMIT ?2",

@@ -274,6 +274,10 @@ int sent_log_add_read(struct sent_log *log,
 		      const char *mailbox,
 		      const struct sent_log_mailbox_mark *mark, time_t now,
 		      const char **error_r);
+/* Reading it was given up now, whatever the mark says; it stays as it is otherwise.
+   Returns 1 or -1. */
+int sent_log_stop_reading(struct sent_log *log, const char *mailbox,
+			  time_t now, const char **error_r);
 /* These UIDs were logged as they were saved: first_uid up to last_uid count as read
    where all below them do. Returns 1, 0 if something below is unread (or no
    log there), or -1. */

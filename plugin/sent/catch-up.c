@@ -11,6 +11,8 @@
 #include "sent/read-copies.h"
 #include "sent/catch-up.h"
 
+#include <sys/stat.h>
+
 /* What a delivery may spend on it; 10,000 copies take about half of it. */
 #define CATCH_UP_BUDGET_MSECS 1000
 /* Who didn't come to the end leaves the others in peace for a while: in a storm of
@@ -45,8 +47,14 @@ static void catch_up_log_failed(struct catch_up_context *ctx, const char *error)
 	catch_up_set(ctx, CATCH_UP_FAILED, ctx->log->error);
 }
 
-/* Returns 1, 0 if another process has it, or -1 and an error. */
-static int catch_up_lock(struct catch_up_context *ctx, const char **error_r)
+/* The file is there for as long as a process reads, or was killed while it did. */
+static const char *catch_up_lock_path(struct catch_up_context *ctx)
+{
+	return t_strconcat(ctx->log->path, ".catch-up", NULL);
+}
+
+/* Returns TRUE if this is the process that reads. */
+static bool catch_up_lock(struct catch_up_context *ctx)
 {
 	const struct file_create_settings set = {
 		.lock_timeout_secs = 0,
@@ -57,42 +65,63 @@ static int catch_up_lock(struct catch_up_context *ctx, const char **error_r)
 			.allow_deadlock = TRUE,
 		},
 	};
-	const char *path = t_strconcat(ctx->log->path, ".catch-up", NULL);
+	const char *error, *path = catch_up_lock_path(ctx);
 	bool created;
 
-	if (ctx->lock != NULL)
-		return 1;
-	if (file_create_locked(path, &set, &ctx->lock, &created, error_r) >= 0)
-		return 1;
+	if (ctx->lock != NULL ||
+	    file_create_locked(path, &set, &ctx->lock, &created, &error) >= 0)
+		return TRUE;
 	ctx->lock = NULL;
-	if (errno == EAGAIN)
-		return 0;
-	*error_r = t_strdup_printf("locking %s failed: %s", path, *error_r);
-	return -1;
+	if (errno == EAGAIN) {
+		catch_up_set(ctx, CATCH_UP_UNFINISHED, "another process is "
+			     "reading the Sent mailboxes into the log");
+	} else {
+		catch_up_set(ctx, CATCH_UP_FAILED, t_strdup_printf(
+			"locking %s failed: %s", path, error));
+	}
+	return FALSE;
+}
+
+/* Without the file nobody reads: the lock isn't taken for a look at what turns out
+   to be read, or of a storm of reports each would be in another one's way. */
+static bool catch_up_may_look(struct catch_up_context *ctx)
+{
+	struct stat st;
+
+	return ctx->lock != NULL || lstat(catch_up_lock_path(ctx), &st) < 0 ||
+		catch_up_lock(ctx);
 }
 
 /* Nobody tries again at once. (If that can't be written, everybody does.) */
-static void
-catch_up_pause(struct catch_up_context *ctx, struct mailbox *box,
-	       struct sent_log_mailbox_mark *mark)
+static void catch_up_pause(struct catch_up_context *ctx, struct mailbox *box)
 {
 	const char *error;
 
-	mark->stopped_at = ctx->read.now;
-	if (ctx->log->log != NULL &&
-	    sent_log_add_read(ctx->log->log, NULL, 0, mailbox_get_vname(box),
-			      mark, ctx->read.now, &error) < 0)
+	if (sent_log_stop_reading(ctx->log->log, mailbox_get_vname(box),
+				  ctx->read.now, &error) < 0)
 		catch_up_log_failed(ctx, error);
 }
 
+/* Maildir's lock has no error code of its own. */
+static bool is_lock_timeout(struct mailbox *box, const char *error)
+{
+	enum mail_error mail_error;
+
+	(void)mailbox_get_last_error(box, &mail_error);
+	return mail_error == MAIL_ERROR_INUSE ||
+		strstr(error, MAIL_ERRSTR_LOCK_TIMEOUT) != NULL;
+}
+
+/* A lock that another session holds is no fault. */
 static void
 catch_up_mailbox_failed(struct catch_up_context *ctx, struct mailbox *box,
-			struct sent_log_mailbox_mark *mark, const char *error)
+			const char *error)
 {
-	catch_up_set(ctx, CATCH_UP_FAILED, t_strdup_printf(
-		"the Sent mailbox %s can't be read: %s",
-		mailbox_get_vname(box), error));
-	catch_up_pause(ctx, box, mark);
+	catch_up_set(ctx, is_lock_timeout(box, error) ?
+		     CATCH_UP_UNFINISHED : CATCH_UP_FAILED,
+		     t_strdup_printf("the Sent mailbox %s can't be read: %s",
+				     mailbox_get_vname(box), error));
+	catch_up_pause(ctx, box);
 }
 
 static bool
@@ -156,7 +185,7 @@ catch_up_read(struct catch_up_context *ctx, struct mailbox *box,
 	if (ctx->log->log == NULL)
 		catch_up_set(ctx, CATCH_UP_FAILED, ctx->log->error);
 	else if (ret < 0)
-		catch_up_mailbox_failed(ctx, box, mark, error);
+		catch_up_mailbox_failed(ctx, box, error);
 	else if (ret == 0) {
 		catch_up_set(ctx, CATCH_UP_UNFINISHED, t_strdup_printf(
 			"reading the Sent mailbox %s into the log took too "
@@ -187,7 +216,7 @@ catch_up_look(struct catch_up_context *ctx, struct mailbox *box,
 		return 0;
 	ret = sent_mailbox_get_status(box, status_r, &error);
 	if (ret < 0)
-		catch_up_mailbox_failed(ctx, box, mark_r, error);
+		catch_up_mailbox_failed(ctx, box, error);
 	if (ret <= 0)
 		return 0;
 	return !sent_mailbox_is_read(mark_r, status_r) ||
@@ -198,23 +227,15 @@ static void catch_up_locked(struct catch_up_context *ctx, struct mailbox *box)
 {
 	struct sent_log_mailbox_mark mark;
 	struct mailbox_status status;
-	const char *error;
-	int ret;
+	bool first = ctx->lock == NULL;
 
-	if (catch_up_look(ctx, box, &status, &mark) == 0)
+	if (!catch_up_may_look(ctx) ||
+	    catch_up_look(ctx, box, &status, &mark) == 0 ||
+	    !catch_up_lock(ctx))
 		return;
-	if (ctx->lock == NULL) {
-		ret = catch_up_lock(ctx, &error);
-		if (ret < 0)
-			catch_up_set(ctx, CATCH_UP_FAILED, error);
-		if (ret == 0) {
-			catch_up_set(ctx, CATCH_UP_UNFINISHED, "another process "
-				"is reading the Sent mailboxes into the log");
-		}
-		/* who had it until now may have read all */
-		if (ret <= 0 || catch_up_look(ctx, box, &status, &mark) == 0)
-			return;
-	}
+	/* who had it until now may have read all */
+	if (first && catch_up_look(ctx, box, &status, &mark) == 0)
+		return;
 	catch_up_read(ctx, box, &status, &mark);
 }
 

@@ -3,10 +3,12 @@ called backscatter (DESIGN.md, section 5.0)."""
 
 import os
 import re
+import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -222,9 +224,19 @@ def test_saves_by_imap_raise_it(server):
     with dovecot.imap(ALICE) as client:
         for _ in range(3):
             assert client.append("Sent", None, None, sent_message())[0] == "OK"
-    dovecot.doveadm("backscatter", "sent", "count", user=ALICE)
+    wait_until(lambda: mark(dovecot) == (5, 0, 0))
+
+
+def test_a_save_above_what_is_unread_raises_nothing(server):
+    dovecot = server()
     assert judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_SENT
-    assert mark(dovecot) == (5, 0, 0)
+    [sent] = fill_maildir(dovecot, 1)
+    with dovecot.imap(ALICE) as client:
+        assert client.append("Sent", None, None, sent_message())[0] == "OK"
+        client.create("Outgoing")
+    assert judged(dovecot, dsn(sent)) == GENUINE
+    assert judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_SENT
+    assert mark(dovecot) == (4, 0, 0)
 
 
 def test_another_uidvalidity(server):
@@ -360,18 +372,18 @@ MANY = 10_000
 
 def delivery_budget(dovecot: Dovecot, sent: list[bytes]) -> None:
     """Whatever the machine does in a second: in the end all is read, and until then nothing is condemned."""
-    for _ in range(50):
+    for round_ in range(len(sent) // 100 + 2):     # each looks at a hundred copies at least
         verdict = judged(dovecot, dsn(sent_message(to=STRANGER)))
         if verdict == NOT_SENT:
             break
         assert verdict == UNAVAILABLE
         next_uid, unread_from, unread_to = mark(dovecot)
-        assert next_uid == len(sent) + 2
+        assert next_uid > len(sent)
         # the newest come first
         assert 0 < unread_from < unread_to < next_uid
         dovecot.wait_log("reason=log-unavailable .*(took too long and goes on with a later report)")
-        assert judged(dovecot, dsn(sent[-1])) == GENUINE
         wait_is_over(dovecot)
+    assert judged(dovecot, dsn(sent[-1])) == GENUINE
     assert verdict == NOT_SENT
 
 
@@ -387,12 +399,12 @@ def test_ten_thousand_copies(server):
 
 
 @pytest.mark.parametrize("mail_format", ["sdbox", "mdbox"])
-def test_thousands_in_other_formats(server, mail_format):
-    dovecot = server(mail_format=mail_format)
+def test_hundreds_in_other_formats(server, mail_format):
+    dovecot = server(mail_format=mail_format, extra=SLASH)
     sent = []
-    without_plugin(dovecot, lambda: sent.extend(save_many(dovecot, 3000)))
+    without_plugin(dovecot, lambda: sent.extend(save_many(dovecot, 500)))
     delivery_budget(dovecot, sent)
-    assert logged(dovecot) == 3001
+    assert logged(dovecot) == 501
     assert judged(dovecot, dsn(sent[0])) == GENUINE
 
 
@@ -422,7 +434,7 @@ def test_a_storm(server):
     assert set(genuine) <= {GENUINE, UNAVAILABLE}
     assert set(forged) <= {NOT_SENT, UNAVAILABLE}
     assert not dovecot.log_lines(TROUBLE)
-    for _ in range(50):
+    for _ in range(32):
         wait_is_over(dovecot)
         if judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_SENT:
             break
@@ -434,36 +446,42 @@ def test_a_storm(server):
 @pytest.mark.parametrize("mail_format", ["maildir", "sdbox"])
 def test_killed_in_the_middle(server, mail_format):
     """At whatever moment: what the mark calls read is in the log, and the next one reads the rest."""
-    dovecot = server(mail_format=mail_format)
+    dovecot = server(mail_format=mail_format, extra=SLASH)
     sent = []
-    without_plugin(dovecot, lambda: sent.extend(save_many(dovecot, 2000)))
-    log = SentLog.of(dovecot)
-    seen = set()
+    if mail_format == "maildir":
+        sent += fill_maildir(dovecot, 3000)
+    else:
+        without_plugin(dovecot, lambda: sent.extend(save_many(dovecot, 1000)))
+    uids = {int(row["uid"]) for row in dovecot.doveadm("fetch", "uid", "mailbox", "Sent", user=ALICE, formatter="tab").rows()}
+    interrupted = 0
     for _ in range(40):
+        before = logged(dovecot)
         with LmtpClient(dovecot.lmtp_socket) as client:
-            client.command("MAIL FROM:<>", 250)
-            client.command(f"RCPT TO:<{ALICE}>", 250)
-            client.command("DATA", 354)
-            before = logged(dovecot)
-            report = dsn(sent_message(to=STRANGER)) + b".\r\n"
-            client._socket.sendall(report)
-            for _ in range(100000):
-                if logged(dovecot) > before:
-                    break
+            for line, code in ("MAIL FROM:<>", 250), (f"RCPT TO:<{ALICE}>", 250), ("DATA", 354):
+                client.command(line, code)
             pids = dovecot.pids("lmtp")
+            client._socket.sendall(dsn(sent_message(to=STRANGER)) + b".\r\n")
+            wait_until(lambda: logged(dovecot) > before)
             for pid in pids:
-                subprocess.run(["kill", "-KILL", str(pid)], check=False)
-        [(next_uid, unread_from, unread_to)] = log.query("SELECT next_uid, unread_from, unread_to FROM sent_mailbox")
-        seen.add(unread_to)
-        assert logged(dovecot) >= (next_uid - 1) - (unread_to - unread_from)
-        if unread_to == 0:
+                os.kill(pid, signal.SIGKILL)
+        next_uid, unread_from, unread_to = mark(dovecot)
+        read = {uid for uid in uids if uid < next_uid and not unread_from <= uid < unread_to}
+        assert logged(dovecot) >= len(read)
+        interrupted += read != uids
+        if read == uids:
             break
-    assert len(seen) > 1, "it was never interrupted"
+    assert interrupted
     wait_is_over(dovecot)
-    for message in (sent[0], sent[1000], sent[-1]):
+    for message in (sent[0], sent[len(sent) // 2], sent[-1]):
         assert judged(dovecot, dsn(message)) == GENUINE
     delivery_budget(dovecot, sent)
-    assert logged(dovecot) == 2001
+    assert logged(dovecot) == len(sent) + 1
+
+
+def wait_until(condition, seconds: float = 20) -> None:
+    deadline = monotonic() + seconds
+    while not condition():
+        assert monotonic() < deadline
 
 
 # Judged again

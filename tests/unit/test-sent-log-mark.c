@@ -218,6 +218,22 @@ static void test_raised_where_it_follows(void **state)
 	assert_mark(f, "Sent", &mark);
 }
 
+/* By a process that knows nothing of what another one has read meanwhile. */
+static void test_given_up(void **state)
+{
+	struct fixture *f = *state;
+	struct sent_log_mailbox_mark expected = some_mark;
+	static const struct sent_log_mailbox_mark unread = { .stopped_at = NOW };
+
+	expected.stopped_at = NOW + 5;
+	assert_done(f, add_read(f, "Sent", &some_mark, NULL, 0));
+	assert_done(f, sent_log_stop_reading(f->log, "Sent", NOW + 5,
+					     &f->error));
+	assert_mark(f, "Sent", &expected);
+	assert_done(f, sent_log_stop_reading(f->log, "Other", NOW, &f->error));
+	assert_mark(f, "Other", &unread);
+}
+
 /* What others wrote into the file. */
 static void test_figures_that_are_none(void **state)
 {
@@ -262,6 +278,7 @@ int main(void)
 		both(test_not_without_them),
 		both(test_killed_while_it_writes),
 		both(test_raised_where_it_follows),
+		both(test_given_up),
 		both(test_figures_that_are_none),
 		both(test_remembered_reports),
 	};
