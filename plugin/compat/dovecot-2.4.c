@@ -10,6 +10,7 @@
 #include "dict-private.h"
 #include "mail-user.h"
 #include "mail-namespace.h"
+#include "mailbox-list.h"
 #include "mail-storage-private.h"
 #include "mail-storage-settings.h"
 #include "compat/dovecot-compat.h"
@@ -17,6 +18,7 @@
 
 /* Weak, so that the other version can load the module far enough to see that it isn't
    its own, and says so, instead of naming a symbol. */
+#pragma weak mailbox_list_get_mail_set
 #pragma weak settings_get
 #pragma weak settings_event_add_filter_name
 #pragma weak settings_instance_new
@@ -191,7 +193,8 @@ unsigned int compat_namespace_set_lock_timeout(struct mail_namespace *ns,
 					       unsigned int secs)
 {
 	struct mail_storage_settings *set =
-		(struct mail_storage_settings *)ns->list->mail_set;
+		(struct mail_storage_settings *)
+			mailbox_list_get_mail_set(ns->list);
 	unsigned int old = set->mail_max_lock_timeout;
 
 	set->mail_max_lock_timeout = secs;

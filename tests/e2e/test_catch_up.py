@@ -8,7 +8,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 
@@ -51,8 +51,8 @@ def logged(dovecot: Dovecot) -> int:
 
 
 def mark(dovecot: Dovecot) -> tuple[int, int, int]:
-    [row] = SentLog.of(dovecot).query("SELECT next_uid, unread_from, unread_to FROM sent_mailbox")
-    return row
+    rows = SentLog.of(dovecot).query("SELECT next_uid, unread_from, unread_to FROM sent_mailbox")
+    return rows[0] if rows else (1, 0, 0)
 
 
 def wait_is_over(dovecot: Dovecot) -> None:
@@ -73,16 +73,13 @@ def fill_maildir(dovecot: Dovecot, number: int, *, mailbox: str = "Sent", first:
 
 
 def save_many(dovecot: Dovecot, number: int) -> list[bytes]:
-    """The same in any format: synced from a Maildir."""
-    other = dovecot.users[ALICE].home / "other"
-    folder = other / ".Sent"
-    for name in ("cur", "new", "tmp"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    messages = [sent_message() for index in range(number)]
-    for index, message in enumerate(messages):
-        (folder / "cur" / f"{1700000000 + index}.M{index}P1.elsewhere:2,S").write_bytes(message)
-    subprocess.run(["chown", "-R", str(dovecot.users[ALICE].uid), str(other)], check=True)
-    dovecot.doveadm("sync", "-1", "-R", f"maildir:{other}", user=ALICE)
+    """In any format: with one command."""
+    messages = [sent_message() for _ in range(number)]
+    with dovecot.imap(ALICE) as client:
+        client.send(b"M1 APPEND Sent" + b"".join(b" {%d+}\r\n%s" % (len(each), each) for each in messages) + b"\r\n")
+        while not (line := client.readline()).startswith(b"M1 "):
+            assert line
+        assert line.startswith(b"M1 OK"), line
     return messages
 
 
@@ -449,39 +446,47 @@ def test_killed_in_the_middle(server, mail_format):
     dovecot = server(mail_format=mail_format, extra=SLASH)
     sent = []
     if mail_format == "maildir":
-        sent += fill_maildir(dovecot, 3000)
+        sent += fill_maildir(dovecot, 1500)
     else:
         without_plugin(dovecot, lambda: sent.extend(save_many(dovecot, 1000)))
     uids = {int(row["uid"]) for row in dovecot.doveadm("fetch", "uid", "mailbox", "Sent", user=ALICE, formatter="tab").rows()}
     interrupted = 0
     for _ in range(40):
-        before = logged(dovecot)
+        before = written(dovecot)
         with LmtpClient(dovecot.lmtp_socket) as client:
             for line, code in ("MAIL FROM:<>", 250), (f"RCPT TO:<{ALICE}>", 250), ("DATA", 354):
                 client.command(line, code)
             pids = dovecot.pids("lmtp")
             client._socket.sendall(dsn(sent_message(to=STRANGER)) + b".\r\n")
-            wait_until(lambda: logged(dovecot) > before)
+            # looked at from outside: SQLite's own locks would be in the way
+            wait_until(lambda: written(dovecot) != before)
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
         next_uid, unread_from, unread_to = mark(dovecot)
         read = {uid for uid in uids if uid < next_uid and not unread_from <= uid < unread_to}
         assert logged(dovecot) >= len(read)
         interrupted += read != uids
+        wait_is_over(dovecot)
         if read == uids:
             break
     assert interrupted
-    wait_is_over(dovecot)
-    for message in (sent[0], sent[len(sent) // 2], sent[-1]):
-        assert judged(dovecot, dsn(message)) == GENUINE
     delivery_budget(dovecot, sent)
+    for message in (sent[0], sent[len(sent) // 2]):
+        assert judged(dovecot, dsn(message)) == GENUINE
     assert logged(dovecot) == len(sent) + 1
+
+
+def written(dovecot: Dovecot) -> int:
+    """When the log was written to."""
+    wal = SentLog.of(dovecot).beside("-wal")
+    return wal.stat().st_mtime_ns if wal.exists() else 0
 
 
 def wait_until(condition, seconds: float = 20) -> None:
     deadline = monotonic() + seconds
     while not condition():
         assert monotonic() < deadline
+        sleep(0.001)
 
 
 # Judged again
