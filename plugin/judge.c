@@ -85,7 +85,8 @@ judge_caught_up(struct mailbox_log *log, const struct report *report,
 	judge_gather(log, report, envelope, now, &judgement->facts);
 	verdict_decide(&judgement->facts.verdict, &judgement->result);
 	judgement->caught_up = caught_up == CATCH_UP_DONE;
-	judgement->log_failed = caught_up == CATCH_UP_FAILED;
+	judgement->log_failed = caught_up == CATCH_UP_FAILED ||
+		!judgement->facts.verdict.log_available;
 	if (caught_up != CATCH_UP_DONE &&
 	    judgement->result.verdict == VERDICT_BACKSCATTER)
 		judge_without_proof(caught_up, error, judgement);
