@@ -46,7 +46,7 @@ ROOM_OBJS := $(REPORT_OBJS) $(VERDICT_OBJS) $(SENT_LOG_OBJS)
 ADAPTER_SRCS := plugin/backscatter-settings.c plugin/spf-settings.c plugin/mailbox-log.c \
 	plugin/mailbox-keys.c plugin/judge.c plugin/sent-copy.c \
 	plugin/delivery-mail.c plugin/quarantine.c plugin/rejudge.c \
-	plugin/sender-addresses.c
+	plugin/sender-addresses.c $(wildcard plugin/sent/*.c)
 DOVEADM_SRCS := $(wildcard plugin/doveadm*.c)
 SUBMISSION_SRCS := $(wildcard plugin/submission*.c) plugin/outgoing-message.c \
 	plugin/outgoing-senders.c

@@ -10,6 +10,7 @@
 #include "mail-user.h"
 #include "judge.h"
 #include "rejudge.h"
+#include "sent/catch-up.h"
 #include "delivery-report.h"
 #include "delivery-stored.h"
 
@@ -237,10 +238,25 @@ delivery_report_log(const struct delivery_report *delivery, bool stored)
 
 	if (delivery->failure != NULL)
 		e_error(delivery->log->event, "%s (%s)", line, delivery->failure);
-	else if (judgement->result.reason == VERDICT_REASON_LOG_UNAVAILABLE)
+	else if (judgement->result.reason == VERDICT_REASON_LOG_UNAVAILABLE &&
+		 judgement->log_failed)
 		e_error(delivery->log->event, "%s", line);
 	else
 		e_info(delivery->log->event, "%s", line);
+}
+
+/* A report in the quarantine may wait for a copy that was stored past the plugin. */
+static void delivery_report_catch_up(struct delivery_report *delivery)
+{
+	struct mailbox_log *log = delivery->log;
+	const char *error;
+
+	/* done already, or it would have been */
+	if (delivery->judgement.caught_up ||
+	    delivery->judgement.not_caught_up != NULL)
+		return;
+	if (sent_log_has_remembered_reports(log->log, &error) > 0)
+		(void)catch_up(log, time(NULL), &error);
 }
 
 void delivery_report_end(struct delivery_report **_delivery, bool stored)
@@ -262,6 +278,7 @@ void delivery_report_end(struct delivery_report **_delivery, bool stored)
 		}
 		/* this one, if its original was logged meanwhile, and those
 		   whose original was logged without a Dovecot process */
+		delivery_report_catch_up(delivery);
 		rejudge_due_reports(delivery->log);
 	}
 	mailbox_log_deinit(&delivery->log);

@@ -20,11 +20,19 @@
 #define IMAP_SENT_TRANSACTION_CONTEXT(obj) \
 	MODULE_CONTEXT_REQUIRE(obj, imap_sent_storage_module)
 
+/* UIDs that one mailbox gave to copies that are in the log. */
+struct imap_sent_saved {
+	/* NULL = none */
+	char *mailbox;
+	uint32_t uid_validity, first_uid, last_uid;
+};
+
 struct imap_sent_user {
 	union mail_user_module_context module_ctx;
 	struct mailbox_log *log;
 	struct own_addresses *own;
 	struct rejudge_timer rejudge;
+	struct imap_sent_saved saved;
 };
 
 struct imap_sent_transaction {
@@ -176,7 +184,55 @@ imap_sent_failed(struct imap_sent_user *suser, const char *error)
 		suser->log->user->username);
 }
 
+/* Written when the session ends, or a save doesn't follow on it: a write for each
+   would be one more that the client waits for. Who misses it reads a copy once
+   more. */
+static void imap_sent_write_saved(struct imap_sent_user *suser)
+{
+	struct imap_sent_saved *saved = &suser->saved;
+	const char *error;
+
+	if (saved->mailbox == NULL)
+		return;
+	if (suser->log->log != NULL &&
+	    sent_log_raise_mark(suser->log->log, saved->mailbox,
+				saved->uid_validity, saved->first_uid,
+				saved->last_uid, &error) < 0) {
+		e_debug(suser->log->event, "backscatter: sent log %s: %s - "
+			"what was saved to %s is read once more",
+			suser->log->path, error, saved->mailbox);
+	}
+	i_free(saved->mailbox);
+}
+
 static void
+imap_sent_saved(struct imap_sent_user *suser, struct mailbox *box,
+		const struct mail_transaction_commit_changes *changes)
+{
+	struct imap_sent_saved *saved = &suser->saved;
+	const char *mailbox = mailbox_get_vname(box);
+	const struct seq_range *uids;
+
+	/* doveadm doesn't ask for UIDs */
+	if (!array_is_created(&changes->saved_uids) ||
+	    array_count(&changes->saved_uids) != 1)
+		return;
+	uids = array_front(&changes->saved_uids);
+	if (null_strcmp(saved->mailbox, mailbox) == 0 &&
+	    saved->uid_validity == changes->uid_validity &&
+	    saved->last_uid + 1 == uids->seq1) {
+		saved->last_uid = uids->seq2;
+		return;
+	}
+	imap_sent_write_saved(suser);
+	saved->mailbox = i_strdup(mailbox);
+	saved->uid_validity = changes->uid_validity;
+	saved->first_uid = uids->seq1;
+	saved->last_uid = uids->seq2;
+}
+
+/* Returns TRUE if all that the transaction saves is in the log. */
+static bool
 imap_sent_log(struct imap_sent_user *suser, struct imap_sent_transaction *strans)
 {
 	const char *error = strans->error;
@@ -193,31 +249,40 @@ imap_sent_log(struct imap_sent_user *suser, struct imap_sent_transaction *strans
 	}
 	if (error != NULL)
 		imap_sent_failed(suser, error);
+	return error == NULL;
 }
 
 /* Stored or not, the messages have left: a rollback logs them as a commit does. */
-static void imap_sent_transaction_end(struct mailbox_transaction_context *trans)
+static bool imap_sent_transaction_end(struct mailbox_transaction_context *trans)
 {
 	struct imap_sent_transaction *strans =
 		IMAP_SENT_TRANSACTION_CONTEXT(trans);
 	struct imap_sent_user *suser =
 		IMAP_SENT_USER_CONTEXT(trans->box->storage->user);
+	bool all_logged;
 
 	T_BEGIN {
-		imap_sent_log(suser, strans);
+		all_logged = imap_sent_log(suser, strans);
 	} T_END;
 	pool_unref(&strans->pool);
+	return all_logged;
 }
 
 static int
 imap_sent_transaction_commit(struct mailbox_transaction_context *trans,
 			     struct mail_transaction_commit_changes *changes_r)
 {
-	union mailbox_module_context *mctx =
-		IMAP_SENT_MAILBOX_CONTEXT(trans->box);
+	struct mailbox *box = trans->box;
+	union mailbox_module_context *mctx = IMAP_SENT_MAILBOX_CONTEXT(box);
+	struct imap_sent_user *suser =
+		IMAP_SENT_USER_CONTEXT(box->storage->user);
+	bool all_logged = imap_sent_transaction_end(trans);
 
-	imap_sent_transaction_end(trans);
-	return mctx->super.transaction_commit(trans, changes_r);
+	if (mctx->super.transaction_commit(trans, changes_r) < 0)
+		return -1;
+	if (all_logged)
+		imap_sent_saved(suser, box, changes_r);
+	return 0;
 }
 
 static void
@@ -226,7 +291,7 @@ imap_sent_transaction_rollback(struct mailbox_transaction_context *trans)
 	union mailbox_module_context *mctx =
 		IMAP_SENT_MAILBOX_CONTEXT(trans->box);
 
-	imap_sent_transaction_end(trans);
+	(void)imap_sent_transaction_end(trans);
 	mctx->super.transaction_rollback(trans);
 }
 
@@ -257,6 +322,7 @@ static void imap_sent_user_deinit_pre(struct mail_user *user)
 {
 	struct imap_sent_user *suser = IMAP_SENT_USER_CONTEXT(user);
 
+	imap_sent_write_saved(suser);
 	rejudge_timer_end(&suser->rejudge);
 	suser->module_ctx.super.deinit_pre(user);
 }

@@ -6,6 +6,7 @@
 #include "str-sanitize.h"
 #include "compat/dovecot-compat.h"
 #include "mailbox-keys.h"
+#include "sent/catch-up.h"
 #include "judge.h"
 
 #define JUDGE_LOG_MESSAGE_ID_MAX 200
@@ -53,6 +54,44 @@ judge_gather(struct mailbox_log *log, const struct report *report,
 	}
 }
 
+/* The log isn't what it has to be in order to convict. */
+static void
+judge_without_proof(enum catch_up_result caught_up, const char *error,
+		    struct judgement *judgement)
+{
+	struct facts *facts = &judgement->facts;
+
+	judgement->not_caught_up = error;
+	if (caught_up == CATCH_UP_UNREADABLE)
+		facts->verdict.coverage.unread_copies = TRUE;
+	else
+		facts->verdict.log_available = FALSE;
+	verdict_decide(&facts->verdict, &judgement->result);
+	if (judgement->result.verdict != VERDICT_BACKSCATTER)
+		return;
+	facts->verdict.log_available = FALSE;
+	verdict_decide(&facts->verdict, &judgement->result);
+}
+
+/* Only a log that has been brought up to date may convict. */
+static void
+judge_caught_up(struct mailbox_log *log, const struct report *report,
+		const struct judge_envelope *envelope, time_t now,
+		struct judgement *judgement)
+{
+	const char *error;
+	enum catch_up_result caught_up = catch_up(log, now, &error);
+
+	judge_gather(log, report, envelope, now, &judgement->facts);
+	verdict_decide(&judgement->facts.verdict, &judgement->result);
+	judgement->caught_up = caught_up == CATCH_UP_DONE;
+	judgement->log_failed = caught_up == CATCH_UP_FAILED ||
+		!judgement->facts.verdict.log_available;
+	if (caught_up != CATCH_UP_DONE &&
+	    judgement->result.verdict == VERDICT_BACKSCATTER)
+		judge_without_proof(caught_up, error, judgement);
+}
+
 void judge_report(struct mailbox_log *log, const struct report *report,
 		  const struct judge_envelope *envelope, time_t now,
 		  struct judgement *judgement_r)
@@ -61,7 +100,10 @@ void judge_report(struct mailbox_log *log, const struct report *report,
 
 	i_zero(judgement_r);
 	judge_gather(log, report, envelope, now, &judgement_r->facts);
+	judgement_r->log_failed = !judgement_r->facts.verdict.log_available;
 	verdict_decide(&judgement_r->facts.verdict, &judgement_r->result);
+	if (judgement_r->result.verdict == VERDICT_BACKSCATTER)
+		judge_caught_up(log, report, envelope, now, judgement_r);
 
 	i_zero(&action_facts);
 	action_facts.wanted = log->set->actions[report->class];
@@ -100,6 +142,8 @@ static const char *log_message_id(const char *message_id)
 /* What an administrator should know beside verdict and reason. */
 static const char *judgement_hint(const struct judgement *judgement)
 {
+	if (judgement->not_caught_up != NULL)
+		return judgement->not_caught_up;
 	switch (judgement->result.reason) {
 	case VERDICT_REASON_LOG_UNAVAILABLE:
 		return judgement->facts.log_error;

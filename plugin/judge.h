@@ -24,9 +24,19 @@ struct judgement {
 	struct facts facts;
 	struct verdict_result result;
 	enum action action;
+	/* It would have been backscatter, but the Sent mailboxes could not be read
+	   to their end: why; NULL = they were, or that didn't matter. Of the
+	   mailbox_log's pool. */
+	const char *not_caught_up;
+	/* the Sent mailboxes were read, and are in the log as they are now */
+	bool caught_up;
+	/* a fault, for an administrator to see */
+	bool log_failed;
 };
 
-/* now: this host's clock. Never fails; strings in *judgement_r live in the data
+/* now: this host's clock. What would be called backscatter has the Sent mailboxes
+   read into the log first (sent/catch-up.h), and is judged again by what it knows
+   then. Never fails; strings in *judgement_r live in the data
    stack frame of the caller. */
 void judge_report(struct mailbox_log *log, const struct report *report,
 		  const struct judge_envelope *envelope, time_t now,

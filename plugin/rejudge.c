@@ -125,7 +125,8 @@ rejudge_found(struct rejudge_context *ctx, const struct report *report,
 
 	judge_report(ctx->log, report, &envelope, time(NULL), &judgement);
 	if (!judgement.facts.verdict.log_available) {
-		*error_r = judgement.facts.log_error;
+		*error_r = judgement.not_caught_up != NULL ?
+			judgement.not_caught_up : judgement.facts.log_error;
 		return -1;
 	}
 	if (judgement.result.verdict == VERDICT_BACKSCATTER) {

@@ -18,6 +18,17 @@ static const char *const recipient_headers[] = {
 	"To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc",
 };
 
+/* Those that an MTA or Dovecot's delivery puts in front, and no mail client. */
+static const char *const delivery_headers[] = {
+	"Received", "Delivered-To", "Return-Path",
+};
+
+const char *const sent_copy_headers[] = {
+	"Message-ID", "From", "Date", "To", "Cc", "Bcc", "Resent-To",
+	"Resent-Cc", "Resent-Bcc", "Received", "Delivered-To", "Return-Path",
+	NULL
+};
+
 bool sent_copy_is_sent_mailbox(struct mailbox *box,
 			       const struct backscatter_settings *set)
 {
@@ -149,6 +160,25 @@ sent_copy_read_from(struct mail *mail, const struct own_addresses *own,
 	return 0;
 }
 
+static int
+sent_copy_read_delivery(struct mail *mail, struct sent_copy *copy,
+			const char **error_r)
+{
+	const char *const *values;
+	unsigned int i;
+
+	if (copy->from_own_address)
+		return 0;
+	for (i = 0; i < N_ELEMENTS(delivery_headers); i++) {
+		if (sent_copy_get_headers(mail, delivery_headers[i], &values,
+					  error_r) < 0)
+			return -1;
+		if (*values != NULL)
+			copy->was_delivered = TRUE;
+	}
+	return 0;
+}
+
 /* Without it every import would add the copy once more. */
 static void sent_copy_identify(pool_t pool, struct sent_copy *copy)
 {
@@ -172,7 +202,8 @@ int sent_copy_read(pool_t pool, struct mail *mail,
 	copy_r->logged_at = logged_at;
 	if (sent_copy_read_message_ids(pool, mail, copy_r, error_r) < 0 ||
 	    sent_copy_read_recipients(pool, mail, copy_r, error_r) < 0 ||
-	    sent_copy_read_from(mail, own, copy_r, error_r) < 0)
+	    sent_copy_read_from(mail, own, copy_r, error_r) < 0 ||
+	    sent_copy_read_delivery(mail, copy_r, error_r) < 0)
 		return -1;
 	if (mail_get_date(mail, &copy_r->date, &timezone) < 0 ||
 	    copy_r->date == (time_t)-1)
@@ -214,30 +245,77 @@ sent_copy_break_coverage(struct mailbox_log *log, time_t start, time_t now,
 		SENT_LOG_COVERAGE_NO_MESSAGE_ID, now, error_r);
 }
 
-int sent_copy_log(struct mailbox_log *log, const ARRAY_TYPE(sent_copy) *copies,
-		  time_t now, const char **error_r)
+/* The newest copy whose report could not be matched; 0 = there is none. */
+static time_t
+newest_without_message_id(const ARRAY_TYPE(sent_copy) *copies)
+{
+	const struct sent_copy *copy;
+	time_t newest = 0;
+
+	array_foreach(copies, copy) {
+		if (!copy->has_message_id)
+			newest = I_MAX(newest, copy->logged_at);
+	}
+	return newest;
+}
+
+/* Before the rows: who ends in between leaves too little coverage, not too much. */
+static int
+sent_copy_settle_coverage(struct mailbox_log *log,
+			  const ARRAY_TYPE(sent_copy) *copies, time_t now,
+			  const char **error_r)
+{
+	time_t newest = newest_without_message_id(copies);
+
+	if (newest == 0 || log->set->sources != SENT_LOG_SOURCE_SENT)
+		return 1;
+	return sent_copy_break_coverage(log, newest, now, error_r);
+}
+
+/* mark: NULL, or that of this mailbox. */
+static int
+sent_copy_add(struct mailbox_log *log, const ARRAY_TYPE(sent_copy) *copies,
+	      const char *mailbox, const struct sent_log_mailbox_mark *mark,
+	      time_t now, const char **error_r)
 {
 	ARRAY(struct sent_log_message) messages;
+	const struct sent_log_message *first;
 	const struct sent_copy *copy;
-	/* the newest copy whose report could not be matched */
-	time_t without_message_id = 0;
+	unsigned int count;
+
+	t_array_init(&messages, array_count(copies) + 1);
+	array_foreach(copies, copy)
+		sent_copy_to_message(copy, array_append_space(&messages));
+	first = array_get(&messages, &count);
+	if (mark == NULL)
+		return sent_log_add(log->log, first, count, now, error_r);
+	return sent_log_add_read(log->log, first, count, mailbox, mark, now,
+				 error_r);
+}
+
+int sent_copy_log_read(struct mailbox_log *log,
+		       const ARRAY_TYPE(sent_copy) *copies, const char *mailbox,
+		       const struct sent_log_mailbox_mark *mark, time_t now,
+		       const char **error_r)
+{
+	int ret;
 
 	if (log->log == NULL) {
 		*error_r = log->error;
 		return -1;
 	}
-	t_array_init(&messages, array_count(copies));
-	array_foreach(copies, copy) {
-		sent_copy_to_message(copy, array_append_space(&messages));
-		if (!copy->has_message_id)
-			without_message_id = I_MAX(without_message_id,
-						   copy->logged_at);
-	}
-	if (sent_log_add(log->log, array_front(&messages),
-			 array_count(&messages), now, error_r) < 0)
-		return -1;
-	if (without_message_id == 0 ||
-	    log->set->sources != SENT_LOG_SOURCE_SENT)
-		return 1;
-	return sent_copy_break_coverage(log, without_message_id, now, error_r);
+	T_BEGIN {
+		ret = sent_copy_settle_coverage(log, copies, now, error_r);
+		if (ret >= 0) {
+			ret = sent_copy_add(log, copies, mailbox, mark, now,
+					    error_r);
+		}
+	} T_END;
+	return ret < 0 ? -1 : 1;
+}
+
+int sent_copy_log(struct mailbox_log *log, const ARRAY_TYPE(sent_copy) *copies,
+		  time_t now, const char **error_r)
+{
+	return sent_copy_log_read(log, copies, NULL, NULL, now, error_r);
 }

@@ -22,6 +22,9 @@ struct sent_copy {
 	time_t logged_at;
 	bool from_own_address;
 	bool has_message_id;
+	/* Not from an own address, and a mail server has passed it on: received, not
+	   sent, wherever it lies now. */
+	bool was_delivered;
 };
 ARRAY_DEFINE_TYPE(sent_copy, struct sent_copy);
 
@@ -37,6 +40,9 @@ int sent_copy_foreach_mailbox(struct mail_user *user,
 			      const struct backscatter_settings *set,
 			      sent_copy_mailbox_t *callback, void *context);
 
+/* All that sent_copy_read() looks at, for mail_alloc(); NULL-terminated. */
+extern const char *const sent_copy_headers[];
+
 /* Reads the headers of mail. logged_at: see struct sent_log_message. Everything is
    allocated from pool. Returns 0, or -1 and an error. */
 int sent_copy_read(pool_t pool, struct mail *mail,
@@ -48,5 +54,11 @@ int sent_copy_read(pool_t pool, struct mail *mail,
    recognised. Returns 1, or -1 and an error. */
 int sent_copy_log(struct mailbox_log *log, const ARRAY_TYPE(sent_copy) *copies,
 		  time_t now, const char **error_r);
+/* The same for copies (or none) read from this mailbox, together with how far it has
+   been read now. */
+int sent_copy_log_read(struct mailbox_log *log,
+		       const ARRAY_TYPE(sent_copy) *copies, const char *mailbox,
+		       const struct sent_log_mailbox_mark *mark, time_t now,
+		       const char **error_r);
 
 #endif

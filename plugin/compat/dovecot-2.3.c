@@ -4,8 +4,10 @@
 
 #if DOVECOT_VERSION_MINOR == 3
 
+#include "array.h"
 #include "dict-private.h"
 #include "mail-user.h"
+#include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "mail-storage-settings.h"
 #include "compat/dovecot-compat.h"
@@ -68,11 +70,51 @@ bool compat_dict_can_iterate(const struct dict *dict)
 	return dict->v.iterate_init != NULL && strcmp(dict->name, "fs") != 0;
 }
 
+static bool has_special_use(const struct mailbox_settings *set, const char *use)
+{
+	return set->special_use != NULL &&
+		str_array_icase_find(t_strsplit_spaces(set->special_use, " "),
+				     use);
+}
+
+static const char *
+namespace_mailbox_name(const struct mail_namespace *ns, const char *name)
+{
+	/* INBOX has no prefix, whatever the namespace */
+	return strcasecmp(name, "INBOX") == 0 ? "INBOX" :
+		t_strconcat(ns->prefix, name, NULL);
+}
+
+void compat_namespace_special_use(struct mail_namespace *ns, const char *use,
+				  ARRAY_TYPE(const_string) *names)
+{
+	struct mailbox_settings *set;
+	const char *name;
+
+	if (!array_is_created(&ns->set->mailboxes))
+		return;
+	array_foreach_elem(&ns->set->mailboxes, set) {
+		if (!has_special_use(set, use))
+			continue;
+		name = namespace_mailbox_name(ns, set->name);
+		array_push_back(names, &name);
+	}
+}
+
+unsigned int compat_namespace_set_lock_timeout(struct mail_namespace *ns,
+					       unsigned int secs)
+{
+	struct mail_storage_settings *set =
+		(struct mail_storage_settings *)ns->mail_set;
+	unsigned int old = set->mail_max_lock_timeout;
+
+	set->mail_max_lock_timeout = secs;
+	return old;
+}
+
 bool compat_mailbox_has_special_use(struct mailbox *box, const char *use)
 {
-	return box->set != NULL && box->set->special_use != NULL &&
-		str_array_icase_find(t_strsplit_spaces(box->set->special_use,
-						       " "), use);
+	return box->set != NULL && has_special_use(box->set, use);
 }
 
 #endif

@@ -9,6 +9,7 @@
 #include "spf-settings.h"
 
 struct mail_user;
+struct mail_namespace;
 struct mailbox;
 struct dict;
 
@@ -48,6 +49,14 @@ int compat_sender_dict_init(struct mail_user *user, struct dict **dict_r,
 			    const char **error_r);
 /* FALSE: the driver can't list its keys, and must not be asked to. */
 bool compat_dict_can_iterate(const struct dict *dict);
+/* Appends the full names of the mailboxes that the namespace's settings give this
+   special use ("\\Sent"); whether they exist is not looked at. Data stack. */
+void compat_namespace_special_use(struct mail_namespace *ns, const char *use,
+				  ARRAY_TYPE(const_string) *names);
+/* mail_max_lock_timeout for what is opened in this namespace from now on. Returns
+   the one of before. */
+unsigned int compat_namespace_set_lock_timeout(struct mail_namespace *ns,
+					       unsigned int secs);
 /* The mailbox has this special use ("\\Sent") in its namespace's settings. */
 bool compat_mailbox_has_special_use(struct mailbox *box, const char *use);
 

@@ -222,9 +222,11 @@ static unsigned int rows_of(const struct sent_log_message *message)
 	return 1 + (unsigned int)(identities + recipients);
 }
 
-/* One transaction. Returns the number of messages it took, or -1. */
+/* One transaction. read: NULL, or what the last of them also writes. Returns the
+   number of messages it took, or -1. */
 static int add_batch(struct sent_log *log,
-		     const struct sent_log_message *messages, size_t count)
+		     const struct sent_log_message *messages, size_t count,
+		     const struct sent_log_read_mailbox *read)
 {
 	unsigned int done, rows = 0;
 
@@ -241,6 +243,9 @@ static int add_batch(struct sent_log *log,
 		} else if (add_message(log, &messages[done]) < 0)
 			return -1;
 	}
+	if (read != NULL && done == count &&
+	    sent_log_write_mark(log, read) < 0)
+		return -1;
 	if (sent_log_expire_step(log, SENT_LOG_EXPIRE_STEP + 2 * rows) < 0 ||
 	    sent_log_write_commit(log) < 0)
 		return -1;
@@ -248,22 +253,25 @@ static int add_batch(struct sent_log *log,
 }
 
 static int add_messages(struct sent_log *log,
-			const struct sent_log_message *messages, size_t count)
+			const struct sent_log_message *messages, size_t count,
+			const struct sent_log_read_mailbox *read)
 {
+	bool marked = read == NULL;
 	int done;
 
 	for (size_t i = 0; i < count; i++) {
 		if (!sent_log_source_valid(messages[i].source))
 			return sent_log_fail(log, "no such source");
 	}
-	while (count > 0) {
-		done = add_batch(log, messages, count);
+	while (count > 0 || !marked) {
+		done = add_batch(log, messages, count, read);
 		if (done < 0)
 			return -1;
 		/* Who imports thousands may wait for a lock more than once. */
 		sent_log_wait_start(log);
 		messages += done;
 		count -= (size_t)done;
+		marked = marked || count == 0;
 		/* a delivery may be waiting for the end of an import */
 		log->others_write = count > 0;
 	}
@@ -274,6 +282,21 @@ int sent_log_add(struct sent_log *log, const struct sent_log_message *messages,
 		 size_t count, time_t now, const char **error_r)
 {
 	sent_log_call_begin(log, now);
-	return sent_log_call_end(log, add_messages(log, messages, count),
+	return sent_log_call_end(log, add_messages(log, messages, count, NULL),
+				 error_r);
+}
+
+int sent_log_add_read(struct sent_log *log,
+		      const struct sent_log_message *messages, size_t count,
+		      const char *mailbox,
+		      const struct sent_log_mailbox_mark *mark, time_t now,
+		      const char **error_r)
+{
+	const struct sent_log_read_mailbox read = {
+		.name = mailbox, .mark = mark
+	};
+
+	sent_log_call_begin(log, now);
+	return sent_log_call_end(log, add_messages(log, messages, count, &read),
 				 error_r);
 }

@@ -18,6 +18,7 @@ static const char *const hash_kind_names[] = {
 	[SENT_LOG_HASH_DOMAIN] = "domain",
 	[SENT_LOG_HASH_OWNER_NAME] = "owner-name",
 	[SENT_LOG_HASH_OWNER_MAIL] = "owner-mail",
+	[SENT_LOG_HASH_MAILBOX] = "mailbox",
 };
 
 int sent_log_hash_init(struct sent_log *log)

@@ -59,6 +59,7 @@ enum sent_log_hash_kind {
 	SENT_LOG_HASH_DOMAIN,
 	SENT_LOG_HASH_OWNER_NAME,
 	SENT_LOG_HASH_OWNER_MAIL,
+	SENT_LOG_HASH_MAILBOX,
 };
 
 enum sent_log_statement {
@@ -113,6 +114,14 @@ enum sent_log_statement {
 	SENT_LOG_DELETE_REMEMBERED_IDENTITIES,
 	SENT_LOG_DELETE_REMEMBERED,
 	SENT_LOG_LIST_DUE,
+	SENT_LOG_HAS_REMEMBERED,
+	SENT_LOG_GET_MARK,
+	SENT_LOG_SET_MARK,
+	SENT_LOG_RAISE_MARK,
+	SENT_LOG_STOP_READING,
+	SENT_LOG_LIST_UNREADABLE,
+	SENT_LOG_INSERT_UNREADABLE,
+	SENT_LOG_DELETE_UNREADABLE,
 
 	SENT_LOG_STATEMENT_COUNT
 };
@@ -358,6 +367,15 @@ int sent_log_raise_coverage(struct sent_log *log);
 int sent_log_mark_due(struct sent_log *log, const struct sent_log_hash *hash);
 /* Returns the number of rows removed, about max_rows at most, or -1. */
 int sent_log_expire_remembered(struct sent_log *log, int64_t max_rows);
+
+/* sent-log-mark.c: inside a write transaction */
+
+struct sent_log_read_mailbox {
+	const char *name;
+	const struct sent_log_mailbox_mark *mark;
+};
+int sent_log_write_mark(struct sent_log *log,
+			const struct sent_log_read_mailbox *read);
 
 /* sent-log-expire.c */
 

@@ -265,3 +265,22 @@ int sent_log_list_due_reports(struct sent_log *log,
 				 list_due_reports(log, reports_r, max, count_r),
 				 error_r);
 }
+
+static int has_remembered_reports(struct sent_log *log)
+{
+	sqlite3_stmt *stmt;
+	int64_t one;
+	int ret = sent_log_file_open_existing(log);
+
+	if (ret <= 0)
+		return ret;
+	stmt = sent_log_statement(log, SENT_LOG_HAS_REMEMBERED);
+	return stmt == NULL ? -1 : sent_log_get_int64(log, stmt, &one);
+}
+
+int sent_log_has_remembered_reports(struct sent_log *log,
+				    const char **error_r)
+{
+	sent_log_call_begin(log, 0);
+	return sent_log_call_end(log, has_remembered_reports(log), error_r);
+}

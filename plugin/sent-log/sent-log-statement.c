@@ -196,6 +196,31 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 	[SENT_LOG_LIST_DUE] =
 		"SELECT id, mailbox_guid, uid_validity, uid, quarantined"
 		" FROM remembered_report WHERE due = 1 ORDER BY id LIMIT ?1",
+	[SENT_LOG_HAS_REMEMBERED] =
+		"SELECT 1 FROM remembered_report LIMIT 1",
+	[SENT_LOG_GET_MARK] =
+		"SELECT uid_validity, next_uid, unread_from, unread_to,"
+		" stopped_at FROM sent_mailbox WHERE name = ?1",
+	[SENT_LOG_SET_MARK] =
+		"INSERT OR REPLACE INTO sent_mailbox (name, uid_validity,"
+		" next_uid, unread_from, unread_to, stopped_at)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[SENT_LOG_RAISE_MARK] =
+		"UPDATE sent_mailbox SET next_uid = ?4 + 1"
+		" WHERE name = ?1 AND uid_validity = ?2 AND next_uid = ?3",
+	[SENT_LOG_STOP_READING] =
+		"INSERT INTO sent_mailbox (name, uid_validity, next_uid,"
+		" unread_from, unread_to, stopped_at)"
+		" VALUES (?1, 0, 0, 0, 0, ?2)"
+		" ON CONFLICT (name) DO UPDATE SET stopped_at = ?2",
+	[SENT_LOG_LIST_UNREADABLE] =
+		"SELECT uid FROM unreadable_copy WHERE mailbox = ?1"
+		" ORDER BY uid LIMIT ?2",
+	[SENT_LOG_INSERT_UNREADABLE] =
+		"INSERT OR IGNORE INTO unreadable_copy (mailbox, uid)"
+		" VALUES (?1, ?2)",
+	[SENT_LOG_DELETE_UNREADABLE] =
+		"DELETE FROM unreadable_copy WHERE mailbox = ?1",
 };
 
 const char *sent_log_statement_sql(enum sent_log_statement statement)

@@ -212,6 +212,25 @@ struct sent_log_stored_report {
 	bool quarantined;
 };
 
+/* More than a damaged file or a wrong owner leaves behind; beyond it the mailbox
+   itself is what can't be read. */
+#define SENT_LOG_MAX_UNREADABLE 64
+
+/* How far a Sent mailbox has been read into the log. */
+struct sent_log_mailbox_mark {
+	/* 0 = nothing has been read of it */
+	uint32_t uid_validity;
+	/* all UIDs below it have been read, */
+	uint32_t next_uid;
+	/* except unread_from <= UID < unread_to (both 0 = none), */
+	uint32_t unread_from, unread_to;
+	/* and these, which couldn't be */
+	uint32_t unreadable[SENT_LOG_MAX_UNREADABLE];
+	unsigned int unreadable_count;
+	/* when reading was given up before its end; 0 = it wasn't */
+	time_t stopped_at;
+};
+
 const char *sent_log_source_name(enum sent_log_source source);
 /* Returns 0 if there is no source of that name. */
 unsigned int sent_log_source_parse(const char *name);
@@ -242,6 +261,29 @@ int sent_log_adopt_owner(struct sent_log *log, time_t now, const char **error_r)
    them may be there. */
 int sent_log_add(struct sent_log *log, const struct sent_log_message *messages,
 		 size_t count, time_t now, const char **error_r);
+
+/* How far the Sent mailbox of this name (as its user sees it, UTF-8) has been read.
+   Returns 1, 0 if nothing of it has been (mark_r is all zero), or -1. */
+int sent_log_get_mark(struct sent_log *log, const char *mailbox,
+		      struct sent_log_mailbox_mark *mark_r,
+		      const char **error_r);
+/* sent_log_add() of what was read there (count may be 0), and from now on the mark
+   is this one: never without those messages. Returns 1 or -1. */
+int sent_log_add_read(struct sent_log *log,
+		      const struct sent_log_message *messages, size_t count,
+		      const char *mailbox,
+		      const struct sent_log_mailbox_mark *mark, time_t now,
+		      const char **error_r);
+/* Reading it was given up now, whatever the mark says; it stays as it is otherwise.
+   Returns 1 or -1. */
+int sent_log_stop_reading(struct sent_log *log, const char *mailbox,
+			  time_t now, const char **error_r);
+/* These UIDs were logged as they were saved: first_uid up to last_uid count as read
+   where all below them do. Returns 1, 0 if something below is unread (or no
+   log there), or -1. */
+int sent_log_raise_mark(struct sent_log *log, const char *mailbox,
+			uint32_t uid_validity, uint32_t first_uid,
+			uint32_t last_uid, const char **error_r);
 
 /* Says that a message left without its row: an empty file PATH.gap, made or its
    time renewed, which the next writer turns into a new start of coverage. Works
@@ -316,6 +358,10 @@ int sent_log_list_due_reports(struct sent_log *log,
 /* Returns 1, 0 if it was forgotten already (another process took it), or -1. */
 int sent_log_forget_report(struct sent_log *log, int64_t id,
 			   const char **error_r);
+
+/* Are reports remembered that may become due? Returns 1, 0 (or no log) or -1. */
+int sent_log_has_remembered_reports(struct sent_log *log,
+				    const char **error_r);
 
 /* The hash of an identity as sent_log_list() shows it. Returns 1 or -1. */
 int sent_log_identity_hash(struct sent_log *log,

@@ -20,6 +20,9 @@ static const struct {
 		"mailbox within the retention: it sends past them (POP3, "
 		"several people, software), or never sends - then say so with "
 		"'doveadm backscatter coverage --since DATE'" },
+	[COVERAGE_UNREAD_COPIES] = {
+		"unread-copies", "a Sent mailbox, or a copy in it, can't be read "
+		"when a report is delivered" },
 	[COVERAGE_TOO_YOUNG] = {
 		"too-young", "the log does not reach back as far as the original "
 		"may: wait, or tell since when it is complete with 'doveadm "
@@ -68,6 +71,8 @@ enum coverage_state coverage_decide(const struct coverage_facts *facts)
 
 	if (!facts->sources_listed)
 		return COVERAGE_NO_SOURCES;
+	if (facts->unread_copies)
+		return COVERAGE_UNREAD_COPIES;
 	if (facts->unlisted_copy)
 		return COVERAGE_UNLISTED_COPY;
 	if (!facts->listed_source_logged && !facts->said_for_mailbox)

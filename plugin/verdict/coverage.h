@@ -14,6 +14,8 @@ enum coverage_state {
 	/* rule 2: no listed source has ever logged anything, and nobody said that
 	   nothing is sent */
 	COVERAGE_NOTHING_LOGGED,
+	/* rule 0: a Sent mailbox, or a copy in it, can't be read */
+	COVERAGE_UNREAD_COPIES,
 	/* rule 6 and 7: the log doesn't reach back as far as the original */
 	COVERAGE_TOO_YOUNG,
 	/* rule 7: the original is dated before the log's start */
@@ -23,6 +25,8 @@ enum coverage_state {
 struct coverage_facts {
 	/* backscatter_sources is not empty */
 	bool sources_listed;
+	/* rule 0 */
+	bool unread_copies;
 	/* rule 5 */
 	bool unlisted_copy;
 	/* rule 2: one of them has logged a message within the retention, or the

@@ -1,4 +1,4 @@
-/* A log that version 1 made: brought up to date with all its rows, also while a
+/* A log that an earlier version made: brought up to date with all its rows, also while a
    process of version 1 has it open. */
 
 #include "test-sent-log-common.h"
@@ -343,6 +343,51 @@ static void test_no_room_to_migrate(void **state)
 	assert_int_equal(version_of(f), VERSION);
 }
 
+/* One that issues serials and waits for an original: both go on. */
+static void test_version_2(void **state)
+{
+	struct fixture *f = *state;
+	static const struct sent_log_identity waiting = {
+		SENT_LOG_IDENTITY_MESSAGE_ID, "later"
+	};
+	struct sent_log_stored_report report = { .uid = 1 };
+	struct sent_log_mailbox_mark mark = { .uid_validity = 7,
+					      .next_uid = 10 };
+	struct serial_key before, after;
+	size_t found;
+
+	make_version_1(f);
+	assert_done(f, sent_log_get_issuing_key(f->log, NOW, &before,
+						&f->error));
+	assert_done(f, sent_log_remember_report(f->log, &report, &waiting, 1,
+						DAY, NOW, &f->error));
+	sent_log_deinit(&f->log);
+	exec_sql(f->path, "DROP INDEX message_source;"
+			  "ALTER TABLE meta DROP COLUMN word;"
+			  "ALTER TABLE meta DROP COLUMN word_given;"
+			  "ALTER TABLE meta DROP COLUMN word_since;"
+			  "ALTER TABLE meta DROP COLUMN owner_name;"
+			  "ALTER TABLE meta DROP COLUMN owner_mail;"
+			  "DROP TABLE sent_mailbox;"
+			  "DROP TABLE unreadable_copy;"
+			  "PRAGMA user_version = 2");
+	f->log = sent_log_init(&f->set);
+
+	assert_all_there(f);
+	assert_int_equal(version_of(f), VERSION);
+	assert_none(f, sent_log_get_mark(f->log, "Sent", &mark, &f->error));
+	assert_done(f, sent_log_add_read(f->log, NULL, 0, "Sent", &mark, NOW,
+					 &f->error));
+	assert_done(f, sent_log_get_mark(f->log, "Sent", &mark, &f->error));
+	assert_done(f, sent_log_get_issuing_key(f->log, NOW, &after,
+						&f->error));
+	assert_memory_equal(after.secret, before.secret, sizeof(after.secret));
+	assert_done(f, add(f, "later", NULL));
+	assert_done(f, sent_log_list_due_reports(f->log, &report, 1, &found,
+						 &f->error));
+	assert_intact(f->path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +397,7 @@ int main(void)
 		both(test_eight_migrate_at_once),
 		both(test_killed_while_it_migrates),
 		both(test_no_room_to_migrate),
+		both(test_version_2),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
