@@ -96,15 +96,19 @@ static bool decode(const char *text, unsigned char bytes_r[SERIAL_SIZE])
 	       bytes_r[VERSION_OFFSET] == SERIAL_VERSION;
 }
 
+/* DESIGN.md, section 8: at least a version, a key id, a day and 80 bits of MAC. */
+#define SERIAL_LENGTH_MIN 32
+#define SERIAL_LENGTH_MAX 38
+
 bool serial_is_well_formed(const char *text)
 {
-	unsigned int i;
+	size_t length;
 
-	for (i = 0; i < TEXT_LENGTH; i++) {
-		if (digit_value(text[i]) < 0)
+	for (length = 0; text[length] != '\0'; length++) {
+		if (length == SERIAL_LENGTH_MAX || digit_value(text[length]) < 0)
 			return false;
 	}
-	return text[TEXT_LENGTH] == '\0';
+	return length >= SERIAL_LENGTH_MIN;
 }
 
 bool serial_normalise(const char *text, char text_r[SERIAL_TEXT_SIZE])

@@ -71,7 +71,8 @@ void serial_keys_clear(struct serial_keys *keys);
 int serial_issue(const struct serial_key *key, const char *address, time_t now,
 		 char text_r[SERIAL_TEXT_SIZE]);
 
-/* The length and alphabet of a serial, of whatever version. */
+/* The length and alphabet of a serial, of whatever version: a later one may be as long
+   as ENVID has room for. */
 bool serial_is_well_formed(const char *text);
 
 /* Writes the serial in its one canonical form (upper case), as it is logged.

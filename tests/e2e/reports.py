@@ -29,10 +29,10 @@ def new_id(kind: str) -> str:
 
 
 def report(original_id: str | None, *, to: str | None = ALICE, message_id: str | None = None, action: str = "failed",
-           rcpt: str = NOBODY, head: str = "", returned_head: str = "", original_date: str | None = None) -> bytes:
+           sender: str = ALICE, rcpt: str = NOBODY, head: str = "", returned_head: str = "", original_date: str | None = None) -> bytes:
     """A report about the message original_id (None: the returned headers have no Message-ID).
 
-    to: the report's To:, None = it has none.   head: more header lines of the report, on top.
+    sender: the original's From:.   to: the report's To:, None = it has none.   head: more header lines of the report, on top.
     returned_head: more lines of the returned headers."""
     message_id = message_id or f"report-{next(serial)}@mx.elsewhere.example"
     to_line = "" if to is None else f"To: {to}\n"
@@ -62,7 +62,7 @@ Status: 5.1.1
 --limit
 Content-Type: text/rfc822-headers
 
-{returned_head}From: Someone <{ALICE}>
+{returned_head}From: Someone <{sender}>
 To: {rcpt}
 Subject: hello
 Date: {original_date or formatdate()}
