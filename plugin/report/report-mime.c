@@ -9,9 +9,10 @@
 #include "base64.h"
 #include "istream.h"
 #include "qp-decoder.h"
-#include "message-parser.h"
-#include "message-decoder.h"
 #include "report-private.h"
+
+/* SpamAssassin's report_safe 2: the original message as text/plain */
+#define WRAPPED_TEXT "x-spam-type=original"
 
 enum mime_role {
 	/* not known before the end of the part's header */
@@ -47,6 +48,8 @@ struct mime_walk {
 	/* CTE of the message/rfc822 part: forbidden, but used */
 	enum message_cte embedded_cte;
 	bool root_is_multipart;
+	/* the part is text, and is the whole message */
+	bool is_wrapped_text;
 	/* the returned message is itself a report */
 	bool inside_report;
 	/* nothing more is needed */
@@ -144,6 +147,13 @@ static void mime_finish_body(struct mime_walk *walk)
 	if (walk->text->used == 0)
 		return;
 	walk->reader->text_size += walk->text->used;
+	if (role == MIME_ROLE_TEXT && walk->is_wrapped_text) {
+		report_wrapped_inner(walk->reader, walk->text->data,
+				     walk->text->used, walk->part,
+				     walk->part->physical_pos +
+				     walk->part->header_size.physical_size,
+				     walk->cte);
+	}
 	if (role == MIME_ROLE_HTML)
 		report_html_read(walk->reader, walk->text);
 	else if (role != MIME_ROLE_UNKNOWN && role != MIME_ROLE_IGNORED) {
@@ -216,6 +226,9 @@ static void mime_finish_returned_header(struct mime_walk *walk)
 	mime_decode_header(walk, header);
 	readable = report_original_read(reader, header->data, header->used,
 					&source, &is_report);
+	report_wrapped_inner(reader, header->data, header->used,
+			     walk->part->parent, walk->part->physical_pos,
+			     walk->embedded_cte);
 	buffer_free(&header);
 	walk->inside_report = readable && is_report;
 	if (!readable)
@@ -284,6 +297,8 @@ static void mime_finish_header(struct mime_walk *walk)
 	if (part->parent == NULL) {
 		report_sender_read(walk->reader, walk->sender,
 				   walk->header->data, walk->header->used);
+		report_wrapped_outer(walk->reader, walk->header->data,
+				     walk->header->used);
 		walk->root_is_multipart =
 			(part->flags & MESSAGE_PART_FLAG_MULTIPART) != 0;
 	} else {
@@ -293,6 +308,9 @@ static void mime_finish_header(struct mime_walk *walk)
 				 walk->header->used, REPORT_TEXT_MIME_HEADER);
 	}
 	walk->role = mime_role_by_type(walk);
+	walk->is_wrapped_text = walk->role == MIME_ROLE_TEXT &&
+		part->parent != NULL && strcasestr(str_c(walk->header),
+						   WRAPPED_TEXT) != NULL;
 	/* what follows the inner parts belongs to the multipart */
 	part->context = (part->flags & MESSAGE_PART_FLAG_MULTIPART) != 0 ?
 		walk : NULL;
@@ -421,6 +439,8 @@ int report_mime_read(struct report_reader *reader, struct istream *input,
 	struct istream *limited;
 	int ret;
 
+	reader->wrapped.size = UOFF_T_MAX;
+
 	walk.part_pool = pool_alloconly_create("report parts", 2048);
 	walk.header = buffer_create_dynamic(default_pool, 4096);
 	walk.text = buffer_create_dynamic(default_pool, 4096);
@@ -441,6 +461,11 @@ int report_mime_read(struct report_reader *reader, struct istream *input,
 
 	message_decoder_deinit(&walk.decoder);
 	message_parser_deinit(&parser, &parts);
+	if (reader->wrapped.found && ret < 0) {
+		reader->wrapped.size =
+			reader->wrapped.part->body_size.physical_size;
+	}
+	reader->wrapped.part = NULL;
 	i_stream_unref(&limited);
 	buffer_free(&walk.header);
 	buffer_free(&walk.text);

@@ -7,6 +7,8 @@
 #include "buffer.h"
 #include "str.h"
 #include "array.h"
+#include "message-decoder.h"
+#include "message-parser.h"
 #include "report.h"
 #include "report-limits.h"
 
@@ -99,6 +101,26 @@ struct report_ranked_id {
 	enum report_rank rank;
 };
 
+/* By what a wrapped message and the one around it are known to be the same. */
+struct report_identity {
+	/* NULL = absent */
+	const char *message_id;
+	const char *subject;
+	const char *date;
+	ARRAY_TYPE(const_string) from;
+	ARRAY_TYPE(const_string) to;
+};
+
+/* The message that the one being read was wrapped around. */
+struct report_wrapped {
+	bool found;
+	/* ends where the part does; valid while the message is read */
+	const struct message_part *part;
+	uoff_t offset, size;
+	enum message_cte cte;
+	bool same_from;
+};
+
 /* One report_read(). */
 struct report_reader {
 	/* for what is returned */
@@ -126,12 +148,18 @@ struct report_reader {
 	enum report_rank original_rank;
 	/* bytes of text read so far */
 	size_t text_size;
+	struct report_identity identity;
+	struct report_wrapped wrapped;
 
 	/* the field that is read now was not seen to its end, or has a NUL */
 	bool field_is_cut:1;
 	/* the delivery-status or disposition-notification part has all that
 	   makes a report certain */
 	bool status_is_certain:1;
+	/* the message has a Return-Path */
+	bool return_path_seen:1;
+	/* what is read now was wrapped: done once only */
+	bool is_unwrapped:1;
 	/* From or Sender is a mailer daemon, or From is <> */
 	bool mailer_daemon:1;
 	/* MDN: Disposition says deleted by an automatic action (a rejection
@@ -269,6 +297,20 @@ bool report_json_read(struct report_reader *reader, const void *text,
    stream failed. */
 int report_mime_read(struct report_reader *reader, struct istream *input,
 		     enum report_sender sender, const char **error_r);
+
+/* report-wrapped.c */
+
+/* The message's own header; what is inside is compared with it. */
+void report_wrapped_outer(struct report_reader *reader, const void *header,
+			  size_t size);
+/* The header of a message in it, which starts at offset and ends with the part's
+   body; cte: how it is encoded. Notes in reader->wrapped if it is the same. */
+void report_wrapped_inner(struct report_reader *reader, const void *header,
+			  size_t size, const struct message_part *part,
+			  uoff_t offset, enum message_cte cte);
+/* The wrapped message as a stream of its own, at its first byte. */
+struct istream *report_wrapped_open(const struct report_wrapped *wrapped,
+				    struct istream *input);
 
 /* report-evidence.c: which class the traits make */
 enum report_class report_evidence_class(const struct report_reader *reader);

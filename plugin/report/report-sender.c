@@ -222,6 +222,7 @@ static void
 read_return_path(struct report_reader *reader, const char *value,
 		 struct sender_context *ctx)
 {
+	reader->return_path_seen = TRUE;
 	if (strcmp(value, "<>") == 0) {
 		if (ctx->envelope == REPORT_SENDER_UNKNOWN)
 			report_trait_add(reader, REPORT_TRAIT_NULL_SENDER);

@@ -144,29 +144,83 @@ static void report_finish(struct report_reader *reader)
 		report_trait_has(reader, REPORT_TRAIT_NULL_SENDER);
 }
 
+static int
+reader_read(struct report_reader *reader, struct istream *input,
+	    enum report_sender sender, const char **error_r)
+{
+	p_array_init(&reader->ids, reader->scratch, 4);
+	p_array_init(&reader->failed_addresses, reader->scratch, 4);
+	p_array_init(&reader->failed_field, reader->scratch, 4);
+	p_array_init(&reader->own_addresses, reader->scratch, 4);
+	report_init(reader->report, reader->pool);
+	if (report_mime_read(reader, input, sender, error_r) < 0)
+		return -1;
+	report_finish(reader);
+	return 0;
+}
+
+static bool reader_wraps(const struct report_reader *reader)
+{
+	/* a mail system that reports, and happens to have kept the ID */
+	return reader->wrapped.found &&
+		!report_trait_has(reader, REPORT_TRAIT_DSN_PART) &&
+		!report_trait_has(reader, REPORT_TRAIT_MDN_PART);
+}
+
+/* Reads the report that was wrapped in another message, in its stead. Its envelope
+   is the outer one's. */
+static void
+report_unwrap(const struct report_reader *outer, struct istream *input,
+	      enum report_sender sender)
+{
+	struct report report;
+	struct report_reader reader = {
+		.pool = outer->pool,
+		.scratch = outer->scratch,
+		.report = &report,
+		.action = REPORT_ACTION_NONE,
+		.is_unwrapped = TRUE,
+	};
+	struct istream *inner = report_wrapped_open(&outer->wrapped, input);
+	const char *error;
+	int ret;
+
+	if (outer->report->null_sender)
+		sender = REPORT_SENDER_NULL;
+	else if (outer->return_path_seen)
+		sender = REPORT_SENDER_ADDRESS;
+	ret = reader_read(&reader, inner, sender, &error);
+	i_stream_unref(&inner);
+	if (ret < 0 || report.class == REPORT_CLASS_NONE)
+		return;
+	/* a mail system returns the user's own answer */
+	if (report.class == REPORT_CLASS_AUTO_REPLY &&
+	    !outer->wrapped.same_from)
+		return;
+	if (outer->report->received_by != NULL)
+		report.received_by = outer->report->received_by;
+	if (outer->report->truncated)
+		report.truncated = TRUE;
+	*outer->report = report;
+}
+
 int report_read(pool_t pool, struct istream *input, enum report_sender sender,
 		struct report *report_r, const char **error_r)
 {
-	pool_t array_pool = pool_alloconly_create("report reader", 2048);
+	pool_t scratch = pool_alloconly_create("report reader", 2048);
 	struct report_reader reader = {
 		.pool = pool,
-		.scratch = array_pool,
+		.scratch = scratch,
 		.report = report_r,
 		.action = REPORT_ACTION_NONE,
 	};
-	int ret;
+	int ret = reader_read(&reader, input, sender, error_r);
 
-	report_init(report_r, pool);
-	p_array_init(&reader.ids, array_pool, 4);
-	p_array_init(&reader.failed_addresses, array_pool, 4);
-	p_array_init(&reader.failed_field, array_pool, 4);
-	p_array_init(&reader.own_addresses, array_pool, 4);
-
-	ret = report_mime_read(&reader, input, sender, error_r);
 	if (ret == 0) {
-		report_finish(&reader);
+		if (reader_wraps(&reader))
+			report_unwrap(&reader, input, sender);
 		ret = report_r->class == REPORT_CLASS_NONE ? 0 : 1;
 	}
-	pool_unref(&array_pool);
+	pool_unref(&scratch);
 	return ret;
 }

@@ -1,0 +1,188 @@
+/* A report that arrives wrapped: spam filters and gateways put the whole message
+   into a new one that looks like it from outside (SpamAssassin's report_safe). The
+   inner one is the report then, and its Message-ID no original's. */
+
+#include "lib.h"
+#include "istream.h"
+#include "istream-base64.h"
+#include "istream-qp.h"
+#include "message-header-decode.h"
+#include "report-private.h"
+
+static void
+read_message_id(struct report_reader *reader, const char *value,
+		struct report_identity *identity)
+{
+	if (identity->message_id == NULL) {
+		identity->message_id =
+			report_message_id_first(reader->scratch, value);
+	}
+}
+
+static void
+read_to(struct report_reader *reader, const char *value,
+	struct report_identity *identity)
+{
+	report_addresses_read(reader->scratch, value, &identity->to);
+}
+
+/* "MAILER-DAEMON" and "<>" are no addresses, but the same. */
+static void
+read_from(struct report_reader *reader, const char *value,
+	  struct report_identity *identity)
+{
+	unsigned int count = array_count(&identity->from);
+
+	report_addresses_read(reader->scratch, value, &identity->from);
+	if (array_count(&identity->from) == count) {
+		report_address_add(reader->scratch, value, strlen(value),
+				   &identity->from, REPORT_MAX_ADDRESSES);
+	}
+}
+
+static void
+read_subject(struct report_reader *reader, const char *value,
+	     struct report_identity *identity)
+{
+	string_t *decoded = t_str_new(128);
+
+	message_header_decode_utf8((const unsigned char *)value, strlen(value),
+				   decoded, NULL);
+	if (identity->subject == NULL)
+		identity->subject = p_strdup(reader->scratch, str_c(decoded));
+}
+
+static void
+read_date(struct report_reader *reader, const char *value,
+	  struct report_identity *identity)
+{
+	if (identity->date == NULL)
+		identity->date = p_strdup(reader->scratch, value);
+}
+
+static const struct {
+	const char *name;
+	void (*read)(struct report_reader *reader, const char *value,
+		     struct report_identity *identity);
+} identity_fields[] = {
+	{ "Date", read_date },
+	{ "From", read_from },
+	{ "Message-ID", read_message_id },
+	{ "Subject", read_subject },
+	{ "To", read_to },
+};
+
+static void
+identity_field(struct report_reader *reader, const char *name,
+	       const char *value, void *context)
+{
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(identity_fields); i++) {
+		if (strcasecmp(name, identity_fields[i].name) == 0)
+			identity_fields[i].read(reader, value, context);
+	}
+}
+
+static void
+identity_read(struct report_reader *reader, const void *header, size_t size,
+	      struct report_identity *identity_r)
+{
+	i_zero(identity_r);
+	p_array_init(&identity_r->to, reader->scratch, 2);
+	p_array_init(&identity_r->from, reader->scratch, 2);
+	report_fields_read(reader, header, size, identity_field, identity_r);
+}
+
+static bool
+addresses_equal(const ARRAY_TYPE(const_string) *first,
+		const ARRAY_TYPE(const_string) *second)
+{
+	unsigned int i;
+
+	if (array_count(first) != array_count(second))
+		return FALSE;
+	for (i = 0; i < array_count(first); i++) {
+		const char *const *a = array_idx(first, i);
+		const char *const *b = array_idx(second, i);
+
+		if (strcmp(*a, *b) != 0)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static bool strings_equal(const char *first, const char *second)
+{
+	return first != NULL && second != NULL && strcmp(first, second) == 0;
+}
+
+/* Filters mark the outer subject ("[SPAM] ..."). */
+static bool subject_is_inner(const char *outer, const char *inner)
+{
+	return outer != NULL && inner != NULL && *inner != '\0' &&
+		strstr(outer, inner) != NULL;
+}
+
+static bool
+identity_matches(const struct report_identity *outer,
+		 const struct report_identity *inner)
+{
+	if (strings_equal(outer->message_id, inner->message_id))
+		return TRUE;
+	return !array_is_empty(&outer->to) &&
+		addresses_equal(&outer->to, &inner->to) &&
+		(subject_is_inner(outer->subject, inner->subject) ||
+		 strings_equal(outer->date, inner->date));
+}
+
+void report_wrapped_outer(struct report_reader *reader, const void *header,
+			  size_t size)
+{
+	identity_read(reader, header, size, &reader->identity);
+}
+
+void report_wrapped_inner(struct report_reader *reader, const void *header,
+			  size_t size, const struct message_part *part,
+			  uoff_t offset, enum message_cte cte)
+{
+	struct report_wrapped *wrapped = &reader->wrapped;
+	struct report_identity inner;
+
+	if (wrapped->found || reader->is_unwrapped)
+		return;
+	identity_read(reader, header, size, &inner);
+	if (!identity_matches(&reader->identity, &inner))
+		return;
+	wrapped->same_from = addresses_equal(&reader->identity.from,
+					     &inner.from);
+	/* somebody forwards it */
+	if (!wrapped->same_from &&
+	    !report_trait_has(reader, REPORT_TRAIT_NULL_SENDER))
+		return;
+	wrapped->found = TRUE;
+	wrapped->part = part;
+	wrapped->offset = offset;
+	wrapped->cte = cte;
+}
+
+struct istream *report_wrapped_open(const struct report_wrapped *wrapped,
+				    struct istream *input)
+{
+	struct istream *range, *decoded;
+
+	i_stream_seek(input, wrapped->offset);
+	range = i_stream_create_limit(input, wrapped->size);
+	switch (wrapped->cte) {
+	case MESSAGE_CTE_BASE64:
+		decoded = i_stream_create_base64_decoder(range);
+		break;
+	case MESSAGE_CTE_QP:
+		decoded = i_stream_create_qp_decoder(range);
+		break;
+	default:
+		return range;
+	}
+	i_stream_unref(&range);
+	return decoded;
+}
