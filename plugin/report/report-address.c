@@ -99,20 +99,21 @@ static const char *address_decode_utf8(const char *address)
 	return str_c(decoded);
 }
 
-/* What follows the address type, if there is one. */
+/* What follows the address type, if there is one. Some write it twice. */
 static const char *address_skip_type(const char *value, bool *is_utf8_r)
 {
-	const char *type_end = strchr(value, ';');
 	const char *at = strchr(value, '@');
+	const char *type_end;
 
 	*is_utf8_r = FALSE;
-	if (type_end == NULL || (at != NULL && at < type_end))
-		return value;
-	*is_utf8_r = type_end - value >= 5 &&
-		i_memcasecmp(value, "utf-8", 5) == 0;
-	value = type_end + 1;
-	while (i_isspace(*value))
-		value++;
+	while ((type_end = strchr(value, ';')) != NULL &&
+	       (at == NULL || type_end < at)) {
+		*is_utf8_r = type_end - value >= 5 &&
+			i_memcasecmp(value, "utf-8", 5) == 0;
+		value = type_end + 1;
+		while (i_isspace(*value))
+			value++;
+	}
 	return value;
 }
 
@@ -152,6 +153,17 @@ bool report_address_is_role(const char *address)
 
 	for (i = 0; roles[i] != NULL; i++) {
 		if (strncasecmp(address, roles[i], strlen(roles[i])) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+bool report_address_is_own(struct report_reader *reader, const char *address)
+{
+	const char *own;
+
+	array_foreach_elem(&reader->own_addresses, own) {
+		if (strcmp(own, address) == 0)
 			return TRUE;
 	}
 	return FALSE;

@@ -118,7 +118,23 @@ evidence_weight(const struct report_reader *reader, enum evidence_column column)
 		if (report_trait_has(reader, trait))
 			weight += evidence[trait].weight[column];
 	}
+	/* two fields that say the same */
+	if (report_trait_has(reader, REPORT_TRAIT_NULL_SENDER) &&
+	    report_trait_has(reader, REPORT_TRAIT_NULL_FROM)) {
+		weight -= I_MIN(
+			evidence[REPORT_TRAIT_NULL_SENDER].weight[column],
+			evidence[REPORT_TRAIT_NULL_FROM].weight[column]);
+	}
 	return weight;
+}
+
+static bool
+evidence_is_enough(const struct report_reader *reader,
+		   enum evidence_column column)
+{
+	return evidence_has_any(reader, columns[column].needs) &&
+		evidence_has_any(reader, columns[column].and_needs) &&
+		evidence_weight(reader, column) >= EVIDENCE_ENOUGH;
 }
 
 static enum report_class
@@ -127,11 +143,16 @@ evidence_weighed_class(const struct report_reader *reader)
 	unsigned int column;
 
 	for (column = 0; column < EVIDENCE_COLUMN_COUNT; column++) {
-		if (!evidence_has_any(reader, columns[column].needs) ||
-		    !evidence_has_any(reader, columns[column].and_needs))
+		if (!evidence_is_enough(reader, column))
 			continue;
-		if (evidence_weight(reader, column) >= EVIDENCE_ENOUGH)
-			return columns[column].class;
+		/* a bounce that speaks of a virus is a bounce, unless more
+		   speaks of the virus */
+		if (column == EVIDENCE_VIRUS_NOTICE &&
+		    evidence_is_enough(reader, EVIDENCE_BOUNCE) &&
+		    evidence_weight(reader, EVIDENCE_BOUNCE) >=
+		    evidence_weight(reader, column))
+			continue;
+		return columns[column].class;
 	}
 	return REPORT_CLASS_NONE;
 }

@@ -24,6 +24,27 @@ static bool html_starts_line(const unsigned char *tag, size_t size)
 	return FALSE;
 }
 
+/* Behind <br>, whoever wrote the source ended its line, too: one line end is
+   enough, or folded fields fall apart. */
+static const unsigned char *
+html_skip_line_break(const unsigned char *tag, const unsigned char *end,
+		     buffer_t *dest)
+{
+	const unsigned char *close, *p;
+
+	if (end - tag < 3 || i_memcasecmp(tag, "br", 2) != 0 ||
+	    i_isalnum(tag[2]))
+		return tag;
+	close = memchr(tag, '>', end - tag);
+	if (close == NULL)
+		return tag;
+	for (p = close + 1; p < end && (*p == ' ' || *p == '\t' || *p == '\r'); p++) ;
+	if (p == end || *p != '\n')
+		return tag;
+	buffer_append(dest, tag, close + 1 - tag);
+	return p + 1;
+}
+
 static void html_add_line_ends(const buffer_t *html, buffer_t *dest)
 {
 	const unsigned char *pos = html->data, *end = pos + html->used, *tag;
@@ -33,7 +54,7 @@ static void html_add_line_ends(const buffer_t *html, buffer_t *dest)
 		if (html_starts_line(tag + 1, end - tag - 1))
 			buffer_append_c(dest, '\n');
 		buffer_append_c(dest, '<');
-		pos = tag + 1;
+		pos = html_skip_line_break(tag + 1, end, dest);
 	}
 	buffer_append(dest, pos, end - pos);
 }

@@ -296,8 +296,8 @@ message_ids_have(const struct report *report, const char *id)
 	return FALSE;
 }
 
-/* The report's own Message-ID in a text is the report's own; in the returned
-   part it is the original's, which a reporter kept. */
+/* The report's own Message-ID in a text is most likely the report's own; in the
+   returned part it is the original's, which a reporter kept. */
 static bool
 message_id_is_own(const struct report_reader *reader,
 		  const struct report_ranked_id *ranked)
@@ -307,30 +307,33 @@ message_id_is_own(const struct report_reader *reader,
 		strcmp(ranked->id.id, reader->report->message_id) == 0;
 }
 
-static bool
-message_ids_copy(struct report_reader *reader, enum report_rank rank)
+static void
+message_id_copy(struct report *report, const struct report_message_id *id)
 {
-	struct report *report = reader->report;
-	const struct report_ranked_id *ranked;
-	bool found = FALSE;
-
-	array_foreach(&reader->ids, ranked) {
-		if (ranked->rank != rank || message_id_is_own(reader, ranked))
-			continue;
-		found = TRUE;
-		if (!message_ids_have(report, ranked->id.id))
-			array_push_back(&report->message_ids, &ranked->id);
+	if (message_ids_have(report, id->id))
+		return;
+	if (array_count(&report->message_ids) >= REPORT_MAX_MESSAGE_IDS) {
+		report->truncated = TRUE;
+		return;
 	}
-	return found;
+	array_push_back(&report->message_ids, id);
 }
 
 void report_message_ids_finish(struct report_reader *reader)
 {
-	bool found;
+	const struct report_ranked_id *ranked, *own = NULL;
+	int rank;
 
-	found = message_ids_copy(reader, REPORT_RANK_PART);
-	if (message_ids_copy(reader, REPORT_RANK_FIELD) || found)
-		return;
-	if (!message_ids_copy(reader, REPORT_RANK_TEXT_BLOCK))
-		(void)message_ids_copy(reader, REPORT_RANK_TEXT);
+	for (rank = REPORT_RANK_PART; rank >= REPORT_RANK_TEXT; rank--) {
+		array_foreach(&reader->ids, ranked) {
+			if ((int)ranked->rank != rank)
+				continue;
+			if (message_id_is_own(reader, ranked))
+				own = ranked;
+			else
+				message_id_copy(reader->report, &ranked->id);
+		}
+	}
+	if (own != NULL)
+		message_id_copy(reader->report, &own->id);
 }

@@ -56,12 +56,13 @@ enum report_trait {
 	REPORT_TRAIT_COUNT
 };
 
-/* How much a Message-ID's place tells: what a weaker place names counts only if
-   no stronger one names any. */
+/* How much a Message-ID's place tells: those of a stronger place are tried
+   first. */
 enum report_rank {
 	/* somewhere in the running text */
 	REPORT_RANK_TEXT,
-	/* returned by a report that is itself what is returned */
+	/* returned by a report that is itself what is returned, or quoted in the
+	   body of what is returned */
 	REPORT_RANK_NESTED,
 	/* a header block in a text */
 	REPORT_RANK_TEXT_BLOCK,
@@ -239,6 +240,8 @@ const char *report_typed_address(pool_t pool, const char *value);
 void report_address_add(pool_t pool, const void *data, size_t size,
 			ARRAY_TYPE(const_string) *dest, unsigned int max);
 bool report_address_is_role(const char *address);
+/* Is it one of the addresses in the report's own From and To? */
+bool report_address_is_own(struct report_reader *reader, const char *address);
 
 /* report-sender.c: the report's own header */
 void report_sender_read(struct report_reader *reader, enum report_sender sender,

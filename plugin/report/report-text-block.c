@@ -25,6 +25,8 @@ struct text_block {
 	/* has a field that hardly stands anywhere else */
 	bool message_identified;
 	bool report_identified;
+	/* has a field that a summary for humans hasn't */
+	bool is_header;
 };
 
 struct text_context {
@@ -33,6 +35,8 @@ struct text_context {
 	const unsigned char *end;
 	/* reused for every block */
 	string_t *header;
+	/* the body of the returned message is being read */
+	bool in_returned_body;
 };
 
 bool text_line_get(const unsigned char *pos, const unsigned char *end,
@@ -83,12 +87,31 @@ text_field_name(const unsigned char *name, const unsigned char *end)
 	return p < end && *p == ':' ? size : 0;
 }
 
+/* What mail systems write, and nobody repeats for humans */
+static bool text_field_is_technical(const unsigned char *name, size_t size)
+{
+	static const char *const names[] = {
+		"received", "return-path", "mime-version", "content-type",
+		"dkim-signature", NULL
+	};
+	unsigned int i;
+
+	for (i = 0; names[i] != NULL; i++) {
+		if (strlen(names[i]) == size &&
+		    i_memcasecmp(name, names[i], size) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
 static void
 text_block_count(struct text_block *block, const unsigned char *name,
 		 size_t size)
 {
 	bool identifies;
 
+	if (text_field_is_technical(name, size))
+		block->is_header = TRUE;
 	switch (report_field_kind(name, size, &identifies)) {
 	case REPORT_BLOCK_MESSAGE:
 		block->message_fields++;
@@ -261,9 +284,16 @@ static const struct {
 		{ .rank = REPORT_RANK_NESTED }, REPORT_TRAIT_COUNT },
 };
 
-/* A returned header block. Returns TRUE if what follows it is the original's
-   body. */
-static bool
+enum text_block_result {
+	/* a block of a report, or a few fields in a sentence */
+	TEXT_BLOCK_OTHER,
+	/* a message's fields for humans: the notice goes on behind them */
+	TEXT_BLOCK_SUMMARY,
+	/* what follows is the original's body */
+	TEXT_BLOCK_HEADER,
+};
+
+static enum text_block_result
 text_block_read_message(struct text_context *ctx,
 			const struct text_block *block)
 {
@@ -274,10 +304,19 @@ text_block_read_message(struct text_context *ctx,
 	if (!report_original_read(reader, str_data(block->header),
 				  str_len(block->header),
 				  &text_sources[ctx->kind].source, &is_report))
-		return FALSE;
+		return TEXT_BLOCK_OTHER;
 	if (trait != REPORT_TRAIT_COUNT)
 		report_trait_add(reader, trait);
-	return ctx->kind != REPORT_TEXT_STATUS && ctx->kind != REPORT_TEXT_FIELDS;
+	switch (ctx->kind) {
+	case REPORT_TEXT_FIELDS:
+	case REPORT_TEXT_STATUS:
+		return TEXT_BLOCK_OTHER;
+	case REPORT_TEXT_NOTICE:
+		return block->is_header ? TEXT_BLOCK_HEADER :
+			TEXT_BLOCK_SUMMARY;
+	default:
+		return TEXT_BLOCK_HEADER;
+	}
 }
 
 static void
@@ -294,32 +333,47 @@ text_block_read_report(struct text_context *ctx, const struct text_block *block)
 			ctx->kind == REPORT_TEXT_STATUS);
 }
 
-/* Returns TRUE if the rest of the text is none of ours. */
-static bool
+/* A header that the original's body quotes: it may acquit, and it makes two. */
+static void
+text_block_read_quoted(struct text_context *ctx, const struct text_block *block)
+{
+	static const struct report_source quoted = {
+		.rank = REPORT_RANK_NESTED,
+		.original = REPORT_ORIGINAL_LOOKED_UP,
+	};
+	bool is_report;
+
+	if (text_block_is_message(block)) {
+		(void)report_original_read(ctx->reader, str_data(block->header),
+					   str_len(block->header), &quoted,
+					   &is_report);
+	}
+}
+
+static enum text_block_result
 text_block_read(struct text_context *ctx, const struct text_block *block)
 {
-	const struct report_source summary = { .rank = REPORT_RANK_TEXT };
+	static const struct report_source summary = { .rank = REPORT_RANK_TEXT };
 	bool is_report;
 
 	if (text_block_is_message(block))
 		return text_block_read_message(ctx, block);
 	if (!text_is_own(ctx))
-		return FALSE;
+		return TEXT_BLOCK_OTHER;
 	if (ctx->kind == REPORT_TEXT_STATUS ||
 	    (block->report_fields > 0 &&
 	     block->report_fields >= block->message_fields)) {
 		text_block_read_report(ctx, block);
-		return FALSE;
+		return TEXT_BLOCK_OTHER;
 	}
 	if (block->message_fields >= 2 && ctx->kind != REPORT_TEXT_NOTICE)
 		return text_block_read_message(ctx, block);
-	/* a summary */
 	if (block->message_fields >= 2 || block->message_identified) {
 		(void)report_original_read(ctx->reader, str_data(block->header),
 					   str_len(block->header), &summary,
 					   &is_report);
 	}
-	return FALSE;
+	return TEXT_BLOCK_OTHER;
 }
 
 static bool
@@ -338,28 +392,26 @@ text_starts_block(const struct text_context *ctx, const struct text_line *line,
 		REPORT_BLOCK_NONE;
 }
 
-static const unsigned char *
-text_blocks_read(struct text_context *ctx, const unsigned char *text)
+/* Notes where the notice ends and goes on. block, next: where the block lies. */
+static void
+text_notice_note(struct text_notice *notice, enum text_block_result result,
+		 const unsigned char *block, const unsigned char *next,
+		 const unsigned char *end)
 {
-	struct text_line line;
-	struct text_block block;
-	const unsigned char *field;
-
-	while (text_line_get(text, ctx->end, &line)) {
-		if (!text_starts_block(ctx, &line, &field)) {
-			text = line.next;
-			continue;
-		}
-		text = text_block_cut(ctx, &line, field, &block);
-		if (text_block_read(ctx, &block))
-			return line.start;
+	if (notice->end == end) {
+		notice->end = block;
+		if (result == TEXT_BLOCK_SUMMARY)
+			notice->rest = next;
+	} else if (notice->rest_end == end) {
+		notice->rest_end = block;
 	}
-	return ctx->end;
 }
 
-const unsigned char *
-report_text_blocks_read(struct report_reader *reader, const unsigned char *text,
-			const unsigned char *end, enum report_text_kind kind)
+void report_text_blocks_read(struct report_reader *reader,
+			     const unsigned char *text,
+			     const unsigned char *end,
+			     enum report_text_kind kind,
+			     struct text_notice *notice_r)
 {
 	struct text_context ctx = {
 		.reader = reader,
@@ -367,6 +419,30 @@ report_text_blocks_read(struct report_reader *reader, const unsigned char *text,
 		.end = end,
 		.header = t_str_new(1024),
 	};
+	enum text_block_result result;
+	struct text_line line;
+	struct text_block block;
+	const unsigned char *field;
 
-	return text_blocks_read(&ctx, text);
+	notice_r->end = notice_r->rest = notice_r->rest_end = end;
+	while (text_line_get(text, end, &line)) {
+		if (!text_starts_block(&ctx, &line, &field)) {
+			text = line.next;
+			continue;
+		}
+		text = text_block_cut(&ctx, &line, field, &block);
+		if (ctx.in_returned_body) {
+			text_block_read_quoted(&ctx, &block);
+			continue;
+		}
+		result = text_block_read(&ctx, &block);
+		if (result == TEXT_BLOCK_OTHER)
+			continue;
+		text_notice_note(notice_r, result, line.start, text, end);
+		if (result == TEXT_BLOCK_SUMMARY)
+			continue;
+		if (kind != REPORT_TEXT_NOTICE)
+			return;
+		ctx.in_returned_body = TRUE;
+	}
 }

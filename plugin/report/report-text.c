@@ -158,7 +158,8 @@ text_failed_address_add(struct report_reader *reader,
 {
 	const char *address = t_strdup_until(start, end);
 
-	if (report_address_is_role(address))
+	if (report_address_is_role(address) ||
+	    report_address_is_own(reader, address))
 		return;
 	report_address_add(reader->pool, start, end - start, dest,
 			   REPORT_MAX_RECIPIENTS);
@@ -221,13 +222,16 @@ void report_text_read(struct report_reader *reader, const void *text,
 		      size_t size, enum report_text_kind kind)
 {
 	const unsigned char *end = CONST_PTR_OFFSET(text, size);
+	struct text_notice notice;
 
 	if (kind == REPORT_TEXT_NOTICE &&
 	    report_json_read(reader, text, size, 0))
 		return;
 	T_BEGIN {
-		end = report_text_blocks_read(reader, text, end, kind);
-		if (kind == REPORT_TEXT_NOTICE)
-			text_notice_read(reader, text, end);
+		report_text_blocks_read(reader, text, end, kind, &notice);
+		if (kind == REPORT_TEXT_NOTICE) {
+			text_notice_read(reader, text, notice.end);
+			text_notice_read(reader, notice.rest, notice.rest_end);
+		}
 	} T_END;
 }

@@ -14,10 +14,19 @@ struct text_line {
 bool text_line_get(const unsigned char *pos, const unsigned char *end,
 		   struct text_line *line_r);
 
-/* Reads all header blocks in [text, end). Returns where the returned message
-   starts, or the end. */
-const unsigned char *
-report_text_blocks_read(struct report_reader *reader, const unsigned char *text,
-			const unsigned char *end, enum report_text_kind kind);
+/* What of a text the reporter himself wrote. */
+struct text_notice {
+	/* from the text's start up to the first header block of a message */
+	const unsigned char *end;
+	/* goes on here, where that block was only a summary */
+	const unsigned char *rest, *rest_end;
+};
+
+/* Reads all header blocks in [text, end). */
+void report_text_blocks_read(struct report_reader *reader,
+			     const unsigned char *text,
+			     const unsigned char *end,
+			     enum report_text_kind kind,
+			     struct text_notice *notice_r);
 
 #endif

@@ -31,29 +31,6 @@ static bool report_names_recipient(const struct report *report)
 	return FALSE;
 }
 
-static bool
-report_address_is_own(struct report_reader *reader, const char *address)
-{
-	const char *own;
-
-	array_foreach_elem(&reader->own_addresses, own) {
-		if (strcmp(own, address) == 0)
-			return TRUE;
-	}
-	return FALSE;
-}
-
-static bool report_text_names_address(struct report_reader *reader)
-{
-	const char *address;
-
-	array_foreach_elem(&reader->failed_addresses, address) {
-		if (!report_address_is_own(reader, address))
-			return TRUE;
-	}
-	return FALSE;
-}
-
 /* Recipients that were only named in the header or the text. */
 static void
 report_add_recipients(struct report_reader *reader,
@@ -133,7 +110,7 @@ static void report_finish(struct report_reader *reader)
 		report_add_recipients(reader, &reader->failed_field);
 	if (!report_names_recipient(report))
 		report_add_recipients(reader, &reader->failed_addresses);
-	if (report_text_names_address(reader))
+	if (!array_is_empty(&reader->failed_addresses))
 		report_trait_add(reader, REPORT_TRAIT_TEXT_ADDRESS);
 	report_message_ids_finish(reader);
 	report_finish_originals(report);

@@ -221,6 +221,11 @@ static const struct {
 	  "Message-ID: <text@example.org>\n\n" STATUS RETURNED END,
 	  "one@example.org proves part" },
 	{ "a block", DAEMON "\nSorry\n\n" BLOCK, "one@example.org proves" },
+	{ "two blocks", DAEMON "\nSorry\n\nReceived: from a by b\n" BLOCK "Hi\n\nReceived: from a by b\n"
+	  FIELDS "Message-ID: <quoted@example.org>\n\n",
+	  "one@example.org proves; quoted@example.org" },
+	{ "the same block again", DAEMON "\nSorry\n\n" BLOCK "and\n\n" BLOCK,
+	  "one@example.org proves" },
 	{ "a block that has nothing but an ID and a To",
 	  DAEMON "\nSorry\n\nMessage-ID: <one@example.org>\n"
 	  "To: bob@example.net\nX-Mailer: x\n\n", "" },

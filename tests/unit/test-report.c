@@ -268,10 +268,38 @@ static const struct shape text_shapes[] = {
 	  DAEMON "Subject: Returned mail\n\nmailer-daemon@mx.example.com\n"
 	  "postmaster@example.com\njane@example.org\n  <bob@example.net>: no\n",
 	  REPORT_CLASS_BOUNCE, "", BOB },
-	{ "the report's own Message-ID in its text",
+	{ "the report's own Message-ID in its text is looked up",
 	  DAEMON "Subject: Returned mail\n\nbob@example.net: no\n\n"
 	  "Received: from a by b\nFrom: MAILER-DAEMON@mx.example.com\n"
-	  "Message-ID: <Report@mx.example.com>\n\n", REPORT_CLASS_BOUNCE, "", BOB },
+	  "Message-ID: <Report@mx.example.com>\n\n", REPORT_CLASS_BOUNCE,
+	  "report@mx.example.com", BOB },
+	{ "the report's own Message-ID comes last",
+	  DAEMON "Subject: Returned mail\n\nbob@example.net: no\n\n"
+	  "Received: from a by b\nFrom: MAILER-DAEMON@mx.example.com\n"
+	  "Message-ID: <Report@mx.example.com>\n\n" ORIGINAL,
+	  REPORT_CLASS_BOUNCE, ID, BOB },
+	{ "a summary doesn't end the search for recipients",
+	  DAEMON "Subject: Returned mail\n\nYour message\n\n"
+	  "  To: jane@example.org\n  Subject: Hello\n"
+	  "  Message-ID: <original@example.org>\n\n"
+	  "failed for\n\nbob@example.net: no\n", REPORT_CLASS_BOUNCE, ID, BOB },
+	{ "but the returned header does",
+	  DAEMON "Subject: Returned mail\n\nIt failed\n\n" ORIGINAL
+	  "eve@example.net\n", REPORT_CLASS_BOUNCE, ID, "" },
+	{ "the own address first",
+	  DAEMON "Subject: Returned mail\n\njane@example.org\nwrote to "
+	  "bob@example.net\n", REPORT_CLASS_BOUNCE, "", BOB },
+	{ "a line end in the source of HTML behind <br>",
+	  DAEMON "Subject: Returned mail\nContent-Type: text/html\n\n"
+	  "<p>bob@example.net: no</p>\nReceived: from a by b<br>\n"
+	  "&nbsp;for bob<br />\nFrom: jane@example.org<BR>\nMessage-ID:<br>\n"
+	  "&nbsp;&lt;original@example.org&gt;<br>\n<br>\nHello\n",
+	  REPORT_CLASS_BOUNCE, ID, BOB },
+	{ "the address type twice",
+	  DAEMON REPORT_HEADER NOTICE
+	  "--b\nContent-Type: message/delivery-status\n\n"
+	  "Final-Recipient: rfc822; rfc822; bob@example.net\nAction: failed\n\n"
+	  END, REPORT_CLASS_DSN_FAILED, "", BOB },
 	{ "JSON of a notification service",
 	  "From: no-reply@example.com\nSubject: Notification\n\n"
 	  "{\"notificationType\":\"Bounce\",\"bounce\":{\"bouncedRecipients\":"
@@ -332,7 +360,20 @@ static const struct shape other_shapes[] = {
 	{ "virus notice", "Return-Path: <>\nFrom: antivirus@example.com\n"
 	  "Subject: Virus alert\n\nA virus was found in your mail.\n",
 	  REPORT_CLASS_VIRUS_NOTICE, "", "" },
+	{ "a bounce that speaks of a virus, too",
+	  DAEMON "Subject: Undeliverable mail\n\nbob@example.net: 550 5.7.1 "
+	  "message was rejected, a virus was found\n\n" ORIGINAL,
+	  REPORT_CLASS_BOUNCE, ID, BOB },
+	{ "a virus notice to nobody's return path",
+	  "Return-Path: <>\nFrom: MailScanner <postmaster@example.com>\n"
+	  "Subject: Virus detected in your message\n\n"
+	  "A virus was found in your mail. It was not delivered.\n",
+	  REPORT_CLASS_VIRUS_NOTICE, "", "" },
 	/* no reports */
+	{ "null sender and null From are one thing, not two",
+	  "Return-Path: <>\nFrom: <>\nTo: jane@example.org\n"
+	  "Subject: Quarantine digest\n\n3 messages were held.\n",
+	  REPORT_CLASS_NONE, "", "" },
 	{ "null sender alone", "Return-Path: <>\nFrom: list@example.com\n"
 	  "Subject: Hello everybody\n\nHi\n", REPORT_CLASS_NONE, "", "" },
 	{ "a daemon's name alone", "From: MAILER-DAEMON@example.com\n"
@@ -621,6 +662,58 @@ static void test_message_id_cut_off(void **state ATTR_UNUSED)
 	}
 }
 
+/* All that may acquit, best first. */
+static void test_ids_of_all_places(void **state ATTR_UNUSED)
+{
+	static const char *const expected[] = {
+		ID, "second@example.org", "field@example.org", "text@example.org",
+		"nested@example.org", "running@example.org",
+		"report@mx.example.com",
+	};
+	const struct report_message_id *id;
+	struct report report;
+	unsigned int i = 0;
+
+	(void)read_string(DAEMON REPORT_HEADER
+		"--b\n\nWe failed\nMessage-ID: <running@example.org>\n\n"
+		"and\nReceived: a\nFrom: b\nMessage-ID: <text@example.org>\n\n"
+		"--b\n\nReceived: a\nFrom: b\n"
+		"Message-ID: <report@mx.example.com>\n\n"
+		"--b\nContent-Type: message/delivery-status\n\n"
+		"Final-Recipient: rfc822; bob@example.net\nAction: failed\n"
+		"Original-Message-ID: <field@example.org>\n\n" RETURNED
+		"--b\nContent-Type: message/rfc822\n\n"
+		"From: Mailer-Daemon@example.org\nTo: a@example.net\n"
+		"Message-ID: <second@example.org\n"
+		"Content-Type: multipart/report; boundary=c\n\n"
+		"--c\nContent-Type: text/rfc822-headers\n\n"
+		"From: a\nTo: b\nMessage-ID: <nested@example.org>\n\n--c--\n"
+		END, REPORT_SENDER_NULL, &report);
+	array_foreach(&report.message_ids, id) {
+		assert_true(i < N_ELEMENTS(expected));
+		assert_string_equal(id->id, expected[i++]);
+	}
+	assert_int_equal(i, N_ELEMENTS(expected));
+}
+
+/* What the returned message itself answers or forwards is no evidence. */
+static void test_ids_inside_the_original(void **state ATTR_UNUSED)
+{
+	struct report report;
+
+	(void)read_string(DAEMON REPORT_HEADER STATUS("failed", "5.1.1")
+		"--b\nContent-Type: message/rfc822\n\n"
+		"From: jane@example.org\nTo: bob@example.net\n"
+		"Message-ID: <original@example.org>\n"
+		"References: <first@example.org>\n"
+		"Content-Type: multipart/mixed; boundary=c\n\n"
+		"--c\nContent-Type: message/rfc822\n\nFrom: a\nTo: b\n"
+		"Message-ID: <forwarded@example.org>\n\n--c--\n" END,
+		REPORT_SENDER_NULL, &report);
+	assert_int_equal(array_count(&report.message_ids), 1);
+	assert_string_equal(first_id(&report), ID);
+}
+
 static void test_text_id_yields_to_part(void **state ATTR_UNUSED)
 {
 	struct report report;
@@ -629,7 +722,7 @@ static void test_text_id_yields_to_part(void **state ATTR_UNUSED)
 		"--b\n\nReceived: a\nFrom: b\nMessage-ID: <text@example.org>\n\n"
 		STATUS("failed", "5.1.1") RETURNED END,
 		REPORT_SENDER_NULL, &report);
-	assert_int_equal(array_count(&report.message_ids), 1);
+	assert_int_equal(array_count(&report.message_ids), 2);
 	assert_string_equal(first_id(&report), ID);
 }
 
@@ -905,6 +998,8 @@ int main(void)
 		TEST(test_message_ids),
 		TEST(test_message_id_first),
 		TEST(test_message_id_cut_off),
+		TEST(test_ids_of_all_places),
+		TEST(test_ids_inside_the_original),
 		TEST(test_text_id_yields_to_part),
 		TEST(test_returned_header),
 		TEST(test_absent_values),
