@@ -38,7 +38,7 @@ static const struct {
 	[REPORT_TRAIT_AUTO_REPLIED]	= { {  0,  0,  2,  0,  5 } },
 	[REPORT_TRAIT_AUTO_REPLY_FIELD]	= { {  0,  0,  2,  0,  5 } },
 	[REPORT_TRAIT_ANSWER]		= { {  0,  0,  2,  0,  3 } },
-	[REPORT_TRAIT_HUMAN_SUBJECT]	= { { -2, -2,  0, -2, -1 } },
+	[REPORT_TRAIT_HUMAN_SUBJECT]	= { { -2, -2, -1, -2, -2 } },
 	[REPORT_TRAIT_FAILED_RECIPIENTS] = { { 0,  3,  0,  0,  0 } },
 	[REPORT_TRAIT_SUBJECT_FAILURE]	= { {  0,  2,  0,  0,  0 } },
 	[REPORT_TRAIT_SUBJECT_AUTO_REPLY] = { { 0, 0,  0,  0,  3 } },
@@ -186,6 +186,11 @@ enum report_class report_evidence_class(const struct report_reader *reader)
 {
 	enum report_class class = REPORT_CLASS_NONE;
 
+	/* The scan would not have asked. Whatever else it may be, it must not
+	   depend on who asks. */
+	if (!reader->is_marked &&
+	    !report_trait_has(reader, REPORT_TRAIT_NULL_SENDER))
+		return REPORT_CLASS_NONE;
 	if (report_trait_has(reader, REPORT_TRAIT_REPORT))
 		class = evidence_structure_class(reader);
 	if (class == REPORT_CLASS_NONE)

@@ -10,6 +10,7 @@
 #include "istream.h"
 #include "qp-decoder.h"
 #include "report-private.h"
+#include "report-words.h"
 
 /* SpamAssassin's report_safe 2: the original message as text/plain */
 #define WRAPPED_TEXT "x-spam-type=original"
@@ -376,6 +377,10 @@ static void mime_body_block(struct mime_walk *walk,
 	if (walk->role == MIME_ROLE_IGNORED ||
 	    walk->role == MIME_ROLE_UNKNOWN)
 		return;
+	if (walk->part->parent == NULL && !walk->root_is_multipart &&
+	    walk->text->used == 0 &&
+	    report_body_marks(block->data, block->size))
+		walk->reader->is_marked = TRUE;
 	if (!message_decoder_decode_next_block(walk->decoder, block, &decoded))
 		return;
 	mime_append(walk, walk->text, decoded.data, decoded.size,

@@ -157,6 +157,8 @@ struct report_reader {
 	/* the delivery-status or disposition-notification part has all that
 	   makes a report certain */
 	bool status_is_certain:1;
+	/* header or body have what the scan looks for */
+	bool is_marked:1;
 	/* the message has a Return-Path */
 	bool return_path_seen:1;
 	/* what is read now was wrapped: done once only */

@@ -3,8 +3,8 @@
 
 /* The one look that ordinary mail gets: a scan of the header block in the
    stream's own buffer. It decides whether report_read() is worth its time, and
-   sees headers that only we may write. No allocation, no system call for a
-   message that lies in memory. */
+   sees headers that only we may write. No system call for a message that lies in
+   memory, and no allocation but for encoded words. */
 
 struct istream;
 
@@ -19,8 +19,9 @@ struct report_scan {
 	   is longer than REPORT_SCAN_MAX_HEADER, marked and forged are TRUE
 	   without having been looked for. */
 	bool complete:1;
-	/* May be a report: report_read() has to decide. A false alarm costs a
-	   read, a miss costs a verdict. */
+	/* May be a report: report_read() has to decide. What isn't marked, nor has
+	   a null sender, report_read() takes for none, so that it makes no
+	   difference who asks. */
 	bool marked:1;
 	/* A header of the name X-Backscatter is there, which somebody else
 	   wrote. */

@@ -2,94 +2,30 @@
    collects traits; report-evidence.c weighs them. */
 
 #include "lib.h"
-#include "message-address.h"
-#include "message-header-decode.h"
 #include "rfc822-parser.h"
 #include "rfc2231-parser.h"
 #include "report-private.h"
 #include "report-received.h"
+#include "report-words.h"
 
-struct word_trait {
-	/* lower-case */
-	const char *word;
-	enum report_trait trait;
+static const enum report_trait speaker_traits[] = {
+	[REPORT_SPEAKER_DAEMON]		= REPORT_TRAIT_DAEMON_FROM,
+	[REPORT_SPEAKER_MAIL_SYSTEM]	= REPORT_TRAIT_MAIL_SYSTEM,
+	[REPORT_SPEAKER_POSTMASTER]	= REPORT_TRAIT_POSTMASTER,
+	[REPORT_SPEAKER_MAIL_FILTER]	= REPORT_TRAIT_MAIL_FILTER,
+	[REPORT_SPEAKER_UNATTENDED]	= REPORT_TRAIT_UNATTENDED,
 };
 
-/* In the local part or the display name of From, Sender and Return-Path, without
-   white space and punctuation. The first one that is there counts. */
-static const struct word_trait speaker_words[] = {
-	{ "mailerdaemon", REPORT_TRAIT_DAEMON_FROM },
-	{ "maildaemon", REPORT_TRAIT_DAEMON_FROM },
-	{ "mdaemon", REPORT_TRAIT_DAEMON_FROM },
-	{ "maildeliver", REPORT_TRAIT_MAIL_SYSTEM },
-	{ "deliverysub", REPORT_TRAIT_MAIL_SYSTEM },
-	{ "deliverysystem", REPORT_TRAIT_MAIL_SYSTEM },
-	{ "deliveryservice", REPORT_TRAIT_MAIL_SYSTEM },
-	{ "mailsystem", REPORT_TRAIT_MAIL_SYSTEM },
-	{ "mailadmin", REPORT_TRAIT_MAIL_SYSTEM },
-	{ "systemadmin", REPORT_TRAIT_MAIL_SYSTEM },
-	{ "postmaster", REPORT_TRAIT_POSTMASTER },
-	{ "virus", REPORT_TRAIT_MAIL_FILTER },
-	{ "contentfilter", REPORT_TRAIT_MAIL_FILTER },
-	{ "mailfilter", REPORT_TRAIT_MAIL_FILTER },
-	{ "mailscanner", REPORT_TRAIT_MAIL_FILTER },
-	{ "daemon", REPORT_TRAIT_UNATTENDED },
-	{ "admin", REPORT_TRAIT_UNATTENDED },
-	{ "noreply", REPORT_TRAIT_UNATTENDED },
-	{ "donotreply", REPORT_TRAIT_UNATTENDED },
-	{ "mailserver", REPORT_TRAIT_UNATTENDED },
-};
-
-/* A subject speaks of a failure if it has a word of each list of a pair,
-   whatever stands between them. */
 static const struct {
-	const char *const *what;
-	const char *const *happened;
-} subject_failures[] = {
-	{ (const char *const []){ "mail", "message", "deliver", "recipient",
-				  "address", "user", NULL },
-	  (const char *const []){ "fail", "error", "problem", "delay", "return",
-				  "reject", "block", "unknown", "unable",
-				  "not be", "not deliver", "couldn't",
-				  "could not", "cannot", "can't", "bounce",
-				  "undeliver", "non-deliver", "nondeliver",
-				  "invalid", NULL } },
-	{ (const char *const []){ "deliver", "postmaster", NULL },
-	  (const char *const []){ "status", "report", "notif", "warning",
-				  NULL } },
-	/* these do so alone */
-	{ (const char *const []){ "undeliver", "non-deliver", "nondeliver",
-				  "failure notice", NULL },
-	  (const char *const []){ "", NULL } },
-};
-
-static const struct word_trait subject_words[] = {
-	{ "out of office", REPORT_TRAIT_SUBJECT_AUTO_REPLY },
-	{ "out of the office", REPORT_TRAIT_SUBJECT_AUTO_REPLY },
-	{ "automatic re", REPORT_TRAIT_SUBJECT_AUTO_REPLY },
-	{ "automated re", REPORT_TRAIT_SUBJECT_AUTO_REPLY },
-	{ "autoreply", REPORT_TRAIT_SUBJECT_AUTO_REPLY },
-	{ "auto-reply", REPORT_TRAIT_SUBJECT_AUTO_REPLY },
-	{ "auto reply", REPORT_TRAIT_SUBJECT_AUTO_REPLY },
-	{ "autorespon", REPORT_TRAIT_SUBJECT_AUTO_REPLY },
-	{ "auto-respon", REPORT_TRAIT_SUBJECT_AUTO_REPLY },
-	{ "auto respon", REPORT_TRAIT_SUBJECT_AUTO_REPLY },
-	{ "away from", REPORT_TRAIT_SUBJECT_AUTO_REPLY },
-	{ "vacation", REPORT_TRAIT_SUBJECT_AUTO_REPLY },
-	{ "confirm your", REPORT_TRAIT_SUBJECT_CHALLENGE },
-	{ "verify your", REPORT_TRAIT_SUBJECT_CHALLENGE },
-	{ "confirmation requ", REPORT_TRAIT_SUBJECT_CHALLENGE },
-	{ "verification requ", REPORT_TRAIT_SUBJECT_CHALLENGE },
-	{ "virus", REPORT_TRAIT_SUBJECT_VIRUS },
-	{ "infected", REPORT_TRAIT_SUBJECT_VIRUS },
-	{ "malware", REPORT_TRAIT_SUBJECT_VIRUS },
-	{ "abuse report", REPORT_TRAIT_SUBJECT_ABUSE },
-	{ "spam report", REPORT_TRAIT_SUBJECT_ABUSE },
-	{ "complaint", REPORT_TRAIT_SUBJECT_ABUSE },
-};
-
-static const char *const answer_prefixes[] = {
-	"re:", "fwd:", "fw:", "aw:", "wg:", "sv:", "tr:", "rv:", NULL
+	enum report_subject subject;
+	enum report_trait trait;
+} subject_traits[] = {
+	{ REPORT_SUBJECT_ANSWER, REPORT_TRAIT_HUMAN_SUBJECT },
+	{ REPORT_SUBJECT_FAILURE, REPORT_TRAIT_SUBJECT_FAILURE },
+	{ REPORT_SUBJECT_AUTO_REPLY, REPORT_TRAIT_SUBJECT_AUTO_REPLY },
+	{ REPORT_SUBJECT_CHALLENGE, REPORT_TRAIT_SUBJECT_CHALLENGE },
+	{ REPORT_SUBJECT_VIRUS, REPORT_TRAIT_SUBJECT_VIRUS },
+	{ REPORT_SUBJECT_ABUSE, REPORT_TRAIT_SUBJECT_ABUSE },
 };
 
 struct sender_context {
@@ -97,101 +33,46 @@ struct sender_context {
 	bool received_seen;
 };
 
-#define MAILER_DAEMON "mailerdaemon"
+/* From: and Sender: the domain says nothing, only who in it. */
+struct speaker_context {
+	struct report_reader *reader;
+	bool is_path;
+	bool is_mailer_daemon;
+};
 
-static bool contains_any(const char *text, const char *const *words)
+static void speaker_word(const char *text, void *context)
 {
-	for (; *words != NULL; words++) {
-		if (strstr(text, *words) != NULL)
-			return TRUE;
-	}
-	return FALSE;
-}
-
-/* Decoded (RFC 2047), lower-case */
-static const char *sender_decode(const char *value)
-{
-	string_t *decoded = t_str_new(128);
-
-	message_header_decode_utf8((const unsigned char *)value, strlen(value),
-				   decoded, NULL);
-	return str_lcase(str_c_modifiable(decoded));
-}
-
-/* "Post_Master", "mailer daemon" and "Mailer-Daemon" are the same. */
-static const char *sender_squeeze(const char *text)
-{
-	string_t *squeezed = t_str_new(64);
-
-	for (; *text != '\0'; text++) {
-		if (strchr(" \t-_.", *text) == NULL)
-			str_append_c(squeezed, *text);
-	}
-	return str_c(squeezed);
-}
-
-static void
-sender_speaker_word(struct report_reader *reader, const char *text,
-		    bool is_path)
-{
-	unsigned int i;
+	const struct report_speaker_word *word = report_speaker_find(text);
+	struct speaker_context *ctx = context;
 	enum report_trait trait;
 
-	text = sender_squeeze(sender_decode(text));
-	for (i = 0; i < N_ELEMENTS(speaker_words); i++) {
-		if (strstr(text, speaker_words[i].word) == NULL)
-			continue;
-		trait = speaker_words[i].trait;
-		if (trait == REPORT_TRAIT_DAEMON_FROM && is_path)
-			trait = REPORT_TRAIT_DAEMON_PATH;
-		report_trait_add(reader, trait);
+	if (word == NULL)
 		return;
-	}
+	if (word == &report_speaker_words[0])
+		ctx->is_mailer_daemon = TRUE;
+	trait = speaker_traits[word->speaker];
+	if (trait == REPORT_TRAIT_DAEMON_FROM && ctx->is_path)
+		trait = REPORT_TRAIT_DAEMON_PATH;
+	if (ctx->reader != NULL)
+		report_trait_add(ctx->reader, trait);
 }
 
-/* From: and Sender: the domain says nothing, only who in it. */
 static void
 sender_speaker(struct report_reader *reader, const char *value, bool is_path)
 {
-	struct message_address *addr;
+	struct speaker_context ctx = { .reader = reader, .is_path = is_path };
 
-	addr = message_address_parse(pool_datastack_create(),
-				     (const unsigned char *)value,
-				     strlen(value), 4, 0);
-	if (addr == NULL || addr->invalid_syntax) {
-		/* "MAILER-DAEMON", "Mail Delivery System <>" */
-		sender_speaker_word(reader, value, is_path);
-		return;
-	}
-	for (; addr != NULL; addr = addr->next) {
-		if (addr->mailbox != NULL)
-			sender_speaker_word(reader, addr->mailbox, is_path);
-		if (addr->name != NULL)
-			sender_speaker_word(reader, addr->name, is_path);
-	}
-}
-
-static bool sender_is_daemon_word(const char *text)
-{
-	return text != NULL &&
-		strstr(sender_squeeze(sender_decode(text)), MAILER_DAEMON) != NULL;
+	report_speakers_foreach(value, speaker_word, &ctx);
+	if (ctx.is_mailer_daemon && !is_path)
+		reader->mailer_daemon = TRUE;
 }
 
 bool report_speaker_is_daemon(const char *value)
 {
-	struct message_address *addr;
+	struct speaker_context ctx = { .reader = NULL };
 
-	addr = message_address_parse(pool_datastack_create(),
-				     (const unsigned char *)value,
-				     strlen(value), 4, 0);
-	if (addr == NULL || addr->invalid_syntax)
-		return sender_is_daemon_word(value);
-	for (; addr != NULL; addr = addr->next) {
-		if (sender_is_daemon_word(addr->mailbox) ||
-		    sender_is_daemon_word(addr->name))
-			return TRUE;
-	}
-	return FALSE;
+	report_speakers_foreach(value, speaker_word, &ctx);
+	return ctx.is_mailer_daemon;
 }
 
 static void
@@ -203,8 +84,6 @@ read_from(struct report_reader *reader, const char *value,
 		if (strchr(value, '@') == NULL)
 			reader->mailer_daemon = TRUE;
 	}
-	if (report_speaker_is_daemon(value))
-		reader->mailer_daemon = TRUE;
 	sender_speaker(reader, value, FALSE);
 	report_addresses_read(reader->pool, value, &reader->own_addresses);
 }
@@ -213,8 +92,6 @@ static void
 read_sender(struct report_reader *reader, const char *value,
 	    struct sender_context *ctx ATTR_UNUSED)
 {
-	if (report_speaker_is_daemon(value))
-		reader->mailer_daemon = TRUE;
 	sender_speaker(reader, value, FALSE);
 }
 
@@ -275,35 +152,16 @@ read_failed_recipients(struct report_reader *reader, const char *value,
 	report_addresses_read(reader->pool, value, &reader->failed_field);
 }
 
-static bool subject_is_answer(const char *subject)
-{
-	unsigned int i;
-
-	for (i = 0; answer_prefixes[i] != NULL; i++) {
-		if (strncmp(subject, answer_prefixes[i],
-			    strlen(answer_prefixes[i])) == 0)
-			return TRUE;
-	}
-	return FALSE;
-}
-
 static void
 read_subject(struct report_reader *reader, const char *value,
 	     struct sender_context *ctx ATTR_UNUSED)
 {
-	const char *subject = sender_decode(value);
+	unsigned int subject = report_subject_read(value);
 	unsigned int i;
 
-	if (subject_is_answer(subject))
-		report_trait_add(reader, REPORT_TRAIT_HUMAN_SUBJECT);
-	for (i = 0; i < N_ELEMENTS(subject_failures); i++) {
-		if (contains_any(subject, subject_failures[i].what) &&
-		    contains_any(subject, subject_failures[i].happened))
-			report_trait_add(reader, REPORT_TRAIT_SUBJECT_FAILURE);
-	}
-	for (i = 0; i < N_ELEMENTS(subject_words); i++) {
-		if (strstr(subject, subject_words[i].word) != NULL)
-			report_trait_add(reader, subject_words[i].trait);
+	for (i = 0; i < N_ELEMENTS(subject_traits); i++) {
+		if ((subject & subject_traits[i].subject) != 0)
+			report_trait_add(reader, subject_traits[i].trait);
 	}
 }
 
@@ -415,6 +273,10 @@ sender_field(struct report_reader *reader, const char *name, const char *value,
 	struct sender_context *ctx = context;
 	unsigned int i;
 
+	if (report_field_marks((const unsigned char *)name, strlen(name),
+			       (const unsigned char *)value,
+			       (const unsigned char *)value + strlen(value)))
+		reader->is_marked = TRUE;
 	for (i = 0; i < N_ELEMENTS(sender_fields); i++) {
 		if (strcasecmp(name, sender_fields[i].name) == 0)
 			sender_fields[i].read(reader, value, ctx);

@@ -7,35 +7,10 @@
 #include "rfc822-parser.h"
 #include "report-private.h"
 #include "report-text.h"
+#include "report-words.h"
 
 /* How much of a notice is searched for phrases. */
 #define TEXT_MAX_NOTICE (32 * 1024)
-
-static const char *const failure_phrases[] = {
-	"not be delivered", "n't be delivered", "cannot be delivered",
-	"undeliver", "unable to deliver", "able to deliver", "not deliver",
-	"n't deliver", "not been delivered", "yet been delivered",
-	"non-deliver", "delivery fail", "failed delivery", "delivery has failed",
-	"delivery to the following", "delivery problem", "delivery error",
-	"delivery notification", "error delivering", "failed permanently",
-	"permanent error", "permanent fatal", "permanent failure",
-	"not reach", "n't reach", "not be reached", "returned to sender",
-	"returning message", "returned message", "user unknown",
-	"unknown user", "no such user", "not a valid user", "unknown recipient",
-	"mailbox full", "mailbox is full", "mailbox exceed", "over quota",
-	"quota exceeded", "exceeding their quota", "been delayed",
-	"not be sent", "failed recipient", "invalid recipient",
-	"failed address", "recipient address", "automatically rejected",
-	"message was rejected", "mail was rejected", NULL
-};
-static const char *const challenge_phrases[] = {
-	"confirm that you", "to confirm your", "click on the following link",
-	"allowed list", "approved sender", NULL
-};
-static const char *const virus_phrases[] = {
-	"virus was found", "virus found", "found a virus", "contained a virus",
-	"contains a virus", "was infected", "infected with", NULL
-};
 
 /* Lower-case, on one line, single spaces: so that phrases can be found across
    line ends. */
@@ -204,11 +179,11 @@ text_notice_read(struct report_reader *reader, const unsigned char *text,
 {
 	const char *flat = text_flatten(text, end);
 
-	if (text_has_any(flat, failure_phrases))
+	if (text_has_any(flat, report_failure_phrases))
 		report_trait_add(reader, REPORT_TRAIT_TEXT_FAILURE);
-	if (text_has_any(flat, challenge_phrases))
+	if (text_has_any(flat, report_challenge_phrases))
 		report_trait_add(reader, REPORT_TRAIT_TEXT_CHALLENGE);
-	if (text_has_any(flat, virus_phrases))
+	if (text_has_any(flat, report_virus_phrases))
 		report_trait_add(reader, REPORT_TRAIT_TEXT_VIRUS);
 	if (text_has_status_code(flat))
 		report_trait_add(reader, REPORT_TRAIT_TEXT_REPLY_CODE);
