@@ -147,13 +147,17 @@ const char *const report_virus_phrases[] = {
  * Search
  */
 
-/* For each first letter, which second ones begin a word: nearly every place in a
-   text ends here. Filled when first asked for. */
-struct words_filter {
+/* Filled when first asked for. */
+struct words_index {
 	bool filled;
+	/* for each first letter, which second ones begin a word: nearly every
+	   place in a text ends here */
 	uint32_t second[32];
+	/* words + 1 that begin with the letter, and the next one each; 0 = none */
+	unsigned char first[32];
+	unsigned char next[I_MAX(REPORT_SPEAKER_WORDS, REPORT_SUBJECT_WORDS) + 1];
 };
-static struct words_filter words_filters[REPORT_VOCABULARY_COUNT];
+static struct words_index words_indexes[REPORT_VOCABULARY_COUNT];
 
 static unsigned int words_count(enum report_vocabulary vocabulary)
 {
@@ -161,46 +165,50 @@ static unsigned int words_count(enum report_vocabulary vocabulary)
 		REPORT_SUBJECT_WORDS;
 }
 
-static const char *words_get(enum report_vocabulary vocabulary, unsigned int i)
+static inline const char *
+words_get(enum report_vocabulary vocabulary, unsigned int i)
 {
 	return vocabulary == REPORT_VOCABULARY_SPEAKER ?
 		report_speaker_words[i].word : report_subject_words[i].word;
 }
 
-static const struct words_filter *words_filter(enum report_vocabulary vocabulary)
+static void
+words_index_fill(struct words_index *index, enum report_vocabulary vocabulary)
 {
-	struct words_filter *filter = &words_filters[vocabulary];
 	unsigned int i;
 
-	if (!filter->filled) {
-		for (i = 0; i < words_count(vocabulary); i++) {
-			const char *word = words_get(vocabulary, i);
+	for (i = 0; i < words_count(vocabulary); i++) {
+		const char *word = words_get(vocabulary, i);
 
-			filter->second[word[0] & 31] |= 1U << (word[1] & 31);
-		}
-		filter->filled = TRUE;
+		index->second[word[0] & 31] |= 1U << (word[1] & 31);
+		index->next[i + 1] = index->first[word[0] & 31];
+		index->first[word[0] & 31] = i + 1;
 	}
-	return filter;
+	index->filled = TRUE;
+}
+
+static bool
+words_begins(const unsigned char *text, size_t size, const char *word)
+{
+	for (; size > 0 && *word != '\0'; text++, word++, size--) {
+		if (*text != (unsigned char)*word)
+			return FALSE;
+	}
+	return *word == '\0';
 }
 
 static unsigned int
-words_starting(enum report_vocabulary vocabulary, const unsigned char *text,
+words_starting(const struct words_index *index,
+	       enum report_vocabulary vocabulary, const unsigned char *text,
 	       size_t size)
 {
-	unsigned int i, count = words_count(vocabulary), found = 0;
+	unsigned int i, found = 0;
 
-	for (i = 0; i < count; i++) {
-		const char *word = words_get(vocabulary, i);
-		size_t word_size;
-
-		if (text[0] != (unsigned char)word[0] ||
-		    text[1] != (unsigned char)word[1])
+	for (i = index->first[text[0] & 31]; i > 0; i = index->next[i]) {
+		if (!words_begins(text, size, words_get(vocabulary, i - 1)))
 			continue;
-		word_size = strlen(word);
-		if (word_size <= size && memcmp(text, word, word_size) == 0) {
-			found |= vocabulary == REPORT_VOCABULARY_SPEAKER ?
-				1U << i : report_subject_words[i].subject;
-		}
+		found |= vocabulary == REPORT_VOCABULARY_SPEAKER ?
+			1U << (i - 1) : report_subject_words[i - 1].subject;
 	}
 	return found;
 }
@@ -208,13 +216,15 @@ words_starting(enum report_vocabulary vocabulary, const unsigned char *text,
 unsigned int report_words_find(enum report_vocabulary vocabulary,
 			       const unsigned char *text, size_t size)
 {
-	const struct words_filter *filter = words_filter(vocabulary);
+	struct words_index *index = &words_indexes[vocabulary];
 	unsigned int found = 0;
 
+	if (!index->filled)
+		words_index_fill(index, vocabulary);
 	for (; size >= 2; text++, size--) {
-		if ((filter->second[text[0] & 31] &
+		if ((index->second[text[0] & 31] &
 		     (1U << (text[1] & 31))) != 0)
-			found |= words_starting(vocabulary, text, size);
+			found |= words_starting(index, vocabulary, text, size);
 	}
 	return found;
 }

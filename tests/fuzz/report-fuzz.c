@@ -40,6 +40,43 @@ check_strings(const ARRAY_TYPE(const_string) *strings, unsigned int max_count,
 	}
 }
 
+static void check_original(const struct report_original *original)
+{
+	check_string(original->message_id, REPORT_MAX_MESSAGE_ID_SIZE);
+	i_assert(!original->message_id_proves || original->message_id != NULL);
+	check_strings(&original->from, REPORT_MAX_ADDRESSES,
+		      REPORT_MAX_ADDRESS_SIZE);
+	check_strings(&original->return_paths, REPORT_MAX_ADDRESSES,
+		      REPORT_MAX_ADDRESS_SIZE);
+	check_strings(&original->recipients, REPORT_MAX_ADDRESSES,
+		      REPORT_MAX_ADDRESS_SIZE);
+	check_strings(&original->resent_from, REPORT_MAX_ADDRESSES,
+		      REPORT_MAX_ADDRESS_SIZE);
+	check_strings(&original->submitted_to, REPORT_MAX_ADDRESSES,
+		      REPORT_MAX_ADDRESS_SIZE);
+}
+
+/* What convicts must be looked up, too, and be one kind of place. */
+static void check_originals(const struct report *report)
+{
+	const struct report_original *original, *first;
+	const struct report_message_id *id;
+	bool found;
+
+	i_assert(array_count(&report->originals) <= REPORT_MAX_ORIGINALS);
+	array_foreach(&report->originals, original) {
+		check_original(original);
+		first = array_front(&report->originals);
+		i_assert(original->in_part == first->in_part);
+		if (!original->message_id_proves || report->truncated)
+			continue;
+		found = FALSE;
+		array_foreach(&report->message_ids, id)
+			found = found || strcmp(id->id, original->message_id) == 0;
+		i_assert(found);
+	}
+}
+
 static void check_report(const struct report *report)
 {
 	const struct report_message_id *id;
@@ -55,6 +92,11 @@ static void check_report(const struct report *report)
 		      REPORT_MAX_ADDRESS_SIZE);
 	check_strings(&report->redirected_from, REPORT_MAX_ADDRESSES,
 		      REPORT_MAX_ADDRESS_SIZE);
+	check_strings(&report->original_senders, REPORT_MAX_ADDRESSES,
+		      REPORT_MAX_ADDRESS_SIZE);
+	check_string(report->received_by, REPORT_MAX_ADDRESS_SIZE);
+	check_originals(report);
+	i_assert(report->shape != REPORT_SHAPE_DAEMON || report->null_sender);
 	i_assert(array_count(&report->message_ids) <= REPORT_MAX_MESSAGE_IDS);
 	array_foreach(&report->message_ids, id) {
 		check_string(id->id, REPORT_MAX_MESSAGE_ID_SIZE);
@@ -90,7 +132,7 @@ static void check_copy(const unsigned char *header, size_t size)
 	buffer_free(&copy);
 }
 
-static void check_scan(struct istream *input, size_t message_size)
+static bool check_scan(struct istream *input, size_t message_size)
 {
 	struct report_scan scan;
 	const unsigned char *data;
@@ -100,12 +142,13 @@ static void check_scan(struct istream *input, size_t message_size)
 	i_assert(input->v_offset == 0);
 	if (!scan.complete) {
 		i_assert(scan.marked && scan.forged);
-		return;
+		return TRUE;
 	}
 	i_assert(scan.header_size <= message_size);
 	data = i_stream_get_data(input, &size);
 	i_assert(size >= scan.header_size);
 	check_copy(data, scan.header_size);
+	return scan.marked;
 }
 
 int LLVMFuzzerInitialize(int *argc ATTR_UNUSED, char ***argv ATTR_UNUSED)
@@ -121,15 +164,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct report report;
 	const char *error;
 	enum report_sender sender;
+	bool marked;
 	int ret;
 
-	check_scan(input, size);
+	marked = check_scan(input, size);
 	sender = size % 3;
 	T_BEGIN {
 		ret = report_read(pool, input, sender, &report, &error);
 		i_assert(ret >= 0);
 		i_assert((ret == 1) == (report.class != REPORT_CLASS_NONE));
 		check_report(&report);
+		i_assert(ret == 0 || marked || report.null_sender);
 	} T_END;
 	i_stream_unref(&input);
 	pool_unref(&pool);
