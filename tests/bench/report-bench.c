@@ -130,6 +130,37 @@ static void make_nested(buffer_t *message)
 	}
 }
 
+static void make_received(buffer_t *message)
+{
+	str_printfa(message, "%sContent-Type: multipart/report; boundary=b\r\n\r\n"
+		    "--b\r\nContent-Type: text/rfc822-headers\r\n\r\n",
+		    report_header);
+	for (unsigned int i = 0; i < 100000; i++) {
+		str_printfa(message, "Received: (qmail invoked by uid 1) from h%u"
+			    " by h%u with ESMTPA for <a%u@b>;\r\n", i, i, i);
+	}
+	str_append(message, "Message-ID: <a@b>\r\n");
+}
+
+static void make_blocks(buffer_t *message)
+{
+	str_printfa(message, "%s\r\n", report_header);
+	for (unsigned int i = 0; i < 10000; i++) {
+		str_printfa(message, "From: a\r\nTo: b%u@c\r\n"
+			    "Message-ID: <%u@b>\r\n\r\n", i, i);
+	}
+}
+
+static void make_wrapped(buffer_t *message)
+{
+	for (unsigned int i = 0; i < 1000; i++) {
+		str_printfa(message, "%sMessage-ID: <a@b>\r\n"
+			    "Content-Type: message/rfc822\r\n\r\n",
+			    report_header);
+	}
+	str_append(message, report_header);
+}
+
 static const struct {
 	const char *name;
 	void (*make)(buffer_t *message);
@@ -138,6 +169,9 @@ static const struct {
 	{ "report-hostile-100000-parts", make_many_parts },
 	{ "report-hostile-5mib-header", make_large_header },
 	{ "report-hostile-1000-deep", make_nested },
+	{ "report-hostile-100000-received", make_received },
+	{ "report-hostile-10000-blocks", make_blocks },
+	{ "report-hostile-1000-wrapped", make_wrapped },
 };
 
 /* In a process of its own, for its memory; the message itself is taken off. */

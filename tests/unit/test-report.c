@@ -948,6 +948,44 @@ static void test_many_recipients_and_ids(void **state ATTR_UNUSED)
 	assert_true(array_count(&report.message_ids) <= REPORT_MAX_MESSAGE_IDS);
 }
 
+/* Many of what is collected: of each no more than the limits say. */
+static void test_many_lines_and_blocks(void **state ATTR_UNUSED)
+{
+	const struct report_original *original;
+	struct report report;
+	string_t *message = str_new(default_pool, 1024 * 1024);
+	unsigned int i;
+
+	str_append(message, DAEMON REPORT_HEADER STATUS("failed", "5.1.1")
+		   "--b\nContent-Type: message/rfc822\n\nFrom: a\nTo: b\n"
+		   "Message-ID: <original@example.org>\n");
+	for (i = 0; i < 100000; i++) {
+		str_printfa(message, "Received: from a by h%u.example with ESMTPA"
+			    " for <r%u@example.org>; x\n", i, i);
+	}
+	(void)read_string(str_c(message), REPORT_SENDER_NULL, &report);
+	original = array_front(&report.originals);
+	assert_int_equal(array_count(&original->submitted_to),
+			 REPORT_MAX_ADDRESSES);
+	assert_int_equal(array_count(&original->recipients),
+			 REPORT_MAX_ADDRESSES);
+	assert_true(report.truncated);
+	/* cut off */
+	assert_false(original->message_id_proves);
+
+	str_truncate(message, 0);
+	str_append(message, DAEMON "Subject: Returned mail\n\n");
+	for (i = 0; i < 10000; i++) {
+		str_printfa(message, "From: a\nTo: r%u@example.org\n"
+			    "Message-ID: <%u@example.org>\n\n", i, i);
+	}
+	(void)read_string(str_c(message), REPORT_SENDER_NULL, &report);
+	assert_int_equal(array_count(&report.originals), REPORT_MAX_ORIGINALS);
+	assert_int_equal(array_count(&report.message_ids),
+			 REPORT_MAX_MESSAGE_IDS);
+	str_free(&message);
+}
+
 /* Input that makes a careless parser start again and again. */
 static void test_repetitive_input(void **state ATTR_UNUSED)
 {
@@ -1013,6 +1051,7 @@ int main(void)
 		TEST(test_5_mib_header),
 		TEST(test_nested_1000_deep),
 		TEST(test_many_recipients_and_ids),
+		TEST(test_many_lines_and_blocks),
 		TEST(test_repetitive_input),
 	};
 	int ret;
