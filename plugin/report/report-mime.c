@@ -6,9 +6,7 @@
    the original's, and a report among them is none of ours. */
 
 #include "lib.h"
-#include "base64.h"
 #include "istream.h"
-#include "qp-decoder.h"
 #include "report-private.h"
 #include "report-words.h"
 
@@ -182,34 +180,6 @@ static bool mime_is_text(const struct mime_walk *walk)
 	return FALSE;
 }
 
-/* A returned message's header, which may be encoded, whatever RFC 2046, 5.2.1
-   says. */
-static void mime_decode_header(struct mime_walk *walk, buffer_t *decoded)
-{
-	struct base64_decoder base64;
-	struct qp_decoder *qp;
-	const char *error;
-	size_t pos;
-
-	switch (walk->embedded_cte) {
-	case MESSAGE_CTE_BASE64:
-		base64_decode_init(&base64, &base64_scheme, 0);
-		(void)base64_decode_more(&base64, walk->header->data,
-					 walk->header->used, &pos, decoded);
-		break;
-	case MESSAGE_CTE_QP:
-		qp = qp_decoder_init(decoded);
-		(void)qp_decoder_more(qp, walk->header->data,
-				      walk->header->used, &pos, &error);
-		(void)qp_decoder_finish(qp, &error);
-		qp_decoder_deinit(&qp);
-		break;
-	default:
-		buffer_append_buf(decoded, walk->header, 0, SIZE_MAX);
-		break;
-	}
-}
-
 static void mime_finish_returned_header(struct mime_walk *walk)
 {
 	const struct report_source source = {
@@ -224,7 +194,9 @@ static void mime_finish_returned_header(struct mime_walk *walk)
 
 	report_trait_add(reader, REPORT_TRAIT_RETURNED_PART);
 	header = buffer_create_dynamic(default_pool, walk->header->used);
-	mime_decode_header(walk, header);
+	/* encoded, at times, whatever RFC 2046, 5.2.1 says */
+	report_decode(walk->embedded_cte, walk->header->data,
+		      walk->header->used, header);
 	readable = report_original_read(reader, header->data, header->used,
 					&source, &is_report);
 	report_wrapped_inner(reader, header->data, header->used,

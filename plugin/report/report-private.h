@@ -313,6 +313,9 @@ void report_wrapped_outer(struct report_reader *reader, const void *header,
 void report_wrapped_inner(struct report_reader *reader, const void *header,
 			  size_t size, const struct message_part *part,
 			  uoff_t offset, enum message_cte cte);
+/* Appends data, decoded (RFC 2045, 6), to dest; what is not encoded, as it is. */
+void report_decode(enum message_cte cte, const void *data, size_t size,
+		   buffer_t *dest);
 /* The wrapped message as a stream of its own, at its first byte. */
 struct istream *report_wrapped_open(const struct report_wrapped *wrapped,
 				    struct istream *input);

@@ -3,9 +3,9 @@
    inner one is the report then, and its Message-ID no original's. */
 
 #include "lib.h"
+#include "base64.h"
 #include "istream.h"
-#include "istream-base64.h"
-#include "istream-qp.h"
+#include "qp-decoder.h"
 #include "message-header-decode.h"
 #include "report-private.h"
 
@@ -166,6 +166,62 @@ void report_wrapped_inner(struct report_reader *reader, const void *header,
 	wrapped->cte = cte;
 }
 
+void report_decode(enum message_cte cte, const void *data, size_t size,
+		   buffer_t *dest)
+{
+	struct base64_decoder base64;
+	struct qp_decoder *qp;
+	const char *error;
+	size_t pos;
+
+	switch (cte) {
+	case MESSAGE_CTE_BASE64:
+		base64_decode_init(&base64, &base64_scheme, 0);
+		(void)base64_decode_more(&base64, data, size, &pos, dest);
+		break;
+	case MESSAGE_CTE_QP:
+		qp = qp_decoder_init(dest);
+		(void)qp_decoder_more(qp, data, size, &pos, &error);
+		(void)qp_decoder_finish(qp, &error);
+		qp_decoder_deinit(&qp);
+		break;
+	default:
+		buffer_append(dest, data, size);
+		break;
+	}
+}
+
+/* All that is left of the stream. */
+static void wrapped_read(struct istream *range, buffer_t *dest)
+{
+	const unsigned char *data;
+	size_t size;
+
+	while (dest->used < REPORT_MAX_BYTES &&
+	       i_stream_read_more(range, &data, &size) > 0) {
+		size = I_MIN(size, REPORT_MAX_BYTES - dest->used);
+		buffer_append(dest, data, size);
+		i_stream_skip(range, size);
+	}
+}
+
+/* lib-mail's decoding streams may give nothing where a blocking one has to give
+   something. */
+static struct istream *
+wrapped_decode(const struct report_wrapped *wrapped, struct istream *range)
+{
+	buffer_t *encoded = buffer_create_dynamic(default_pool, 4096);
+	buffer_t *decoded = buffer_create_dynamic(default_pool, 4096);
+	struct istream *input;
+
+	wrapped_read(range, encoded);
+	report_decode(wrapped->cte, encoded->data, encoded->used, decoded);
+	input = i_stream_create_copy_from_data(decoded->data, decoded->used);
+	buffer_free(&encoded);
+	buffer_free(&decoded);
+	return input;
+}
+
 struct istream *report_wrapped_open(const struct report_wrapped *wrapped,
 				    struct istream *input)
 {
@@ -173,16 +229,10 @@ struct istream *report_wrapped_open(const struct report_wrapped *wrapped,
 
 	i_stream_seek(input, wrapped->offset);
 	range = i_stream_create_limit(input, wrapped->size);
-	switch (wrapped->cte) {
-	case MESSAGE_CTE_BASE64:
-		decoded = i_stream_create_base64_decoder(range);
-		break;
-	case MESSAGE_CTE_QP:
-		decoded = i_stream_create_qp_decoder(range);
-		break;
-	default:
+	if (wrapped->cte != MESSAGE_CTE_BASE64 &&
+	    wrapped->cte != MESSAGE_CTE_QP)
 		return range;
-	}
+	decoded = wrapped_decode(wrapped, range);
 	i_stream_unref(&range);
 	return decoded;
 }
