@@ -300,14 +300,6 @@ read_resent_from(struct report_reader *reader, const char *value,
 }
 
 static void
-read_redirected(struct report_reader *reader, const char *value,
-		struct original_context *ctx)
-{
-	read_resent_from(reader, value, ctx);
-	original_addresses(reader, value, &reader->report->redirected_from);
-}
-
-static void
 original_host_add(struct report_reader *reader, const char *host,
 		  struct report_original *original)
 {
@@ -400,7 +392,7 @@ static const struct {
 	{ "X-Microsoft-Original-Message-ID", read_message_id },
 	{ "X-Original-Message-ID", read_message_id },
 	{ "X-Original-To", read_delivered_to },
-	{ "X-Sieve-Redirected-From", read_redirected },
+	{ "X-Sieve-Redirected-From", read_resent_from },
 };
 
 static void

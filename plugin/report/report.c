@@ -14,7 +14,6 @@ static void report_init(struct report *report, pool_t pool)
 	p_array_init(&report->original_senders, pool, 1);
 	p_array_init(&report->recipients, pool, 4);
 	p_array_init(&report->original_to, pool, 4);
-	p_array_init(&report->redirected_from, pool, 1);
 	report->original_date = (time_t)-1;
 	report->arrival_date = (time_t)-1;
 }

@@ -155,9 +155,6 @@ struct report {
 	ARRAY_TYPE(report_recipient) recipients;
 	/* addresses of the returned To: and Cc:, lower-case */
 	ARRAY_TYPE(const_string) original_to;
-	/* addresses of the returned X-Sieve-Redirected-From, lower-case: goes,
-	   see struct report_original.resent_from */
-	ARRAY_TYPE(const_string) redirected_from;
 	/* Date: of the returned headers and Arrival-Date of the report, seconds
 	   since the epoch; (time_t)-1 = absent or unreadable */
 	time_t original_date;

@@ -90,8 +90,6 @@ static void check_report(const struct report *report)
 		      REPORT_MAX_MESSAGE_ID_SIZE);
 	check_strings(&report->original_to, REPORT_MAX_ADDRESSES,
 		      REPORT_MAX_ADDRESS_SIZE);
-	check_strings(&report->redirected_from, REPORT_MAX_ADDRESSES,
-		      REPORT_MAX_ADDRESS_SIZE);
 	check_strings(&report->original_senders, REPORT_MAX_ADDRESSES,
 		      REPORT_MAX_ADDRESS_SIZE);
 	check_string(report->received_by, REPORT_MAX_ADDRESS_SIZE);

@@ -734,17 +734,13 @@ static void test_returned_header(void **state ATTR_UNUSED)
 
 	read_returned("To: Bob <BOB@example.net>, undisclosed:;\n"
 		      "Cc: kim@example.net\nDate: Thu, 1 Apr 2021 02:00:00 +0200\n"
-		      "X-Backscatter-Serial: 7M4QK\n"
-		      "X-Sieve-Redirected-From: Jane@example.org\n", &report);
+		      "X-Backscatter-Serial: 7M4QK\n", &report);
 	assert_string_equal(report.serial, "7M4QK");
 	assert_int_equal(report.original_date, 1617235200);
 	addresses = array_get(&report.original_to, &count);
 	assert_int_equal(count, 2);
 	assert_string_equal(addresses[0], "bob@example.net");
 	assert_string_equal(addresses[1], "kim@example.net");
-	addresses = array_get(&report.redirected_from, &count);
-	assert_int_equal(count, 1);
-	assert_string_equal(addresses[0], "jane@example.org");
 }
 
 static void test_absent_values(void **state ATTR_UNUSED)
