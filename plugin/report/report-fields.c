@@ -132,7 +132,9 @@ void report_fields_read(struct report_reader *reader, const void *block,
 		MESSAGE_HEADER_PARSER_FLAG_SKIP_INITIAL_LWSP |
 		MESSAGE_HEADER_PARSER_FLAG_DROP_CR |
 		MESSAGE_HEADER_PARSER_FLAG_CLEAN_ONELINE);
+	reader->block_is_cut = FALSE;
 	while (message_parse_header_next(parser, &hdr) > 0) {
+		reader->block_is_cut = !hdr->eoh && hdr->no_newline;
 		if (hdr->continues)
 			hdr->use_full_value = TRUE;
 		else if (!hdr->eoh && hdr->name_len > 0)

@@ -420,6 +420,10 @@ bool report_original_read(struct report_reader *reader, const void *header,
 
 	i_zero(&outline);
 	report_fields_read(reader, header, size, outline_field, &outline);
+	if (reader->block_is_cut) {
+		/* nobody knows what followed */
+		outline.message_id_proves = FALSE;
+	}
 	*is_report_r = outline.is_report;
 	if (source->is_mime_header &&
 	    outline.message_fields < ORIGINAL_MIN_FIELDS)

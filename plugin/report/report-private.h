@@ -154,6 +154,8 @@ struct report_reader {
 
 	/* the field that is read now was not seen to its end, or has a NUL */
 	bool field_is_cut:1;
+	/* the block read last ended in the middle of a line */
+	bool block_is_cut:1;
 	/* the delivery-status or disposition-notification part has all that
 	   makes a report certain */
 	bool status_is_certain:1;

@@ -48,6 +48,8 @@ static void speaker_word(const char *text, void *context)
 
 	if (word == NULL)
 		return;
+	/* "mailerdaemon": postmasters and mail systems of other names are people,
+	   too */
 	if (word == &report_speaker_words[0])
 		ctx->is_mailer_daemon = TRUE;
 	trait = speaker_traits[word->speaker];

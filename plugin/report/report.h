@@ -174,8 +174,8 @@ const char *report_class_name(enum report_class class);
 const char *report_message_id_first(pool_t pool, const char *value);
 
 /* Reads the message in input from its first byte (input is sought there) and
-   tells what report it is. Reads no more of the body than it needs, never more
-   than REPORT_MAX_BYTES. Everything in *report_r is allocated from pool (not the
+   tells what report it is. All its parts are looked at, since a second original
+   may follow, but no more than REPORT_MAX_BYTES. Everything in *report_r is allocated from pool (not the
    data stack's: arrays grow in inner frames); it is filled also for a message
    that is no report (class none).
    Returns 1 if it is a report, 0 if it is not, -1 if the message couldn't be

@@ -360,13 +360,17 @@ static void test_cut_off_proves_nothing(void **state ATTR_UNUSED)
 		"--b\nContent-Type: text/rfc822-headers\n\n" FIELDS,
 		DAEMON "\nSorry\n\n" FIELDS,
 	};
+	static const char *const ends[] = {
+		"Message-ID: <one@example.org>",
+		"Message-ID: <one@example.org>\nMessage-I",
+		"Message-ID: <one@example.org>\nDate: Thu, 1 Ap",
+	};
 	const struct report_original *original;
 	struct report report;
-	unsigned int i;
+	unsigned int i, n = N_ELEMENTS(ends);
 
-	for (i = 0; i < N_ELEMENTS(starts); i++) {
-		read_message(t_strconcat(starts[i],
-			     "Message-ID: <one@example.org>", NULL),
+	for (i = 0; i < N_ELEMENTS(starts) * n; i++) {
+		read_message(t_strconcat(starts[i / n], ends[i % n], NULL),
 			     REPORT_SENDER_NULL, &report);
 		original = array_front(&report.originals);
 		assert_string_equal(original->message_id, "one@example.org");
