@@ -171,7 +171,7 @@ static void inspect_print_report(const char *path, const struct report *report)
 	inspect_print("yes");
 	inspect_print(report_class_name(report->class));
 	inspect_print_message_ids(report);
-	inspect_print(report->serial);
+	inspect_print_list(&report->serials);
 	inspect_print(report->envelope_id);
 	inspect_print_recipients(report);
 	inspect_print_list(&report->references);

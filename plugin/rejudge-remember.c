@@ -43,10 +43,11 @@ get_identities(const struct report *report,
 	       ARRAY_TYPE(sent_log_identity) *identities_r)
 {
 	const struct report_message_id *message_id;
-	const char *reference;
+	const char *reference, *serial;
 
 	t_array_init(identities_r, REJUDGE_MAX_IDENTITIES);
-	add_serial(identities_r, report->serial);
+	array_foreach_elem(&report->serials, serial)
+		add_serial(identities_r, serial);
 	add_serial(identities_r, report->envelope_id);
 	add_identity(identities_r, SENT_LOG_IDENTITY_ENVELOPE_ID,
 		     report->envelope_id);

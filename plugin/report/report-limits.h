@@ -28,6 +28,7 @@
 /* several convict no more than two */
 #define REPORT_MAX_ORIGINALS 8
 #define REPORT_MAX_RECIPIENTS 100
+#define REPORT_MAX_SERIALS 8
 #define REPORT_MAX_ADDRESSES 100
 
 /* bytes of a single one; longer ones are dropped */

@@ -21,7 +21,6 @@ struct original_context {
 	/* what this block says comes before what others said */
 	bool stronger;
 	bool date_seen;
-	bool serial_seen;
 	bool to_seen;
 	/* "from" of the Received line above, which a newer host wrote */
 	const char *received_from;
@@ -351,20 +350,24 @@ read_content_type(struct report_reader *reader ATTR_UNUSED, const char *value,
 
 static void
 read_serial(struct report_reader *reader, const char *value,
-	    struct original_context *ctx)
+	    struct original_context *ctx ATTR_UNUSED)
 {
-	const char *p;
+	ARRAY_TYPE(const_string) *serials = &reader->report->serials;
+	const char *p, *serial;
 
-	if (ctx->serial_seen ||
-	    (reader->report->serial != NULL && !ctx->stronger) ||
-	    *value == '\0' || strlen(value) > REPORT_MAX_SERIAL_SIZE)
+	if (*value == '\0' || strlen(value) > REPORT_MAX_SERIAL_SIZE ||
+	    array_count(serials) == REPORT_MAX_SERIALS)
 		return;
 	for (p = value; *p != '\0'; p++) {
 		if (*p <= ' ' || *p >= 0x7f)
 			return;
 	}
-	ctx->serial_seen = TRUE;
-	reader->report->serial = p_strdup(reader->pool, value);
+	array_foreach_elem(serials, serial) {
+		if (strcmp(serial, value) == 0)
+			return;
+	}
+	serial = p_strdup(reader->pool, value);
+	array_push_back(serials, &serial);
 }
 
 static const struct {

@@ -10,6 +10,7 @@ static void report_init(struct report *report, pool_t pool)
 	p_array_init(&report->to, pool, 4);
 	p_array_init(&report->references, pool, 4);
 	p_array_init(&report->message_ids, pool, 4);
+	p_array_init(&report->serials, pool, 1);
 	p_array_init(&report->originals, pool, 1);
 	p_array_init(&report->original_senders, pool, 1);
 	p_array_init(&report->recipients, pool, 4);

@@ -149,8 +149,8 @@ struct report {
 	const char *received_by;
 	/* Original-Envelope-Id, decoded from xtext (RFC 3461, 4); NULL = none */
 	const char *envelope_id;
-	/* X-Backscatter-Serial of the returned headers; NULL = none */
-	const char *serial;
+	/* X-Backscatter-Serial of the returned headers, each once */
+	ARRAY_TYPE(const_string) serials;
 	/* the recipients that the report is about */
 	ARRAY_TYPE(report_recipient) recipients;
 	/* addresses of the returned To: and Cc:, lower-case */

@@ -182,7 +182,7 @@ static void gather_other_addresses(struct facts_context *ctx)
 void facts_gather_keyed(struct facts_context *ctx)
 {
 	const struct report *report = ctx->report;
-	const char *const *recipient, *address;
+	const char *const *recipient, *address, *serial;
 
 	gather_return_addresses(ctx);
 	gather_other_addresses(ctx);
@@ -193,8 +193,8 @@ void facts_gather_keyed(struct facts_context *ctx)
 		gather_serial(ctx, report->envelope_id,
 			      VERDICT_EVIDENCE_ENVELOPE_ID);
 	}
-	if (report->serial != NULL)
-		gather_serial(ctx, report->serial, VERDICT_EVIDENCE_SERIAL);
+	array_foreach_elem(&report->serials, serial)
+		gather_serial(ctx, serial, VERDICT_EVIDENCE_SERIAL);
 	/* an MTA may have taken the detail off the envelope */
 	array_foreach_elem(&report->to, address)
 		gather_tag(ctx, address);

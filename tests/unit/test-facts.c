@@ -36,6 +36,7 @@ static void report_init(struct report *report, pool_t pool)
 	p_array_init(&report->message_ids, pool, 1);
 	p_array_init(&report->recipients, pool, 1);
 	p_array_init(&report->original_to, pool, 1);
+	p_array_init(&report->serials, pool, 1);
 	p_array_init(&report->originals, pool, 1);
 	p_array_init(&report->original_senders, pool, 1);
 }
@@ -117,6 +118,17 @@ report_add_message_id(struct fixture *fixture, const char *id, bool whole)
 
 	message_id->id = message_id->written = id;
 	message_id->whole = whole;
+}
+
+static void report_set_serial(struct fixture *fixture, const char *serial)
+{
+	array_clear(&fixture->report.serials);
+	array_push_back(&fixture->report.serials, &serial);
+}
+
+static const char *report_serial(struct fixture *fixture)
+{
+	return array_idx_elem(&fixture->report.serials, 0);
 }
 
 /* What the report returns: claims to come from from (NULL = from nobody), in a part,
@@ -524,12 +536,12 @@ static void test_serial_verifies(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fixture->report.serial = issue(fixture, "me@example.org", 3);
+	report_set_serial(fixture, issue(fixture, "me@example.org", 3));
 	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_SERIAL);
 	assert_int_equal(fixture->facts.original.kind,
 			 SENT_LOG_IDENTITY_SERIAL);
 	assert_string_equal(fixture->facts.original.value,
-			    fixture->report.serial);
+			    report_serial(fixture));
 	assert_false(fixture->facts.verdict.unknown_key);
 }
 
@@ -537,7 +549,7 @@ static void test_serial_verifies_without_log(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fixture->report.serial = issue(fixture, "me@example.org", 0);
+	report_set_serial(fixture, issue(fixture, "me@example.org", 0));
 	gather_from(fixture, NULL);
 	assert_false(fixture->facts.verdict.log_available);
 	assert_int_equal(fixture->facts.verdict.keyed, VERDICT_KEYED_VALID);
@@ -548,7 +560,7 @@ static void test_serial_in_lower_case(void **state)
 	struct fixture *fixture = *state;
 	const char *serial = issue(fixture, "me@example.org", 0);
 
-	fixture->report.serial = t_str_lcase(serial);
+	report_set_serial(fixture, t_str_lcase(serial));
 	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_SERIAL);
 	assert_string_equal(fixture->facts.original.value, serial);
 }
@@ -557,7 +569,7 @@ static void test_serial_of_another_address(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fixture->report.serial = issue(fixture, "you@example.org", 0);
+	report_set_serial(fixture, issue(fixture, "you@example.org", 0));
 	assert_keyed(fixture, VERDICT_KEYED_BAD, VERDICT_EVIDENCE_SERIAL);
 	/* ORCPT: what was sent to you@ is forwarded here */
 	fixture->recipients[0] = "me@example.org";
@@ -571,7 +583,7 @@ static void test_serial_of_domain(void **state)
 	const char *to = "anyone@catchall.example";
 
 	own_addresses_add(fixture->own, "@catchall.example");
-	fixture->report.serial = issue(fixture, to, 0);
+	report_set_serial(fixture, issue(fixture, to, 0));
 	assert_keyed(fixture, VERDICT_KEYED_BAD, VERDICT_EVIDENCE_SERIAL);
 	array_push_back(&fixture->report.to, &to);
 	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_SERIAL);
@@ -581,8 +593,8 @@ static void test_changed_serial(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fixture->report.serial = change_last_but_one(
-		issue(fixture, "me@example.org", 0));
+	report_set_serial(fixture, change_last_but_one(
+		issue(fixture, "me@example.org", 0)));
 	assert_keyed(fixture, VERDICT_KEYED_BAD, VERDICT_EVIDENCE_SERIAL);
 	assert_null(fixture->facts.original.value);
 	assert_false(fixture->facts.verdict.unknown_key);
@@ -592,9 +604,9 @@ static void test_expired_serial(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fixture->report.serial = issue(fixture, "me@example.org", 92);
+	report_set_serial(fixture, issue(fixture, "me@example.org", 92));
 	assert_keyed(fixture, VERDICT_KEYED_EXPIRED, VERDICT_EVIDENCE_SERIAL);
-	fixture->report.serial = issue(fixture, "me@example.org", 89);
+	report_set_serial(fixture, issue(fixture, "me@example.org", 89));
 	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_SERIAL);
 }
 
@@ -602,7 +614,7 @@ static void test_serial_of_unknown_key(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fixture->report.serial = issue(fixture, "me@example.org", 0);
+	report_set_serial(fixture, issue(fixture, "me@example.org", 0));
 	fixture->keys.count = 0;
 	assert_keyed(fixture, VERDICT_KEYED_UNKNOWN_KEY,
 		     VERDICT_EVIDENCE_SERIAL);
@@ -630,12 +642,12 @@ static void test_serial_of_later_version(void **state)
 	char *serial = t_strdup_noconst(issue(fixture, "me@example.org", 0));
 
 	serial[0] = 'Z';
-	fixture->report.serial = serial;
+	report_set_serial(fixture, serial);
 	assert_keyed(fixture, VERDICT_KEYED_UNKNOWN_KEY,
 		     VERDICT_EVIDENCE_SERIAL);
 	assert_true(fixture->facts.verdict.unknown_key);
 
-	fixture->report.serial = "7M4QK";
+	report_set_serial(fixture, "7M4QK");
 	assert_keyed(fixture, VERDICT_KEYED_NONE, VERDICT_EVIDENCE_NONE);
 	assert_false(fixture->facts.verdict.unknown_key);
 }
@@ -649,7 +661,7 @@ static void test_serial_of_a_colleague(void **state)
 		report_add_original(fixture, "me@example.org");
 	const char *colleague = "you+x@example.org";
 
-	fixture->report.serial = issue(fixture, "you@example.org", 3);
+	report_set_serial(fixture, issue(fixture, "you@example.org", 3));
 	assert_keyed(fixture, VERDICT_KEYED_BAD, VERDICT_EVIDENCE_SERIAL);
 	array_push_back(&original->return_paths, &colleague);
 	assert_keyed(fixture, VERDICT_KEYED_UNKNOWN_KEY,
@@ -663,7 +675,7 @@ static void test_serial_without_row(void **state)
 	struct fixture *fixture = *state;
 	const char *error;
 
-	fixture->report.serial = issue(fixture, "me@example.org", 3);
+	report_set_serial(fixture, issue(fixture, "me@example.org", 3));
 	assert_int_equal(sent_log_set_coverage(fixture->log,
 			fixture->now - 50 * DAY, SENT_LOG_COVERAGE_SET,
 			fixture->now, &error), 1);
@@ -685,7 +697,7 @@ static void test_serial_without_row(void **state)
 	assert_int_equal(sent_log_set_coverage(fixture->log,
 			fixture->now - 50 * DAY, SENT_LOG_COVERAGE_SET,
 			fixture->now, &error), 1);
-	log_sent(fixture, SENT_LOG_IDENTITY_SERIAL, fixture->report.serial,
+	log_sent(fixture, SENT_LOG_IDENTITY_SERIAL, report_serial(fixture),
 		 NULL);
 	(void)gather(fixture);
 	assert_false(fixture->facts.rows_lost);
@@ -696,8 +708,8 @@ static void test_logged_serial(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fixture->report.serial = issue(fixture, "you@example.org", 0);
-	log_sent(fixture, SENT_LOG_IDENTITY_SERIAL, fixture->report.serial,
+	report_set_serial(fixture, issue(fixture, "you@example.org", 0));
+	log_sent(fixture, SENT_LOG_IDENTITY_SERIAL, report_serial(fixture),
 		 NULL);
 	fixture->keys.count = 0;
 	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_SERIAL);
@@ -745,7 +757,19 @@ static void test_any_valid_one_of_several(void **state)
 	fixture->recipients[0] = t_strdup_printf("me+b=%s@example.org",
 		change_last_but_one(serial));
 	fixture->report.envelope_id = issue(fixture, "me@example.org", 100);
-	fixture->report.serial = serial;
+	report_set_serial(fixture, serial);
+	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_SERIAL);
+}
+
+/* Originals of several messages were returned. */
+static void test_any_valid_serial_of_several(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *serial = issue(fixture, "me@example.org", 0);
+
+	report_set_serial(fixture, change_last_but_one(serial));
+	assert_keyed(fixture, VERDICT_KEYED_BAD, VERDICT_EVIDENCE_SERIAL);
+	array_push_back(&fixture->report.serials, &serial);
 	assert_keyed(fixture, VERDICT_KEYED_VALID, VERDICT_EVIDENCE_SERIAL);
 }
 
@@ -971,6 +995,7 @@ int main(void)
 		TEST(test_tag),
 		TEST(test_tag_in_to),
 		TEST(test_any_valid_one_of_several),
+		TEST(test_any_valid_serial_of_several),
 		TEST(test_many_tags),
 		TEST(test_budget),
 		TEST(test_budget_of_message_sent_twice),

@@ -735,7 +735,7 @@ static void test_returned_header(void **state ATTR_UNUSED)
 	read_returned("To: Bob <BOB@example.net>, undisclosed:;\n"
 		      "Cc: kim@example.net\nDate: Thu, 1 Apr 2021 02:00:00 +0200\n"
 		      "X-Backscatter-Serial: 7M4QK\n", &report);
-	assert_string_equal(report.serial, "7M4QK");
+	assert_string_equal(array_idx_elem(&report.serials, 0), "7M4QK");
 	assert_int_equal(report.original_date, 1617235200);
 	addresses = array_get(&report.original_to, &count);
 	assert_int_equal(count, 2);
@@ -749,7 +749,7 @@ static void test_absent_values(void **state ATTR_UNUSED)
 
 	read_returned("X-Backscatter-Serial: two words\nDate: yesterday\n",
 		      &report);
-	assert_null(report.serial);
+	assert_int_equal(array_count(&report.serials), 0);
 	assert_null(report.envelope_id);
 	assert_int_equal(report.original_date, (time_t)-1);
 	assert_int_equal(report.arrival_date, (time_t)-1);
