@@ -1583,7 +1583,8 @@ static void test_full_tmpfs(void **state)
 	snprintf(folder, sizeof(folder), "%s", in_folder(f, "small"));
 	assert_int_equal(mkdir(folder, 0700), 0);
 	if (mount("tmpfs", folder, "tmpfs", 0, "size=512k") < 0) {
-		print_message("full tmpfs: not tested, mount() needs root\n");
+		print_message("skipped: test_full_tmpfs: "
+			      "mount() needs root\n");
 		skip();
 	}
 	set_path(f, "small/log.db");
