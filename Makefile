@@ -265,7 +265,7 @@ check-e2e: all $(BUILD)/tests/received-origin ## end-to-end tests only (PYTEST_A
 .PHONY: demo
 demo: ## the main job, shown on real messages, as root
 	@$(need_root)$(INSTALL_PACKAGES) build demo
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s -j $$(nproc) all
 	@$(PYTHON) tests/e2e/demo.py
 
 .PHONY: bench
