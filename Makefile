@@ -157,39 +157,60 @@ $(BUILD)/tests/unit/test-spf-record $(BUILD)/tests/unit/test-spf-dns $(BUILD)/te
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ROOM_OBJS)
 	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(LIB_LIBS) $(UNIT_LIBS)
 
+# Says so in one line, before anything is done.
+need_root = $(if $(filter-out 0,$(shell id -u)),$(error run make $@ as root))
+INSTALL_PACKAGES := tests/e2e/install-packages
+# Of all tests; what the others need: see there.
+TEST_PACKAGES := build demo test fuzz
+
 .PHONY: deps
-deps: ## install the Debian packages that are missing (as root)
-	tests/e2e/install-packages
+deps: ## install the Debian packages that are missing, of every target (as root)
+	@$(need_root)$(INSTALL_PACKAGES)
+
+# Keeps what each part of the tests says, for the counts at the end.
+PART := BUILD=$(BUILD) tests/part
 
 # The corpus is not part of the tree: real bounces, ham and spam, beside it.
 CORPUS ?= ../shared/corpus
 .PHONY: check-corpus
 check-corpus: all ## the report reader on real mail (CORPUS=folder)
-	@if [ -e $(CORPUS)/manifest.tsv ]; then tests/check-corpus $(CORPUS); \
-		else echo "check-corpus: skipped, no $(CORPUS)/manifest.tsv"; fi
+	@$(PART) corpus sh -c 'if [ -e $(CORPUS)/manifest.tsv ]; then tests/check-corpus $(CORPUS); \
+		else echo "skipped: check-corpus: no $(CORPUS)/manifest.tsv"; fi'
 
 # RFC 7208's suite is not part of the tree either. Any other in its format will do.
 SPF_SUITE ?= ../shared/spf/rfc7208-tests.yml
 .PHONY: check-spf
 check-spf: $(BUILD)/tests/spf-suite-check ## SPF evaluation with a public suite (SPF_SUITE=file.yml)
-	@if [ -e $(SPF_SUITE) ]; then BUILD=$(BUILD) tests/spf-suite $(SPF_SUITE); \
-		else echo "check-spf: skipped, no $(SPF_SUITE)"; fi
+	@$(PART) spf sh -c 'if [ -e $(SPF_SUITE) ]; then tests/spf-suite $(SPF_SUITE); \
+		else echo "skipped: check-spf: no $(SPF_SUITE)"; fi'
 
 $(BUILD)/tests/spf-suite-check: $(BUILD)/tests/spf-suite-check.o $(SPF_ZONE_OBJS)
 	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(SPF_LIBS)
 
-# clang's libFuzzer with ASan and UBSan: one target per parser, seeds beside it.
+# clang's libFuzzer with ASan and UBSan: one target per parser. The seeds beside it are also
+# all that was ever found: what "make fuzz" finds becomes one of them.
 FUZZ_SECONDS ?= 600
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*-fuzz.c))
 .PHONY: fuzz
-fuzz: deps $(FUZZERS) ## fuzz each parser (FUZZ_SECONDS=600 in all)
+fuzz: ## look for new findings in each parser, as root (FUZZ_SECONDS=600 in all)
+	@$(need_root)$(INSTALL_PACKAGES) build fuzz
+	@$(MAKE) --no-print-directory explore
+
+.PHONY: explore
+explore: $(FUZZERS)
 	@for fuzzer in $(FUZZERS); do name=$$(basename $$fuzzer -fuzz); \
 		mkdir -p $(BUILD)/fuzz/$$name-corpus; \
 		$$fuzzer -max_total_time=$$(($(FUZZ_SECONDS) / $(words $(FUZZERS)))) \
 			-max_len=32768 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0 \
 			-artifact_prefix=$(BUILD)/fuzz/$$name- \
-			$(BUILD)/fuzz/$$name-corpus tests/fuzz/$$name-seeds || exit 1; done
+			$(BUILD)/fuzz/$$name-corpus tests/fuzz/$$name-seeds || { \
+			echo "Keep the input in tests/fuzz/$$name-seeds/, and mend the code."; exit 1; }; done
+
+# Only what is known, each time the same.
+.PHONY: check-fuzz
+check-fuzz: $(FUZZERS) ## the fuzz targets' seeds, and all that "make fuzz" ever found
+	@$(PART) fuzz tests/fuzz/replay $(FUZZERS)
 
 $(BUILD)/fuzz/report-fuzz: tests/fuzz/report-fuzz.c $(wildcard plugin/report/*.[ch])
 	@mkdir -p $(@D)
@@ -212,35 +233,44 @@ $(BUILD)/fuzz/received-fuzz: tests/fuzz/received-fuzz.c $(SPF_HEADER_SRCS)
 # What needs the packages runs in a make of its own: this one has looked for
 # dovecot-config before they were there.
 .PHONY: check
-check: deps ## build and run all tests, as root; ends with their counts
-	$(MAKE) check-unit check-corpus check-spf check-fuzz check-e2e
+check: ## build and run all tests, as root; ends with their counts
+	@$(need_root)$(INSTALL_PACKAGES) $(TEST_PACKAGES)
+	@rm -rf $(BUILD)/check
+	@$(MAKE) --no-print-directory -j $$(nproc) tests
+	@$(MAKE) --no-print-directory -k check-unit check-corpus check-spf check-fuzz check-e2e; \
+		status=$$?; tests/summary $(BUILD)/check; exit $$status
 
-.PHONY: check-fuzz
-check-fuzz: $(FUZZERS)
-	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=20
+# All that they need built.
+.PHONY: tests
+tests: all $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/spf-suite-check $(BUILD)/tests/received-origin
 
 .PHONY: check-2.4
-check-2.4: deps ## the same in a Debian 13 folder, with Dovecot 2.4 (debootstrap, as root)
-	tests/debian13
+check-2.4: ## the same in a Debian 13 folder, with Dovecot 2.4 (debootstrap, as root)
+	@$(need_root)$(INSTALL_PACKAGES) debian13
+	@CORPUS="$(CORPUS)" SPF_SUITE="$(SPF_SUITE)" tests/debian13
 
 .PHONY: check-unit
 check-unit: all $(UNIT_TESTS) ## unit tests only
-	tests/unit/run $(UNIT_TESTS)
+	@$(PART) unit tests/unit/run $(UNIT_TESTS)
 
 # Several at a time (python3-pytest-xdist): they wait more than they work.
 PYTEST_JOBS ?= 4
+# under which name their counts are kept
+E2E ?= e2e
 .PHONY: check-e2e
 check-e2e: all $(BUILD)/tests/received-origin ## end-to-end tests only (PYTEST_ARGS="-k sieve")
-	tests/e2e/fetch-mtas
-	$(PYTHON) -m pytest -q -n $(PYTEST_JOBS) tests/e2e $(PYTEST_ARGS)
+	@$(need_root)tests/e2e/fetch-mtas
+	@$(PART) $(E2E) tests/apart $(PYTHON) -m pytest -q -rs -n $(PYTEST_JOBS) tests/e2e $(PYTEST_ARGS)
 
 .PHONY: demo
-demo: deps ## the main job, shown on real messages, as root
-	@$(MAKE) --no-print-directory -s all
+demo: ## the main job, shown on real messages, as root
+	@$(need_root)$(INSTALL_PACKAGES) build demo
+	@$(MAKE) --no-print-directory -s -j $$(nproc) all
 	@$(PYTHON) tests/e2e/demo.py
 
 .PHONY: bench
-bench: deps ## what the plugin costs, as ratios
+bench: ## what the plugin costs, as ratios (as root)
+	@$(need_root)$(INSTALL_PACKAGES) build demo test bench
 	$(MAKE) all $(BUILD)/tests/bench/report-bench $(BUILD)/tests/spf-suite-check
 	BUILD=$(BUILD) tests/bench/spf-bench
 	$(BUILD)/tests/bench/report-bench $(wildcard $(CORPUS)/eml/sisimai-*.eml) \

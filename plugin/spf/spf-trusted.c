@@ -125,10 +125,11 @@ is_of_client(const unsigned char *start, const unsigned char *name)
 		return TRUE;
 	if (name > start && name[-1] == '"')
 		name--;
-	return (size_t)(name - start) >= size &&
-		i_memcasecmp(name - size, helo, size) == 0 &&
-		((size_t)(name - start) == size ||
-		 !is_host_char(name[-size - 1]));
+	if ((size_t)(name - start) < size)
+		return FALSE;
+	name -= size;
+	return i_memcasecmp(name, helo, size) == 0 &&
+		(name == start || !is_host_char(name[-1]));
 }
 
 /* The text names the host, as a word of its own. */

@@ -161,6 +161,10 @@ class Dovecot:
         self.pid = self._daemon.pid
         return self
 
+    @property
+    def running(self) -> bool:
+        return self._daemon is not None
+
     def halt(self) -> None:
         """Ends the processes; the folder stays, start() goes on with it."""
         if self._daemon is not None:
@@ -291,7 +295,7 @@ class Dovecot:
                 check: bool = True) -> Result:
         """doveadm [-f FORMATTER] ARGS; `user` goes in as -u USER where doveadm's mail commands want it: right behind the
         command ("fetch -u USER", "backscatter sent add -u USER")."""
-        argv = dovecot_config.command(self, self.folder / "doveadm-program")
+        argv = dovecot_config.doveadm(self)
         if formatter is not None:
             argv += ["-f", formatter]
         if user is not None:

@@ -112,21 +112,24 @@ class Daemon:
     def _wait_for(self, idle: frozenset[str]) -> None:
         """Until no others than the idle ones run. They are not our children: they can only be looked at."""
         deadline = time.monotonic() + STOP_SECONDS
+        pause = 0.002
         while time.monotonic() < deadline and not set(processes(self.pid).values()) <= idle:
-            time.sleep(0.005)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
 
 
 def processes(session: int) -> dict[int, str]:
     """Process ids and names of what runs in a session."""
     found = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            name, rest = stat.read_text(errors="replace").split("(", 1)[1].rsplit(")", 1)
-        except OSError:
-            continue
+            with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
+                name, rest = stat.read(1024).split(b"(", 1)[1].rsplit(b")", 1)
+        except (OSError, IndexError):
+            continue   # it ended meanwhile
         state, _, _, process_session = rest.split()[:4]
-        if int(process_session) == session and state != "Z":
-            found[int(stat.parent.name)] = name
+        if int(process_session) == session and state != b"Z":
+            found[int(pid)] = name.decode(errors="replace")
     return found
 
 

@@ -128,9 +128,23 @@ class Relay(Postfix):
             time.sleep(0.005)
 
     def _queued(self, *queues: str) -> list[Path]:
-        """Complete ones: what is still being received, or was when its process was killed, can't be executed."""
-        return [path for name in queues for path in (self.folder / "queue" / name).rglob("*")
-                if path.is_file() and os.access(path, os.X_OK)]
+        """Complete ones, and those that a process still receives. What its process was killed over can't be executed, and never
+        will be."""
+        paths = [path for name in queues for path in (self.folder / "queue" / name).rglob("*") if path.is_file()]
+        incomplete = [path for path in paths if not os.access(path, os.X_OK)]
+        abandoned = set(incomplete) - self._open_files() if incomplete else set()
+        # once more: it may have been finished between the two looks
+        return [path for path in paths if path not in abandoned or os.access(path, os.X_OK)]
+
+    def _open_files(self) -> set[Path]:
+        """Of all its processes."""
+        found = set()
+        for pid in processes(self._daemon.pid):
+            try:
+                found |= {Path(os.readlink(link)) for link in os.scandir(f"/proc/{pid}/fd")}
+            except OSError:
+                pass   # it ended meanwhile
+        return found
 
     def pids(self, program: str) -> list[int]:
         """Of its processes that run this program."""

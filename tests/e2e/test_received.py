@@ -55,11 +55,17 @@ HOSTILE_NAMES = [
 ]
 
 
+# How many of them each MTA takes. Had it refused them all, nothing would have been judged.
+TAKEN = {"postfix": 33, "exim": 9, "careless exim": 33, "opensmtpd": 6, "sendmail": 9, "careless sendmail": 31}
+TAKE_NO_HELO = ("postfix", "sendmail", "careless sendmail")
+
+
 @pytest.fixture(scope="module", params=MXS)
 def mx(request):
     if not is_there(request.param):
         pytest.skip(f"no {request.param} unpacked")
     with MXS[request.param]() as mx:
+        mx.kind = request.param
         yield mx
 
 
@@ -106,10 +112,11 @@ def test_address_as_helo_name(mx, client):
 
 
 def test_without_helo(mx):
-    try:
-        received = mx.take(Session(helo=None))
-    except Refused:
+    if mx.kind not in TAKE_NO_HELO:
+        with pytest.raises(Refused):
+            mx.take(Session(helo=None))
         return
+    received = mx.take(Session(helo=None))
     # Postfix and Sendmail write what they know of the address
     assert origin(received) in [f"client {Session.client} {helo}" for helo in ("-", "unknown", f"[{Session.client}]")], \
         received_field(received)
@@ -156,14 +163,16 @@ def test_bounce_of_the_host_itself(mx):
     assert origin(received) == "local - -", received_field(received)
 
 
-@pytest.mark.parametrize("helo", HOSTILE_NAMES, ids=lambda name: repr(name)[:40])
-def test_hostile_name(mx, helo):
-    try:
-        received = mx.take(Session(helo=helo), FORGED)
-    except Refused:
-        return
-    # nobody trusted: the client or nothing; its address trusted: nothing of what it says about itself either
-    kind, client, _ = origin(received).split()
-    assert (kind, client) in (("client", Session.client), ("unknown", "-")), received_field(received)
-    kind, client, _ = origin(received, "127.0.0.1 ::1").split()
-    assert (kind, client) in (("client", Session.client), ("unknown", "-")), received_field(received)
+def test_hostile_names(mx):
+    taken = 0
+    for helo in HOSTILE_NAMES:
+        try:
+            received = mx.take(Session(helo=helo), FORGED)
+        except Refused:
+            continue
+        taken += 1
+        # nobody trusted: the client or nothing; its address trusted: nothing of what it says about itself either
+        for trusted in (NOBODY, "127.0.0.1 ::1"):
+            kind, client, _ = origin(received, trusted).split()
+            assert (kind, client) in (("client", Session.client), ("unknown", "-")), (helo, received_field(received))
+    assert taken == TAKEN[mx.kind]
