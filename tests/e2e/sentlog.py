@@ -108,12 +108,14 @@ def dsn(about: bytes | None, *, to: str | None = ALICE, recipients: list[str] | 
                      parts, to=to, report_type="delivery-status")
 
 
-def mdn(about: bytes) -> bytes:
-    """RFC 8098, without the original's headers, hence without its date."""
+def mdn(about: bytes, *, returned: bool = False) -> bytes:
+    """RFC 8098. returned: with the original's headers; without, nothing tells its date."""
     fields = f"Final-Recipient: rfc822; {recipients_of(about)[0]}\r\nOriginal-Message-ID: <{message_id_of(about)}>\r\n" \
         "Disposition: manual-action/MDN-sent-manually; displayed\r\n"
-    return automatic([f"From: {recipients_of(about)[0]}", "Subject: Read: your message"],
-                     [("text/plain", b"It was read.\r\n"), ("message/disposition-notification", fields.encode())],
+    parts = [("text/plain", b"It was read.\r\n"), ("message/disposition-notification", fields.encode())]
+    if returned:
+        parts.append(("text/rfc822-headers", header_block(about)))
+    return automatic([f"From: {recipients_of(about)[0]}", "Subject: Read: your message"], parts,
                      to=ALICE, report_type="disposition-notification")
 
 

@@ -382,8 +382,8 @@ def write_report(dovecot: Dovecot, report: bytes, mode: int = 0o644) -> str:
 
 
 @pytest.mark.parametrize("case, last_row, verdict, reason, action", [
-    ("genuine", 6, "genuine", "message-id", "annotate"), ("forged", 13, "backscatter", "not-sent", "quarantine"),
-    ("foreign", 8, "unknown", "other-address", "annotate"), ("no identity", 15, "unknown", "no-identity", "annotate")])
+    ("genuine", 6, "genuine", "message-id", "annotate"), ("forged", 17, "backscatter", "not-sent", "quarantine"),
+    ("foreign", 8, "unknown", "other-address", "annotate"), ("no identity", 18, "unknown", "no-identity", "annotate")])
 def test_explain_shows_every_row_up_to_the_deciding_one(server, case, last_row, verdict, reason, action):
     cover(server)
     sent = sent_message()
