@@ -120,6 +120,8 @@ struct report_wrapped {
 	uoff_t offset, size;
 	enum message_cte cte;
 	bool same_from;
+	/* perhaps by a person: it may acquit, never convict */
+	bool forwarded;
 };
 
 /* One report_read(). */

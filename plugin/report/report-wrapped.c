@@ -136,6 +136,18 @@ identity_matches(const struct report_identity *outer,
 		 strings_equal(outer->date, inner->date));
 }
 
+/* Is there nothing but the outer Subject that is like the inner one's, and somebody
+   else speaks outside? "Fwd: ..." is a person's. */
+static bool
+identity_is_forwarded(const struct report_identity *outer,
+		      const struct report_identity *inner)
+{
+	return !addresses_equal(&outer->from, &inner->from) &&
+		!strings_equal(outer->message_id, inner->message_id) &&
+		!strings_equal(outer->subject, inner->subject) &&
+		!strings_equal(outer->date, inner->date);
+}
+
 void report_wrapped_outer(struct report_reader *reader, const void *header,
 			  size_t size)
 {
@@ -161,6 +173,7 @@ void report_wrapped_inner(struct report_reader *reader, const void *header,
 	    !report_trait_has(reader, REPORT_TRAIT_NULL_SENDER))
 		return;
 	wrapped->found = TRUE;
+	wrapped->forwarded = identity_is_forwarded(&reader->identity, &inner);
 	wrapped->part = part;
 	wrapped->offset = offset;
 	wrapped->cte = cte;

@@ -177,6 +177,24 @@ static void test_inner_report_is_the_report(void **state ATTR_UNUSED)
 	assert_string_equal(rcpt->final_recipient, "bob@example.net");
 }
 
+/* A person forwards it, or something that writes like one: it may acquit, but the
+   outer envelope is not the report's. */
+static void test_forwarded(void **state ATTR_UNUSED)
+{
+	const struct report_message_id *id;
+	struct report report;
+
+	read_message("From: kim@example.org\n" TO
+		     "Subject: Fwd: Undelivered Mail Returned to Sender\n"
+		     "Message-ID: <f@example.org>\n" MIXED DSN MIXED_END,
+		     REPORT_SENDER_NULL, &report);
+	assert_int_equal(report.class, REPORT_CLASS_DSN_FAILED);
+	assert_int_equal(report.shape, REPORT_SHAPE_WORDED);
+	assert_false(report.null_sender);
+	id = array_front(&report.message_ids);
+	assert_string_equal(id->id, "one@example.org");
+}
+
 /* The envelope is the outer one's, whatever a Return-Path inside says. */
 static void test_outer_envelope(void **state ATTR_UNUSED)
 {
@@ -253,6 +271,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_wrapped),
 		TEST(test_inner_report_is_the_report),
+		TEST(test_forwarded),
 		TEST(test_outer_envelope),
 		TEST(test_wrapped_in_wrapped),
 		TEST(test_reporter_keeps_message_id),
