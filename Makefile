@@ -173,9 +173,12 @@ PART := BUILD=$(BUILD) tests/part
 # The corpus is not part of the tree: real bounces, ham and spam, beside it.
 CORPUS ?= ../shared/corpus
 .PHONY: check-corpus
-check-corpus: all ## the report reader on real mail (CORPUS=folder)
+check-corpus: all $(BUILD)/tests/corpus-verdict ## the report reader on real mail (CORPUS=folder)
 	@$(PART) corpus sh -c 'if [ -e $(CORPUS)/manifest.tsv ]; then tests/check-corpus $(CORPUS); \
 		else echo "skipped: check-corpus: no $(CORPUS)/manifest.tsv"; fi'
+
+$(BUILD)/tests/corpus-verdict: $(BUILD)/tests/corpus-verdict.o $(ROOM_OBJS)
+	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(LIB_LIBS)
 
 # RFC 7208's suite is not part of the tree either. Any other in its format will do.
 SPF_SUITE ?= ../shared/spf/rfc7208-tests.yml
