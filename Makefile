@@ -245,7 +245,8 @@ check: ## build and run all tests, as root; ends with their counts
 
 # All that they need built.
 .PHONY: tests
-tests: all $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/spf-suite-check $(BUILD)/tests/received-origin
+tests: all $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/spf-suite-check $(BUILD)/tests/received-origin \
+	$(BUILD)/tests/corpus-verdict
 
 .PHONY: check-2.4
 check-2.4: ## the same in a Debian 13 folder, with Dovecot 2.4 (debootstrap, as root)
@@ -254,7 +255,7 @@ check-2.4: ## the same in a Debian 13 folder, with Dovecot 2.4 (debootstrap, as 
 
 .PHONY: check-unit
 check-unit: all $(UNIT_TESTS) ## unit tests only
-	@$(PART) unit tests/unit/run $(UNIT_TESTS)
+	@$(PART) unit $(if $(filter 0,$(shell id -u)),tests/apart) tests/unit/run $(UNIT_TESTS)
 
 # Several at a time (python3-pytest-xdist): they wait more than they work.
 PYTEST_JOBS ?= 4
