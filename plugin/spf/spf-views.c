@@ -144,47 +144,25 @@ utf8_view(spf_view_test_t *test, const unsigned char *text, size_t size,
 	return test_str(test, decoded, name);
 }
 
-/* Neighbouring encoded words of one character set, whose octets belong together: a
-   character may be split between them. */
+/* Neighbouring encoded words, whose octets belong together: a character may be split
+   between them. */
 struct octet_joiner {
 	string_t *text;
-	/* not yet in text */
-	buffer_t *octets;
-	const char *charset;
 	bool unknown_charset:1;
 };
 
-static void joiner_flush(struct octet_joiner *joiner)
-{
-	struct charset_translation *translation;
-	size_t size = joiner->octets->used;
-
-	if (size == 0)
-		return;
-	if (charset_to_utf8_begin(joiner->charset, NULL, &translation) < 0) {
-		joiner->unknown_charset = TRUE;
-	} else {
-		(void)charset_to_utf8(translation, joiner->octets->data, &size,
-				      joiner->text);
-		charset_to_utf8_end(&translation);
-	}
-	buffer_set_used_size(joiner->octets, 0);
-}
-
+/* Of another character set than UTF-8 nothing is decoded: to load the table of one may
+   take half a millisecond, and a header has room for fifty thousand of them. */
 static bool
 joiner_add(const unsigned char *data, size_t size, const char *charset,
 	   void *context)
 {
 	struct octet_joiner *joiner = context;
 
-	if (null_strcasecmp(charset, joiner->charset) != 0)
-		joiner_flush(joiner);
-	if (charset == NULL) {
+	if (charset != NULL && !charset_is_utf8(charset))
+		joiner->unknown_charset = TRUE;
+	else
 		str_append_data(joiner->text, data, size);
-	} else {
-		buffer_append(joiner->octets, data, size);
-	}
-	joiner->charset = t_strdup(charset);
 	return !joiner->unknown_charset;
 }
 
@@ -192,13 +170,9 @@ static bool
 joined_octets_view(spf_view_test_t *test, const unsigned char *text, size_t size,
 		   const char *name)
 {
-	struct octet_joiner joiner = {
-		.text = t_str_new(size + 1),
-		.octets = t_buffer_create(size + 1)
-	};
+	struct octet_joiner joiner = { .text = t_str_new(size + 1) };
 
 	message_header_decode(text, size, joiner_add, &joiner);
-	joiner_flush(&joiner);
 	return joiner.unknown_charset || test_str(test, joiner.text, name);
 }
 
@@ -253,6 +227,9 @@ any_view(const unsigned char *text, size_t size, spf_view_test_t *test,
 
 	if (test(text, size, name))
 		return TRUE;
+	/* first, since it finds the character sets that aren't to be loaded */
+	if (encoded && joined_octets_view(test, text, size, name))
+		return TRUE;
 	if ((encoded || memchr(text, '%', size) != NULL) &&
 	    octets_view(test, text, size, name))
 		return TRUE;
@@ -261,7 +238,6 @@ any_view(const unsigned char *text, size_t size, spf_view_test_t *test,
 	    utf8_view(test, text, size, name, uni_utf8_to_decomposed_titlecase))
 		return TRUE;
 	return encoded && (utf8_view(test, text, size, name, NULL) ||
-			   joined_octets_view(test, text, size, name) ||
 			   joined_words_view(test, text, size, name));
 }
 

@@ -10,8 +10,8 @@ typedef bool
 spf_view_test_t(const unsigned char *text, size_t size, const char *name);
 
 /* Returns TRUE if the test does so for any view of the value, or if an encoded word
-   is in a character set that isn't known here: who knows it reads what he likes.
-   Takes a time proportional to the size. */
+   is in another character set than UTF-8: who knows that one reads what he likes, and
+   in these fields nobody honest writes it. Takes a time proportional to the size. */
 bool spf_views_any(const unsigned char *value, size_t size,
 		   spf_view_test_t *test, const char *name);
 
