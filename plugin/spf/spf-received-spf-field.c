@@ -9,6 +9,8 @@
 
 struct received_spf {
 	const char *receiver, *identity, *helo, *envelope_from;
+	/* the pair that is being read */
+	string_t *key, *value;
 };
 
 static const struct {
@@ -21,17 +23,16 @@ static const struct {
 	{ "envelope-from", offsetof(struct received_spf, envelope_from) },
 };
 
-static void
-keep_pair(struct received_spf *spf, const char *key, const char *value)
+static void keep_pair(struct received_spf *spf)
 {
 	const char **dest;
 
 	for (unsigned int i = 0; i < N_ELEMENTS(received_spf_keys); i++) {
-		if (strcasecmp(received_spf_keys[i].key, key) != 0)
+		if (strcasecmp(received_spf_keys[i].key, str_c(spf->key)) != 0)
 			continue;
 		dest = PTR_OFFSET(spf, received_spf_keys[i].offset);
 		if (*dest == NULL)
-			*dest = value;
+			*dest = t_strdup(str_c(spf->value));
 	}
 }
 
@@ -39,21 +40,19 @@ keep_pair(struct received_spf *spf, const char *key, const char *value)
 static bool
 read_pair(struct rfc822_parser_context *parser, struct received_spf *spf)
 {
-	string_t *key = t_str_new(32);
-	const char *value;
-
-	if (rfc822_parse_mime_token(parser, key) <= 0 || str_len(key) == 0 ||
-	    *parser->data != '=')
+	str_truncate(spf->key, 0);
+	if (rfc822_parse_mime_token(parser, spf->key) <= 0 ||
+	    str_len(spf->key) == 0 || *parser->data != '=')
 		return FALSE;
 	parser->data++;
 	if (rfc822_skip_lwsp(parser) < 0)
 		return FALSE;
 	/* nothing behind "=": some write that for the null sender */
 	if (parser->data == parser->end || *parser->data == ';')
-		value = "";
-	else if (spf_value_parse(parser, &value) < 0)
+		str_truncate(spf->value, 0);
+	else if (spf_value_parse(parser, spf->value) < 0)
 		return FALSE;
-	keep_pair(spf, str_c(key), value);
+	keep_pair(spf);
 	if (parser->data < parser->end && *parser->data == ';') {
 		parser->data++;
 		return rfc822_skip_lwsp(parser) >= 0;
@@ -130,6 +129,8 @@ bool spf_received_spf_field_parse(const unsigned char *value, size_t size,
 
 	i_zero(field_r);
 	i_zero(&spf);
+	spf.key = t_str_new(32);
+	spf.value = t_str_new(128);
 	rfc822_parser_init(&parser, value, size, NULL);
 	if (!read_result(&parser, field_r))
 		return FALSE;

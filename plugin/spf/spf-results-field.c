@@ -10,7 +10,7 @@
 
 struct results_reader {
 	struct rfc822_parser_context parser;
-	string_t *word;
+	string_t *word, *value;
 	/* of the method that is being read */
 	enum spf_check_result result;
 	const char *mailfrom, *helo;
@@ -87,7 +87,7 @@ static bool read_method(struct results_reader *reader, bool *is_spf_r)
 /* ptype.property "=" value, or reason "=" value; any number of them */
 static bool read_properties(struct results_reader *reader)
 {
-	const char *value, **dest;
+	const char **dest;
 
 	reader->mailfrom = reader->helo = NULL;
 	while (!at_end(reader) && !at_char(reader, ';')) {
@@ -99,10 +99,10 @@ static bool read_properties(struct results_reader *reader)
 		else if (strcasecmp(str_c(reader->word), "smtp.helo") == 0)
 			dest = &reader->helo;
 		if (!skip_char(reader) ||
-		    spf_value_parse(&reader->parser, &value) < 0)
+		    spf_value_parse(&reader->parser, reader->value) < 0)
 			return FALSE;
 		if (dest != NULL && *dest == NULL)
-			*dest = spf_value_domain(value);
+			*dest = t_strdup(spf_value_domain(str_c(reader->value)));
 	}
 	return TRUE;
 }
@@ -136,6 +136,7 @@ bool spf_results_field_parse(const unsigned char *value, size_t size,
 	i_zero(&reader);
 	rfc822_parser_init(&reader.parser, value, size, NULL);
 	reader.word = t_str_new(128);
+	reader.value = t_str_new(128);
 	if (!read_id(&reader, &field_r->host))
 		return FALSE;
 	while (at_char(&reader, ';')) {
@@ -166,12 +167,12 @@ int spf_token_parse(struct rfc822_parser_context *parser, string_t *token)
 	return ret;
 }
 
-int spf_value_parse(struct rfc822_parser_context *parser, const char **value_r)
+int spf_value_parse(struct rfc822_parser_context *parser, string_t *value)
 {
-	string_t *value = t_str_new(128);
 	const unsigned char *start = parser->data;
 	bool quoted = FALSE;
 
+	str_truncate(value, 0);
 	while (parser->data < parser->end) {
 		if (*parser->data == '"') {
 			quoted = TRUE;
@@ -192,7 +193,6 @@ int spf_value_parse(struct rfc822_parser_context *parser, const char **value_r)
 	}
 	if (str_len(value) == 0 && !quoted)
 		return -1;
-	*value_r = str_c(value);
 	return rfc822_skip_lwsp(parser);
 }
 

@@ -27,10 +27,10 @@ struct rfc822_parser_context;
 /* Appends a token of RFC 8601, with white space and comments around its dots, and
    skips what follows. Returns as rfc822_parse_mime_token() does. */
 int spf_token_parse(struct rfc822_parser_context *parser, string_t *token);
-/* Reads a value behind "=": words, quoted strings and addresses, up to white
-   space, comment or semicolon, and skips what follows. Returns -1 if it is broken
-   or empty without being quoted. */
-int spf_value_parse(struct rfc822_parser_context *parser, const char **value_r);
+/* Reads a value behind "=" into *value, in place of what is there: words, quoted
+   strings and addresses, up to white space, comment or semicolon, and skips what
+   follows. Returns -1 if it is broken or empty without being quoted. */
+int spf_value_parse(struct rfc822_parser_context *parser, string_t *value);
 /* The domain of an address, or of a domain alone, if it may stand in struct
    spf_trusted_result, else NULL. Data stack. */
 const char *spf_value_domain(const char *value);
