@@ -3,7 +3,6 @@
 
 #include "lib.h"
 #include <ctype.h>
-#include "buffer.h"
 #include "spf-fields.h"
 #include "spf-forged.h"
 #include "spf-trusted.h"
@@ -82,22 +81,4 @@ bool spf_forged_find(const void *header, size_t size,
 			return TRUE;
 	}
 	return FALSE;
-}
-
-void spf_forged_remove(buffer_t *dest, const void *header, size_t size,
-		       const struct spf_own_names *own)
-{
-	const unsigned char *kept = header, *end = kept + size;
-	struct spf_fields fields;
-	struct spf_field field;
-
-	spf_fields_init(&fields, header, size);
-	while (spf_fields_next(&fields, &field)) {
-		if (!is_forged(&field, own))
-			continue;
-		buffer_append(dest, kept, field.name - kept);
-		/* behind the field's newline */
-		kept = fields.data;
-	}
-	buffer_append(dest, kept, end - kept);
 }

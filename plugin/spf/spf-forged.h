@@ -21,10 +21,8 @@ bool spf_forged_is(const void *name, size_t name_size,
 /* Only for fields of these names spf_forged_is() may say TRUE, whatever the value. */
 bool spf_forged_may_be(const void *name, size_t name_size);
 
+/* Is there one in this header block? */
 bool spf_forged_find(const void *header, size_t size,
 		     const struct spf_own_names *own);
-/* Appends the header block to dest without them. */
-void spf_forged_remove(buffer_t *dest, const void *header, size_t size,
-		       const struct spf_own_names *own);
 
 #endif

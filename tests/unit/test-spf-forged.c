@@ -1,8 +1,6 @@
 /* plugin/spf/spf-forged.c: which fields speak in our name. */
 
 #include "unit.h"
-#include "buffer.h"
-#include "str.h"
 #include "spf/spf-forged.h"
 
 #define ID "delivery.mx.test"
@@ -91,29 +89,27 @@ static void test_may_be(void **state ATTR_UNUSED)
 #define SUBJECT "Subject: " ID "\r\n"
 
 static const struct {
-	const char *header, *clean;
+	const char *header;
+	bool found;
 } headers[] = {
-	{ "", "" },
-	{ SUBJECT "\r\n", SUBJECT "\r\n" },
-	{ OTHERS OTHERS_TOO "\r\n", OTHERS OTHERS_TOO "\r\n" },
-	{ OURS "\r\n", "\r\n" },
-	{ SUBJECT OURS OTHERS OURS_TOO SUBJECT OURS,
-	  SUBJECT OTHERS SUBJECT },
+	{ "", FALSE },
+	{ SUBJECT "\r\n", FALSE },
+	{ OTHERS OTHERS_TOO "\r\n", FALSE },
+	{ OURS "\r\n", TRUE },
+	{ SUBJECT OURS OTHERS OURS_TOO SUBJECT OURS, TRUE },
 	{ OTHERS "authentication-results :\tother.test;\r\n spf=none\r\n (x, "
-	  "DELIVERY.\r\n mx.test; spf=pass)\r\n" OTHERS, OTHERS OTHERS },
-	{ OURS OURS_TOO OTHERS_TOO "\r\n" OURS, OTHERS_TOO "\r\n" OURS },
+	  "DELIVERY.\r\n mx.test; spf=pass)\r\n" OTHERS, TRUE },
+	{ OTHERS_TOO OURS_TOO "\r\n", TRUE },
+	{ OTHERS_TOO "\r\n" OURS, FALSE },
 };
 
 static void test_headers(void **state ATTR_UNUSED)
 {
 	for (unsigned int i = 0; i < N_ELEMENTS(headers); i++) {
 		const char *header = headers[i].header;
-		string_t *clean = t_str_new(256);
 
-		spf_forged_remove(clean, header, strlen(header), &own);
-		assert_string_equal(str_c(clean), headers[i].clean);
 		assert_int_equal(spf_forged_find(header, strlen(header), &own),
-				 strcmp(header, headers[i].clean) != 0);
+				 headers[i].found);
 	}
 }
 
