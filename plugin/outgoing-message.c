@@ -13,6 +13,7 @@
 struct outgoing_reader {
 	pool_t pool;
 	struct outgoing_message *message;
+	unsigned int sender_fields;
 	bool from_seen, sender_seen;
 };
 
@@ -40,10 +41,13 @@ static void
 read_sender(struct outgoing_reader *reader, const char *field,
 	    const unsigned char *value, size_t size)
 {
-	const char *problem =
-		outgoing_senders_read(reader->pool, field, value, size,
-				      &reader->message->senders);
+	const char *problem = "too many of these fields";
 
+	if (++reader->sender_fields <= OUTGOING_MAX_SENDER_FIELDS) {
+		problem = outgoing_senders_read(reader->pool, field, value,
+						size,
+						&reader->message->senders);
+	}
 	if (problem != NULL)
 		set_unreadable(reader, field, value, size, problem);
 }

@@ -11,6 +11,8 @@ struct istream;
 /* Addresses looked at in one field, and Message-ID fields in one message. */
 #define OUTGOING_MAX_ADDRESSES 1000
 #define OUTGOING_MAX_MESSAGE_IDS 8
+/* From, Sender, Resent-From and Resent-Sender together */
+#define OUTGOING_MAX_SENDER_FIELDS 100
 /* bytes of a field that can't be read */
 #define OUTGOING_MAX_SHOWN_VALUE 200
 

@@ -274,12 +274,30 @@ static const char *address_twice(const unsigned char *value, size_t size)
 	return words[0];
 }
 
+/* iconv loads a table when the character set changes, which may take half a
+   millisecond: nobody's name needs as many. */
+#define MAX_CHARSET_CHANGES 8
+
 /* A field with its encoded words decoded. */
 struct decoded_field {
 	string_t *text;
+	/* the last one that needed a table, or NULL */
+	const char *charset;
+	unsigned int charset_changes;
 	/* an encoded word has one: what some see ends there */
 	bool control_char:1;
 };
+
+/* Returns FALSE if there were too many. */
+static bool
+note_charset(struct decoded_field *decoded, const char *charset)
+{
+	if (charset_is_utf8(charset) ||
+	    null_strcasecmp(charset, decoded->charset) == 0)
+		return TRUE;
+	decoded->charset = t_strdup(charset);
+	return ++decoded->charset_changes <= MAX_CHARSET_CHANGES;
+}
 
 static void
 decode_word(struct decoded_field *decoded, const unsigned char *data, size_t size,
@@ -296,7 +314,10 @@ decode_word(struct decoded_field *decoded, const unsigned char *data, size_t siz
 		charset_to_utf8_end(&translation);
 	}
 	for (; start < str_len(decoded->text); start++) {
-		if (str_data(decoded->text)[start] < ' ')
+		unsigned char c = str_data(decoded->text)[start];
+
+		/* a tab is a blank to everybody */
+		if (c < ' ' && c != '\t')
 			decoded->control_char = TRUE;
 	}
 }
@@ -307,10 +328,13 @@ decode_part(const unsigned char *data, size_t size, const char *charset,
 {
 	struct decoded_field *decoded = context;
 
-	if (charset == NULL)
+	if (charset == NULL) {
 		str_append_data(decoded->text, data, size);
-	else
-		decode_word(decoded, data, size, charset);
+		return TRUE;
+	}
+	if (!note_charset(decoded, charset))
+		return FALSE;
+	decode_word(decoded, data, size, charset);
 	return TRUE;
 }
 
@@ -368,6 +392,8 @@ read_encoded_words(pool_t pool, const char *field, const unsigned char *value,
 	const char *const *word;
 
 	message_header_decode(value, size, decode_part, &decoded);
+	if (decoded.charset_changes > MAX_CHARSET_CHANGES)
+		return "too many character sets";
 	if (decoded.control_char)
 		return "a control character in an encoded word";
 	t_array_init(&plain, 4);

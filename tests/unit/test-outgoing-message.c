@@ -6,6 +6,8 @@
 #include "str.h"
 #include "outgoing-message.h"
 
+#include <time.h>
+
 /* "field=address" of each sender. */
 static const char *senders_of(const struct outgoing_message *message)
 {
@@ -154,6 +156,7 @@ static const char *const accepted[] = {
 	"From: \"=?UTF-8?Q?joerg=40example=2Eorg?=\" <joerg@example.org>",
 	"From: =?UTF-8?Q?J=C3=B6rg_=40joerg?= <joerg@example.org>",
 	"From: =?x-nobody-knows?Q?J=F6rg?= <joerg@example.org>",
+	"From: =?utf-8?q?J=C3=B6rg=09M=C3=BCller?= <joerg@example.org>",
 	/* EAI (RFC 6532) */
 	"From: J\xc3\xb6rg <joerg@example.org>",
 	"From: J\xc3\xb6rg <j\xc3\xb6rg@example.org>",
@@ -256,6 +259,7 @@ static const char *const refused[] = {
 	"From: \"=?utf-8?q?ceo=40example=2Enet?=\" <jane@example.org>",
 	"From: jane@example.org (=?utf-8?q?ceo=40example=2Enet?=)",
 	"From: =?utf-8?q?ceo=40example=2Enet=3E=2C?= <jane@example.org>",
+	"From: =?utf-8?q?x=09ceo=40example=2Enet=09?= <jane@example.org>",
 	"From: =?utf-8?q?=22ceo=22=40example=2Enet?= <jane@example.org>",
 	"From: \"ceo=?utf-8?q?=22=40?=example.net\" <jane@example.org>",
 	"From: =?x-nobody-knows?q?ceo=40example=2Enet?= <jane@example.org>",
@@ -424,6 +428,49 @@ static void test_identity(void **state ATTR_UNUSED)
 	pool_unref(&pool);
 }
 
+/* Half a millisecond for each word, if all are decoded: 7 seconds. */
+static void test_many_charsets(void **state ATTR_UNUSED)
+{
+	static const char words[] =
+		"=?iso-2022-jp?q?a?= =?gb18030?q?a?= =?utf-7?q?a?= =?euc-kr?q?a?= "
+		"=?iso-2022-cn-ext?q?a?= ";
+	string_t *header = t_str_new(100000);
+	struct outgoing_message message;
+	clock_t start = clock();
+	pool_t pool;
+
+	str_append(header, "From: ");
+	while (str_len(header) < 100000)
+		str_append(header, words);
+	str_append(header, "<a@example.org>\n");
+	pool = read_message(str_data(header), str_len(header), &message);
+	assert_string_equal(message.unreadable.problem,
+			    "too many character sets");
+	assert_true(clock() - start < 2 * CLOCKS_PER_SEC);
+	pool_unref(&pool);
+}
+
+static void test_many_fields(void **state ATTR_UNUSED)
+{
+	string_t *header = t_str_new(10000);
+	struct outgoing_message message;
+	pool_t pool;
+
+	str_append(header, "From: a@example.org\n");
+	for (unsigned int i = 1; i < OUTGOING_MAX_SENDER_FIELDS; i++)
+		str_append(header, "Resent-From: b@example.org\n");
+	pool = read_message(str_data(header), str_len(header), &message);
+	assert_null(message.unreadable.problem);
+	pool_unref(&pool);
+
+	str_append(header, "Resent-Sender: b@example.org\n");
+	pool = read_message(str_data(header), str_len(header), &message);
+	assert_string_equal(message.unreadable.field, "Resent-Sender");
+	assert_string_equal(message.unreadable.problem,
+			    "too many of these fields");
+	pool_unref(&pool);
+}
+
 static void test_endless_header(void **state ATTR_UNUSED)
 {
 	string_t *header = t_str_new(OUTGOING_MAX_HEADER_BYTES + 100);
@@ -449,6 +496,8 @@ int main(void)
 		cmocka_unit_test(test_nul_in_name),
 		cmocka_unit_test(test_too_many_senders),
 		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_many_charsets),
+		cmocka_unit_test(test_many_fields),
 		cmocka_unit_test(test_endless_header),
 	};
 
