@@ -15,6 +15,7 @@
 #define REJUDGE_MAX_FAILURES 10
 /* Longer than another process takes for all its reports. */
 #define REJUDGE_LOCK_SECS 10
+#define REJUDGE_SUFFIX ".rejudge"
 
 struct rejudge_context {
 	struct mailbox_log *log;
@@ -254,11 +255,12 @@ rejudge_lock(struct mailbox_log *log, struct file_lock **lock_r, bool *left_r)
 			.allow_deadlock = TRUE,
 		},
 	};
-	const char *error, *path = t_strconcat(log->path, ".rejudge", NULL);
+	const char *error, *path = t_strconcat(log->path, REJUDGE_SUFFIX, NULL);
 	bool created;
 
 	*left_r = FALSE;
-	if (file_create_locked(path, &set, lock_r, &created, &error) < 0) {
+	if (sent_log_look_beside(log->log, REJUDGE_SUFFIX, &error) < 0 ||
+	    file_create_locked(path, &set, lock_r, &created, &error) < 0) {
 		e_error(log->event, "backscatter: Locking %s failed: %s - "
 			"reports that are due aren't judged again", path, error);
 		return -1;

@@ -69,6 +69,11 @@ static int lock(struct sent_log *log)
 			break;
 		}
 		(void)close(fd);
+		/* who puts another there again and again must not keep us */
+		if (!sent_log_wait(log)) {
+			return sent_log_fail(log, "%s is replaced again and "
+					     "again", log->lock_path);
+		}
 	}
 	return fd;
 }

@@ -117,6 +117,19 @@ int sent_log_door_look(struct sent_log *log, const char *path,
 	return ret;
 }
 
+int sent_log_look_beside(struct sent_log *log, const char *suffix,
+			 const char **error_r)
+{
+	struct sent_log_file file;
+	char *path = sent_log_format("%s%s", log->path, suffix);
+	int ret = sent_log_door_look(log, path, &file);
+
+	free(path);
+	if (ret < 0)
+		*error_r = log->error;
+	return ret;
+}
+
 int sent_log_door_open(struct sent_log *log, const char *path, int flags)
 {
 	struct sent_log_file file;

@@ -403,6 +403,12 @@ int sent_log_list(struct sent_log *log, int64_t after_id,
 int sent_log_count(struct sent_log *log, enum sent_log_source source,
 		   uint64_t *count_r, const char **error_r);
 
+/* May the caller use the file PATH + suffix for himself? Nobody is asked but the file
+   system. Returns 1, 0 if there is none yet, -1 if it is no regular file of this user's
+   that nobody else may write. */
+int sent_log_look_beside(struct sent_log *log, const char *suffix,
+			 const char **error_r);
+
 /* Removes at most max_rows old rows. Returns 1 if there may be more, 0 if not. */
 int sent_log_expire(struct sent_log *log, time_t now, unsigned int max_rows,
 		    const char **error_r);

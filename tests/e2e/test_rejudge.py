@@ -510,6 +510,24 @@ def kill_add(dovecot: Dovecot, sent: bytes, seconds: float) -> bool:
     return process.returncode < 0
 
 
+def test_something_else_in_the_locks_place(server):
+    """A link would have any file of the user's locked, and another user's file be locked by him for ever."""
+    dovecot = server()
+    sent = sent_message()
+    report = quarantined(dovecot, sent)
+    lock = SentLog.of(dovecot).beside(".rejudge")
+    target = lock.parent / "target"
+    target.touch()
+    os.chown(target, dovecot.users[ALICE].uid, -1)
+    lock.symlink_to(target)
+    add(dovecot, sent)
+    assert places(dovecot, report) == [QUARANTINE]
+    assert dovecot.wait_log(rf"Error: .*Locking {lock} failed: .*is a symbolic link.*: move it away")
+    lock.unlink()
+    add(dovecot, sent_message())
+    assert places(dovecot, report) == ["INBOX"]
+
+
 @pytest.mark.parametrize("mail_format", FORMATS)
 def test_interrupted_between_copy_and_expunge(server, mail_format):
     """The lock that the process left behind tells: what is in INBOX already is only taken out of the quarantine."""

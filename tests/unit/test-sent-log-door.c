@@ -157,6 +157,23 @@ static void test_what_lies_beside_it(void **state)
 	}
 }
 
+/* The lock of who judges reports again, which isn't opened here. */
+static void test_look_beside(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(sent_log_look_beside(f->log, ".rejudge", &f->error), 0);
+	touch(in_folder(f, "log.db.rejudge"));
+	assert_int_equal(sent_log_look_beside(f->log, ".rejudge", &f->error), 1);
+	for (size_t i = 0; i < OBSTACLE_COUNT && is_root(); i++) {
+		place(f, &obstacles[i], "log.db.rejudge");
+		assert_failed(f, sent_log_look_beside(f->log, ".rejudge",
+						      &f->error),
+			      obstacles[i].error);
+		assert_done(f, add(f, "b", NULL));
+	}
+}
+
 /* A file of the new log's name: an IMAP folder, too. */
 static void test_new_log_obstructed(void **state)
 {
@@ -389,6 +406,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		room_test(test_log),
 		room_test(test_what_lies_beside_it),
+		room_test(test_look_beside),
 		room_test(test_new_log_obstructed),
 		both(test_huge_wal),
 		both(test_opened_to_others_meanwhile),
