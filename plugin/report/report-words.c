@@ -3,7 +3,7 @@
 #include "lib.h"
 #include "str.h"
 #include "message-address.h"
-#include "message-header-decode.h"
+#include "report-private.h"
 #include "report-words.h"
 
 const struct report_speaker_word report_speaker_words[REPORT_SPEAKER_WORDS] = {
@@ -262,11 +262,7 @@ unsigned int report_subject_find(const unsigned char *text, size_t size)
 /* Decoded (RFC 2047), lower-case */
 static const char *words_decode(const char *value)
 {
-	string_t *decoded = t_str_new(128);
-
-	message_header_decode_utf8((const unsigned char *)value, strlen(value),
-				   decoded, NULL);
-	return str_lcase(str_c_modifiable(decoded));
+	return t_str_lcase(report_words_decode(value));
 }
 
 /* "Post_Master", "mailer daemon" and "Mailer-Daemon" are the same. */

@@ -6,7 +6,6 @@
 #include "base64.h"
 #include "istream.h"
 #include "qp-decoder.h"
-#include "message-header-decode.h"
 #include "report-private.h"
 
 static void
@@ -44,12 +43,10 @@ static void
 read_subject(struct report_reader *reader, const char *value,
 	     struct report_identity *identity)
 {
-	string_t *decoded = t_str_new(128);
-
-	message_header_decode_utf8((const unsigned char *)value, strlen(value),
-				   decoded, NULL);
-	if (identity->subject == NULL)
-		identity->subject = p_strdup(reader->scratch, str_c(decoded));
+	if (identity->subject == NULL) {
+		identity->subject = p_strdup(reader->scratch,
+					     report_words_decode(value));
+	}
 }
 
 static void

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
+#include <time.h>
 #include <cmocka.h>
 
 #define TO "To: jane@example.org\n"
@@ -293,6 +294,38 @@ static void test_long_values_mark(void **state ATTR_UNUSED)
 	}
 }
 
+/* The names' letters are enough to know a daemon by, in whatever language. */
+static void test_character_sets(void **state ATTR_UNUSED)
+{
+	assert_true(is_report("From: =?iso-8859-1?q?Mail=E9r_Mailer-Daemon?= <x@example.com>\n"
+			      TO "Subject: =?windows-1252?q?Undeliverable=85?=\n"
+			      FAILED BLOCK));
+	assert_true(is_report("From: =?iso-2022-jp?b?GyRCOzNFRBsoQiBNYWlsZXItRGFlbW9u?= <x@example.com>\n"
+			      TO "Subject: =?gb2312?q?Undeliverable?=\n"
+			      FAILED BLOCK));
+}
+
+/* iconv would load and unload a table for each word: a megabyte took minutes. */
+static void test_many_character_sets(void **state ATTR_UNUSED)
+{
+	static const char *const names[] = { "From", "Sender", "Subject" };
+	string_t *message = t_str_new(1024 * 1024);
+	clock_t start = clock();
+
+	for (unsigned int i = 0; i < 9; i++) {
+		str_printfa(message, "%s: ", names[i % N_ELEMENTS(names)]);
+		while (str_len(message) < (i + 1) * 12000) {
+			str_append(message, "=?iso-2022-jp?q?a?= =?gb18030?q?a?= "
+				   "=?utf-7?q?a?= =?euc-kr?q?a?= "
+				   "=?iso-2022-cn-ext?q?a?= ");
+		}
+		str_append(message, "<mailer-daemon@example.com>\n");
+	}
+	str_append(message, TO FAILED BLOCK);
+	assert_true(is_report(str_c(message)));
+	assert_true(clock() - start < 2 * CLOCKS_PER_SEC);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -303,6 +336,8 @@ int main(void)
 		cmocka_unit_test(test_every_kind_is_marked),
 		cmocka_unit_test(test_ordinary_mail_is_not_marked),
 		cmocka_unit_test(test_long_values_mark),
+		cmocka_unit_test(test_character_sets),
+		cmocka_unit_test(test_many_character_sets),
 	};
 	int ret;
 
