@@ -5,7 +5,7 @@
 #include "str.h"
 #include "unichar.h"
 #include "message-header-decode.h"
-#include "report-private.h"
+#include "report-decode.h"
 
 static bool
 decode_word(const unsigned char *data, size_t size, const char *charset,

@@ -214,14 +214,6 @@ enum report_block {
 enum report_block report_field_kind(const unsigned char *name, size_t size,
 				    bool *identifies_r);
 
-/* report-decode.c */
-
-/* A value with its encoded words (RFC 2047) decoded. Other character sets than UTF-8
-   are taken for ISO-8859-1, which leaves the letters of ASCII as they are: iconv may
-   need half a millisecond to load one, and a message has room for a hundred thousand
-   of them. Data stack. */
-const char *report_words_decode(const char *value);
-
 /* report-message-id.c */
 
 /* Appends the Message-IDs in a field's value, normalised. */

@@ -3,7 +3,7 @@
 #include "lib.h"
 #include "str.h"
 #include "message-address.h"
-#include "report-private.h"
+#include "report-decode.h"
 #include "report-words.h"
 
 const struct report_speaker_word report_speaker_words[REPORT_SPEAKER_WORDS] = {

@@ -6,6 +6,7 @@
 #include "base64.h"
 #include "istream.h"
 #include "qp-decoder.h"
+#include "report-decode.h"
 #include "report-private.h"
 
 static void

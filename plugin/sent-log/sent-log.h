@@ -11,12 +11,12 @@
 
    Every function that returns int answers 1 = done / found, 0 = nothing there,
    -1 = unavailable: locked beyond the deadline, corrupt, not writable, disk
-   full, or no file that a sent log may be (see docs/sent-log.md). Then *error_r says what failed and where, for the log; it belongs to the
-   log and is valid until its next call. Times are seconds since the epoch; now
-   is the caller's clock. Nothing that was written to or by anybody is stored in
-   clear: Message-IDs, envelope ids, recipients and their domains are hashed with
-   a key of this mailbox (HMAC-SHA256, first 128 bits). Serials, which are random,
-   also stand there as they are.
+   full, or no file that a sent log may be (see docs/sent-log.md). Then *error_r says
+   what failed and where, for the log; it belongs to the log and is valid until its
+   next call. Times are seconds since the epoch; now is the caller's clock. Nothing
+   that was written to or by anybody is stored in clear: Message-IDs, envelope ids,
+   recipients and their domains are hashed with a key of this mailbox (HMAC-SHA256,
+   first 128 bits). Serials, which are random, also stand there as they are.
 
    The file is opened (and made, except by the calls that only list, count, expire
    or forget) at the first call that needs it, and reopened when another file
