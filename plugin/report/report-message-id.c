@@ -188,7 +188,7 @@ message_id_add(struct report_reader *reader, const char *written, bool whole,
 		return;
 	}
 	if (message_ids_are_full(reader, *rank)) {
-		reader->report->truncated = TRUE;
+		report_body_truncated(reader->report);
 		return;
 	}
 	ranked = array_append_space(&reader->ids);
@@ -313,7 +313,7 @@ message_id_copy(struct report *report, const struct report_message_id *id)
 	if (message_ids_have(report, id->id))
 		return;
 	if (array_count(&report->message_ids) >= REPORT_MAX_MESSAGE_IDS) {
-		report->truncated = TRUE;
+		report_body_truncated(report);
 		return;
 	}
 	array_push_back(&report->message_ids, id);

@@ -123,7 +123,7 @@ static void mime_append(struct mime_walk *walk, buffer_t *buf,
 {
 	if (size > max - buf->used) {
 		size = max - buf->used;
-		walk->reader->report->truncated = TRUE;
+		report_body_truncated(walk->reader->report);
 	}
 	buffer_append(buf, data, size);
 }
@@ -314,7 +314,10 @@ static void mime_header_line(struct mime_walk *walk,
 		message_header_line_write(walk->header, hdr);
 		if (walk->header->used > REPORT_MAX_HEADER) {
 			buffer_set_used_size(walk->header, REPORT_MAX_HEADER);
-			walk->reader->report->truncated = TRUE;
+			if (mime_is_own(walk->part))
+				walk->reader->report->truncated = TRUE;
+			else
+				report_body_truncated(walk->reader->report);
 		}
 	}
 	is_cte = strcasecmp(hdr->name, "Content-Transfer-Encoding") == 0;
@@ -358,7 +361,7 @@ static void mime_body_block(struct mime_walk *walk,
 	mime_append(walk, walk->text, decoded.data, decoded.size,
 		    REPORT_MAX_TEXT);
 	if (mime_text_is_full(walk)) {
-		walk->reader->report->truncated = TRUE;
+		report_body_truncated(walk->reader->report);
 		mime_finish_body(walk);
 		if (!walk->root_is_multipart)
 			walk->finished = TRUE;
@@ -428,7 +431,7 @@ int report_mime_read(struct report_reader *reader, struct istream *input,
 	parser = message_parser_init(walk.part_pool, limited, &set);
 	ret = mime_walk(&walk, parser);
 	if (limited->v_offset >= REPORT_MAX_BYTES)
-		reader->report->truncated = TRUE;
+		report_body_truncated(reader->report);
 	if (limited->stream_errno != 0)
 		*error_r = t_strdup(i_stream_get_error(limited));
 	else if (ret == 0)

@@ -160,7 +160,7 @@ original_append(struct report_reader *reader, const char *message_id,
 			count++;
 	}
 	if (count >= REPORT_MAX_ORIGINALS) {
-		reader->report->truncated = TRUE;
+		report_body_truncated(reader->report);
 		return NULL;
 	}
 	original = array_append_space(&reader->report->originals);

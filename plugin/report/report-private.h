@@ -180,6 +180,12 @@ report_trait_add(struct report_reader *reader, enum report_trait trait)
 	reader->traits |= 1ULL << trait;
 }
 
+static inline void report_body_truncated(struct report *report)
+{
+	report->truncated = TRUE;
+	report->body_truncated = TRUE;
+}
+
 static inline bool
 report_trait_has(const struct report_reader *reader, enum report_trait trait)
 {

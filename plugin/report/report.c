@@ -178,6 +178,8 @@ report_unwrap(const struct report_reader *outer, struct istream *input,
 		report.received_by = outer->report->received_by;
 	if (outer->report->truncated)
 		report.truncated = TRUE;
+	if (outer->report->body_truncated)
+		report.body_truncated = TRUE;
 	if (outer->wrapped.forwarded) {
 		/* who sent the inner one is not known */
 		report.null_sender = FALSE;

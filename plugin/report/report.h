@@ -162,6 +162,9 @@ struct report {
 
 	/* a limit of report-limits.h was reached: judged on what was read */
 	bool truncated:1;
+	/* It was reached behind the report's own header: another original, or a
+	   Message-ID that would acquit, may stand in what was not read. */
+	bool body_truncated:1;
 };
 
 /* Name of the class as it stands in headers, logs and settings

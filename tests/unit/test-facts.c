@@ -347,7 +347,7 @@ static void test_truncated_report(void **state)
 	report_add_original(fixture, "me@example.org");
 	assert_true(gather(fixture)->message_id_proves);
 	/* another original may stand in the rest */
-	fixture->report.truncated = TRUE;
+	fixture->report.body_truncated = TRUE;
 	assert_false(gather(fixture)->message_id_proves);
 }
 
