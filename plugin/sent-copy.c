@@ -18,7 +18,8 @@ static const char *const recipient_headers[] = {
 	"To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc",
 };
 
-/* Those that an MTA or Dovecot's delivery puts in front, and no mail client. */
+/* Those that an MTA or Dovecot's delivery puts in front, and no mail client (but see
+   is_webmails_trace()). */
 static const char *const delivery_headers[] = {
 	"Received", "Delivered-To", "Return-Path",
 };
@@ -160,6 +161,23 @@ sent_copy_read_from(struct mail *mail, const struct own_addresses *own,
 	return 0;
 }
 
+/* Horde, Roundcube and SquirrelMail say in a Received line of their own who was logged
+   in: "from 192.0.2.1 by webmail.example.org with HTTP", also in the copy that they
+   store. */
+static bool is_webmails_trace(const char *name, const char *value)
+{
+	const char *const *word = t_strsplit_spaces(value, " \t\r\n");
+
+	if (strcmp(name, "Received") != 0)
+		return FALSE;
+	for (; *word != NULL; word++) {
+		if (strcasecmp(*word, "with") == 0 && word[1] != NULL &&
+		    strncasecmp(word[1], "HTTP", 4) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
 static int
 sent_copy_read_delivery(struct mail *mail, struct sent_copy *copy,
 			const char **error_r)
@@ -173,8 +191,10 @@ sent_copy_read_delivery(struct mail *mail, struct sent_copy *copy,
 		if (sent_copy_get_headers(mail, delivery_headers[i], &values,
 					  error_r) < 0)
 			return -1;
-		if (*values != NULL)
-			copy->was_delivered = TRUE;
+		for (; *values != NULL; values++) {
+			if (!is_webmails_trace(delivery_headers[i], *values))
+				copy->was_delivered = TRUE;
+		}
 	}
 	return 0;
 }

@@ -215,6 +215,20 @@ def test_mail_to_a_detail_address_does_not_fill_the_log(dovecot_factory):
     assert logged(dovecot) == 1
 
 
+HORDE = "Received: from 192.0.2.7 ([192.0.2.7]) by webmail.example.test (Horde Framework)\r\n\twith HTTP; Tue, 24 Nov 2026 12:00:00 +0000"
+ROUNDCUBE = "Received: from [192.0.2.7] by webmail.example.test with HTTP (HTTP/1.1 POST); Tue, 24 Nov 2026 12:00:00 +0000"
+
+
+@pytest.mark.parametrize("trace", [HORDE, ROUNDCUBE])
+def test_a_webmails_copy_has_a_received_line(server, trace):
+    """Written by the webmail itself, below an identity that is not configured; the MTA returns it with the envelope's sender."""
+    dovecot = server()
+    sent = sent_message(sender="another-identity@example.test", headers=(trace,))
+    without_plugin(dovecot, lambda: dovecot.append(ALICE, "Sent", sent))
+    assert judged(dovecot, dsn(f"Return-Path: <{ALICE}>\r\n".encode() + sent)) == GENUINE
+    assert judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_SENT
+
+
 # The mark
 
 def test_saves_by_imap_raise_it(server):
