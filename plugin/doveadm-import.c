@@ -61,18 +61,6 @@ void import_add(struct import_context *import, const struct sent_copy *copy)
 		import_flush(import);
 }
 
-/* Of two dates the younger one: what was stored long ago by a broken clock, or dated
-   wrongly, may still have been sent within the retention. Returns FALSE if neither
-   can be believed. */
-static bool import_is_dated(const struct import_context *import,
-			    time_t received, time_t date, time_t *time_r)
-{
-	*time_r = received <= import->now ? received : import->now;
-	if (date > *time_r && date <= import->now)
-		*time_r = date;
-	return *time_r > 0;
-}
-
 int import_read(struct import_context *import, pool_t pool, struct mail *mail,
 		struct sent_copy *copy_r)
 {
@@ -91,8 +79,8 @@ int import_read(struct import_context *import, pool_t pool, struct mail *mail,
 	/* another session has removed it */
 	if (ret < 0 && mail->expunged)
 		return 0;
-	if (ret == 0 && !import_is_dated(import, received, copy_r->date,
-					 &copy_r->logged_at)) {
+	if (ret == 0 &&
+	    !sent_copy_set_logged_at(copy_r, received, import->now)) {
 		error = "has no date that can be read";
 		ret = -1;
 	}

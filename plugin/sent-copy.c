@@ -233,6 +233,14 @@ int sent_copy_read(pool_t pool, struct mail *mail,
 	return 0;
 }
 
+bool sent_copy_set_logged_at(struct sent_copy *copy, time_t received, time_t now)
+{
+	copy->logged_at = I_MIN(received, now);
+	if (copy->date > copy->logged_at && copy->date <= now)
+		copy->logged_at = copy->date;
+	return copy->logged_at > 0;
+}
+
 static void
 sent_copy_to_message(const struct sent_copy *copy,
 		     struct sent_log_message *message_r)

@@ -49,6 +49,11 @@ int sent_copy_read(pool_t pool, struct mail *mail,
 		   const struct own_addresses *own, time_t logged_at,
 		   struct sent_copy *copy_r, const char **error_r);
 
+/* Of the time that it was stored at and its own date the younger one: what was stored
+   long ago by a broken clock, or dated wrongly, may still have been sent within the
+   retention. Returns FALSE if neither can be believed. */
+bool sent_copy_set_logged_at(struct sent_copy *copy, time_t received, time_t now);
+
 /* Writes copies into the log as source "sent". A copy without Message-ID restarts
    coverage where "sent" is the only source listed: a report on it could not be
    recognised. Returns 1, or -1 and an error. */

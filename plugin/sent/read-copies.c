@@ -12,6 +12,8 @@
 
 /* Rows of a transaction, and how often the clock is looked at. */
 #define READ_BATCH 100
+/* What is passed over takes memory, too. */
+#define READ_POOL_MAX (1024 * 1024)
 
 /* UIDs from (and with) one up to (and without) the other. */
 struct uid_range {
@@ -114,11 +116,14 @@ static int reader_read_copy(struct copy_reader *reader, struct sent_copy *copy_r
 								    NULL));
 		return -1;
 	}
-	if (received < read->now - (time_t)read->log->set->retention)
-		return 0;
-	if (sent_copy_read(reader->pool, reader->mail, read->own,
-			   I_MIN(received, read->now), copy_r, error_r) < 0)
+	if (sent_copy_read(reader->pool, reader->mail, read->own, received,
+			   copy_r, error_r) < 0)
 		return -1;
+	/* without any date it may be of today */
+	if (!sent_copy_set_logged_at(copy_r, received, read->now))
+		copy_r->logged_at = read->now;
+	if (copy_r->logged_at < read->now - (time_t)read->log->set->retention)
+		return 0;
 	/* mail to user+Sent@ must not fill the log */
 	return copy_r->from_own_address || !copy_r->was_delivered ? 1 : 0;
 }
@@ -160,6 +165,12 @@ static int reader_retry(struct copy_reader *reader, const char **error_r)
 	return ret;
 }
 
+static bool reader_is_full(const struct copy_reader *reader)
+{
+	return array_count(&reader->copies) >= READ_BATCH ||
+		pool_alloconly_get_total_used_size(reader->pool) > READ_POOL_MAX;
+}
+
 static int reader_read_range(struct copy_reader *reader, const char **error_r)
 {
 	uint32_t seq, first = 0, last = 0, read_from = reader->range.to;
@@ -181,7 +192,7 @@ static int reader_read_range(struct copy_reader *reader, const char **error_r)
 			(void)reader_is_late(reader);
 		if (reader->late)
 			break;
-		if (array_count(&reader->copies) >= READ_BATCH &&
+		if (reader_is_full(reader) &&
 		    reader_flush(reader, read_from) < 0)
 			return -1;
 	}

@@ -5,13 +5,13 @@ import os
 import re
 from itertools import count
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 
 import pytest
 
 import sentlog
 from dovecot import ALICE, Dovecot, maildir
-from sentlog import (GENUINE, NOT_COVERED, NOT_SENT, QUARANTINE, STRANGER, UNAVAILABLE, SentLog, cover, dsn, found, judged,
+from sentlog import (DAY, GENUINE, NOT_COVERED, NOT_SENT, QUARANTINE, STRANGER, UNAVAILABLE, SentLog, cover, dsn, found, judged,
                      message_id_of)
 from test_sources import FORMATS, SLASH, WAYS, by_append, by_copy, by_doveadm_copy, by_doveadm_save, by_dsync, by_multiappend
 
@@ -34,6 +34,11 @@ def server(dovecot_factory):
         cover(dovecot)
         return dovecot
     return make
+
+
+def returned(message: bytes) -> bytes:
+    """As an MTA returns it, with the envelope's sender: it claims to come from Alice, whatever its From: is."""
+    return f"Return-Path: <{ALICE}>\r\n".encode() + message
 
 
 def without_plugin(dovecot: Dovecot, act) -> None:
@@ -201,7 +206,7 @@ def test_what_sieve_files_into_sent_counts_with_an_own_sender(server, way, sende
     sent = b"Received: from client by mx.example.test; Tue, 24 Nov 2026 12:00:00 +0000\r\n" + sent_message(sender=sender)
     dovecot.deliver(way, ALICE, sent, "someone@elsewhere.example")
     assert len(dovecot.messages(ALICE, "Sent")) == 2
-    assert judged(dovecot, dsn(sent)) == verdict
+    assert judged(dovecot, dsn(returned(sent))) == verdict
 
 
 def test_mail_to_a_detail_address_does_not_fill_the_log(dovecot_factory):
@@ -211,8 +216,21 @@ def test_mail_to_a_detail_address_does_not_fill_the_log(dovecot_factory):
     filler = sent_message(sender="spammer@elsewhere.example")
     for _ in range(5):
         assert dovecot.lmtp("spammer@elsewhere.example", ["alice+Sent@example.test"], filler)[0][0] == 250
-    assert judged(dovecot, dsn(filler)) == NOT_SENT
+    assert judged(dovecot, dsn(returned(filler))) == NOT_SENT
     assert logged(dovecot) == 1
+
+
+@pytest.mark.parametrize("stored_days_ago", [200, 100_000], ids=["long ago", "before clocks"])
+def test_a_copy_that_was_stored_by_a_broken_clock(server, stored_days_ago):
+    """Its Date says when it was sent; a file's own time is lost by many a program that restores it."""
+    dovecot = server()
+    [sent] = fill_maildir(dovecot, 1)
+    folder = maildir(dovecot.users[ALICE].home / "Maildir", "Sent") / "cur"
+    [path] = [path for path in folder.iterdir() if ".elsewhere" in path.name]
+    stored = max(0, time() - stored_days_ago * DAY)
+    os.utime(path, (stored, stored))
+    assert judged(dovecot, dsn(sent)) == GENUINE
+    assert judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_SENT
 
 
 HORDE = "Received: from 192.0.2.7 ([192.0.2.7]) by webmail.example.test (Horde Framework)\r\n\twith HTTP; Tue, 24 Nov 2026 12:00:00 +0000"
@@ -225,7 +243,7 @@ def test_a_webmails_copy_has_a_received_line(server, trace):
     dovecot = server()
     sent = sent_message(sender="another-identity@example.test", headers=(trace,))
     without_plugin(dovecot, lambda: dovecot.append(ALICE, "Sent", sent))
-    assert judged(dovecot, dsn(f"Return-Path: <{ALICE}>\r\n".encode() + sent)) == GENUINE
+    assert judged(dovecot, dsn(returned(sent))) == GENUINE
     assert judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_SENT
 
 
