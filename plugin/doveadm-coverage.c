@@ -1,10 +1,12 @@
 /* doveadm backscatter coverage [show|restart|adopt|--since DATE] */
 
 #include "lib.h"
+#include "array.h"
 #include "str.h"
 #include "doveadm-print.h"
 #include "mail-storage.h"
 #include "mail-user.h"
+#include "sent/sent-mailboxes.h"
 #include "verdict/coverage-view.h"
 #include "doveadm-backscatter.h"
 #include "doveadm-copy.h"
@@ -34,6 +36,8 @@ struct coverage_report {
 	/* those that the user has, and what is wrong with the setting */
 	unsigned int sent_mailboxes;
 	const char *sent_mailboxes_missing;
+	/* what a delivery can't read of them: a sentence's end each, NULL = nothing */
+	const char *unread;
 };
 
 static int coverage_count_rows(struct mailbox_log *log,
@@ -44,6 +48,46 @@ static int coverage_count_rows(struct mailbox_log *log,
 		if (sent_log_count(log->log, counted_sources[i],
 				   &report->rows[i], error_r) < 0)
 			return -1;
+	}
+	return 0;
+}
+
+/* What is wrong with this one; NULL = nothing. */
+static const char *coverage_unread_mailbox(const struct sent_mailbox_state *state)
+{
+	if (state->why_not != NULL) {
+		return t_strdup_printf("the Sent mailbox %s %s", state->name,
+				       state->why_not);
+	}
+	if (state->error != NULL) {
+		return t_strdup_printf("the Sent mailbox %s can't be read: %s",
+				       state->name, state->error);
+	}
+	if (state->unreadable == 0)
+		return NULL;
+	return t_strdup_printf("%u copies in the Sent mailbox %s can't be read",
+			       state->unreadable, state->name);
+}
+
+/* For as long as a delivery can't read all of them, it condemns nothing. */
+static int coverage_look_at_mailboxes(struct mailbox_log *log,
+				      struct coverage_report *report,
+				      const char **error_r)
+{
+	ARRAY_TYPE(sent_mailbox_state) states;
+	const struct sent_mailbox_state *state;
+	const char *unread;
+
+	if (sent_mailboxes_get_state(log, pool_datastack_create(), &states,
+				     error_r) < 0)
+		return -1;
+	array_foreach(&states, state) {
+		unread = coverage_unread_mailbox(state);
+		if (unread == NULL)
+			continue;
+		report->view.facts.unread_copies = TRUE;
+		report->unread = report->unread == NULL ? unread :
+			t_strconcat(report->unread, ", ", unread, NULL);
 	}
 	return 0;
 }
@@ -63,7 +107,8 @@ static int coverage_report_read(struct mailbox_log *log, time_t now,
 	report_r->exists = exists;
 	if (coverage_view_read(exists ? log->log : NULL, &policy, now, view,
 			       error_r) < 0 ||
-	    (exists && coverage_count_rows(log, report_r, error_r) < 0))
+	    (exists && (coverage_count_rows(log, report_r, error_r) < 0 ||
+			coverage_look_at_mailboxes(log, report_r, error_r) < 0)))
 		return -1;
 	if (view->facts.unlisted_copy) {
 		report_r->unlisted_mail =
@@ -197,6 +242,8 @@ coverage_explanation(const struct coverage_report *report, unsigned int sources)
 	string_t *text = t_str_new(256);
 
 	str_append(text, coverage_reason(report));
+	if (report->unread != NULL)
+		str_printfa(text, "; %s", report->unread);
 	if ((sources & SENT_LOG_SOURCE_SENT) != 0 &&
 	    report->sent_mailboxes == 0)
 		str_append(text, "; no Sent mailbox found");

@@ -11,8 +11,8 @@ import pytest
 
 import sentlog
 from dovecot import ALICE, Dovecot, maildir
-from sentlog import (DAY, GENUINE, NOT_COVERED, NOT_SENT, QUARANTINE, STRANGER, UNAVAILABLE, SentLog, cover, dsn, found, judged,
-                     message_id_of)
+from sentlog import (DAY, GENUINE, NOT_COVERED, NOT_SENT, QUARANTINE, STRANGER, UNAVAILABLE, SentLog, cover, coverage, dsn, found,
+                     judged, message_id_of)
 from test_sources import FORMATS, SLASH, WAYS, by_append, by_copy, by_doveadm_copy, by_doveadm_save, by_dsync, by_multiappend
 
 TROUBLE = "Error:|Panic:|Fatal:|[Ll]eak"
@@ -272,6 +272,21 @@ def test_a_save_above_what_is_unread_raises_nothing(server):
     assert mark(dovecot) == (4, 0, 0)
 
 
+def test_an_import_raises_it(server):
+    """Unless a copy can't be read: a delivery tries that one again, and says so."""
+    dovecot = server()
+    fill_maildir(dovecot, 3)
+    dovecot.doveadm("backscatter", "import", user=ALICE)
+    assert mark(dovecot) == (5, 0, 0)
+    [sent] = fill_maildir(dovecot, 1, first=3)
+    path = maildir(dovecot.users[ALICE].home / "Maildir", "Sent") / "cur" / "1700000003.M3P1.elsewhere:2,S"
+    path.chmod(0)
+    os.chown(path, 0, 0)
+    assert dovecot.doveadm("backscatter", "import", user=ALICE, check=False).code == 75
+    assert mark(dovecot) == (5, 0, 0)
+    assert judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_COVERED
+
+
 def test_another_uidvalidity(server):
     """The mailbox was removed and made anew: its numbers begin anew, too."""
     dovecot = server()
@@ -324,12 +339,15 @@ def test_a_copy_that_cannot_be_read(server):
     wait_is_over(dovecot)
     assert judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_COVERED
     dovecot.wait_log(r"reason=not-covered .*\(1 copies in the Sent mailbox Sent can't be read\)")
+    row = coverage(dovecot)
+    assert row["covered"] == "no" and row["explanation"].endswith("; 1 copies in the Sent mailbox Sent can't be read")
     assert len(dovecot.log_lines(named)) == 1
     os.chown(path, dovecot.users[ALICE].uid, dovecot.users[ALICE].uid)
     path.chmod(0o600)
     wait_is_over(dovecot)
     assert judged(dovecot, dsn(sent)) == GENUINE
     assert judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_SENT
+    assert coverage(dovecot)["covered"] == "yes"
 
 
 def test_a_copy_that_cannot_be_read_and_is_gone(server):
@@ -366,6 +384,8 @@ namespace old {
     cover(dovecot)
     assert judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_COVERED
     dovecot.wait_log(r"reason=not-covered .*\(the Sent mailbox Old/Sent is of the type mbox, which is not opened when a report is")
+    row = coverage(dovecot)
+    assert row["covered"] == "no" and "; the Sent mailbox Old/Sent is of the type mbox, which is not opened" in row["explanation"]
 
 
 def test_a_log_that_is_in_the_way(server):
