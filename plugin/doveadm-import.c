@@ -170,14 +170,40 @@ int import_foreach_mail(struct import_context *import, struct mailbox *box,
 	return 0;
 }
 
+/* All of the opened mailbox is in the log: no delivery has to read it once more. */
+static void import_mark_read(struct import_context *import, struct mailbox *box,
+			     const struct mailbox_status *status)
+{
+	const struct sent_log_mailbox_mark mark = {
+		.uid_validity = status->uidvalidity,
+		.next_uid = status->uidnext,
+	};
+	const char *error;
+
+	if (sent_copy_log_read(import->log, &import->batch,
+			       mailbox_get_vname(box), &mark, import->now,
+			       &error) < 0)
+		import_failed(import, error);
+}
+
 static void import_mailbox(struct mailbox *box, void *context)
 {
 	struct import_context *import = context;
+	struct mailbox_status status;
+	bool failed_before = import->failed;
 
 	/* opened, an autocreated one would be there from then on */
-	if (doveadm_mailbox_exists(box) &&
-	    import_foreach_mail(import, box, import_mail, NULL) == 0)
+	if (!doveadm_mailbox_exists(box))
+		return;
+	import->failed = FALSE;
+	if (import_foreach_mail(import, box, import_mail, NULL) == 0) {
 		import->mailboxes++;
+		mailbox_get_open_status(box, STATUS_UIDVALIDITY | STATUS_UIDNEXT,
+					&status);
+		if (!import->failed)
+			import_mark_read(import, box, &status);
+	}
+	import->failed = import->failed || failed_before;
 }
 
 /* Why the log can't be called complete; NULL = it can. */
