@@ -199,16 +199,21 @@ bool own_addresses_match_written_out(const struct own_addresses *own,
 	return own_addresses_match_entries(own, address, is_written_out);
 }
 
+static bool
+is_login(const struct own_addresses *own, const char *address)
+{
+	return own->login_localpart != NULL && !is_role(address) &&
+		strcmp(own->login_localpart, t_strcut(address, '@')) == 0;
+}
+
 bool own_addresses_match_from(const struct own_addresses *own,
 			      const char *address)
 {
-	const char *without_detail = own_addresses_without_detail(own, address);
+	const char *lowercased = t_str_lcase(address);
 
-	if (own_addresses_match(own, address))
-		return TRUE;
-	return own->login_localpart != NULL && !is_role(without_detail) &&
-		strcmp(own->login_localpart,
-		       t_strcut(without_detail, '@')) == 0;
+	/* both: a login may have the delimiter in it */
+	return own_addresses_match(own, address) || is_login(own, lowercased) ||
+		is_login(own, address_without_detail(own, lowercased));
 }
 
 const struct own_address *

@@ -34,6 +34,8 @@ static void test_match_from(void **state ATTR_UNUSED)
 		{ "Alice", "alice@example.org", TRUE },
 		{ "alice", "Alice+lists@elsewhere.example", TRUE },
 		{ "alice", "malice@example.org", FALSE },
+		{ "anne-marie", "Anne-Marie@example.org", TRUE },
+		{ "anne-marie", "anne@example.org", FALSE },
 		{ "alice", "info@example.org", TRUE },
 		{ "root", "root@example.org", FALSE },
 		{ "alice@example.org", "alice@elsewhere.example", FALSE },
@@ -42,7 +44,7 @@ static void test_match_from(void **state ATTR_UNUSED)
 
 	for (unsigned int i = 0; i < N_ELEMENTS(tests); i++) {
 		pool_t pool = pool_alloconly_create("test", 1024);
-		struct own_addresses *own = own_addresses_init(pool, "+");
+		struct own_addresses *own = own_addresses_init(pool, "+-");
 
 		own_addresses_add_login(own, tests[i].login);
 		own_addresses_add(own, "info@example.org");
