@@ -102,14 +102,15 @@ static void catch_up_pause(struct catch_up_context *ctx, struct mailbox *box)
 		catch_up_log_failed(ctx, error);
 }
 
-/* Maildir's lock has no error code of its own. */
+/* Neither Maildir's lock nor the index's has an error code of its own: "Timeout while
+   waiting for lock", "Timeout (1s) while waiting for lock for ...". */
 static bool is_lock_timeout(struct mailbox *box, const char *error)
 {
 	enum mail_error mail_error;
 
 	(void)mailbox_get_last_error(box, &mail_error);
 	return mail_error == MAIL_ERROR_INUSE ||
-		strstr(error, MAIL_ERRSTR_LOCK_TIMEOUT) != NULL;
+		strstr(error, "while waiting for lock") != NULL;
 }
 
 /* A lock that another session holds is no fault. */
@@ -239,6 +240,14 @@ static void catch_up_locked(struct catch_up_context *ctx, struct mailbox *box)
 	catch_up_read(ctx, box, &status, &mark);
 }
 
+/* The report can't be called backscatter any more, so the other mailboxes may wait for
+   the next one: each may have a lock that is waited for. */
+static bool catch_up_is_over(const struct catch_up_context *ctx)
+{
+	return ctx->result != CATCH_UP_DONE &&
+		read_copies_clock_msecs() >= ctx->read.deadline_msecs;
+}
+
 static bool
 catch_up_mailbox(struct mailbox *box, const char *why_not, void *context)
 {
@@ -246,6 +255,8 @@ catch_up_mailbox(struct mailbox *box, const char *why_not, void *context)
 	struct mail_namespace *ns = mailbox_get_namespace(box);
 	unsigned int lock_secs;
 
+	if (catch_up_is_over(ctx))
+		return FALSE;
 	if (why_not != NULL) {
 		catch_up_set(ctx, CATCH_UP_UNREADABLE, t_strdup_printf(
 			"the Sent mailbox %s %s", mailbox_get_vname(box),

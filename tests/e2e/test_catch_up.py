@@ -1,8 +1,10 @@
 """The Sent mailboxes are the truth, and the log is their index: what was stored there past the plugin is logged before a report is
 called backscatter (DESIGN.md, section 5.0)."""
 
+import fcntl
 import os
 import re
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from time import monotonic, sleep, time
@@ -416,6 +418,24 @@ def test_a_lock_that_another_process_holds(server):
     assert judged(dovecot, dsn(sent)) == UNAVAILABLE
     wait_is_over(dovecot)
     assert judged(dovecot, dsn(sent)) == GENUINE
+
+
+def test_locks_of_many_mailboxes(server):
+    """Another process has all the indexes locked: the delivery waits for the first one, not for each."""
+    others = [f"Sent{number}" for number in range(5)]
+    dovecot = server(plugin={"backscatter_sent_mailboxes": ", ".join(others)})
+    with ExitStack() as locks:
+        for number, mailbox in enumerate(others):
+            dovecot.doveadm("mailbox", "create", mailbox, user=ALICE)
+            dovecot.doveadm("mailbox", "status", "messages", mailbox, user=ALICE)
+            fill_maildir(dovecot, 1, mailbox=mailbox, first=number)
+            index = maildir(dovecot.users[ALICE].home / "Maildir", mailbox) / "dovecot.index.log"
+            fcntl.lockf(locks.enter_context(index.open("r+")), fcntl.LOCK_EX)
+        assert judged(dovecot, dsn(sent_message(to=STRANGER))) == UNAVAILABLE
+    [(tried,)] = SentLog.of(dovecot).query("SELECT count(*) FROM sent_mailbox WHERE stopped_at != 0")
+    assert 1 <= tried <= 2
+    # nor is it a fault
+    assert not dovecot.log_lines("Error: backscatter")
 
 
 # Judged again
