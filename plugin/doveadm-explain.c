@@ -1,6 +1,6 @@
 /* doveadm backscatter explain FILE -u user: which row of the verdict table decides,
-   and what every row before it saw. Makes the log if there is none, as a delivery
-   would; changes nothing else. */
+   and what every row before it saw. Makes the log if there is none, and reads the Sent
+   mailboxes into it, as a delivery would; changes nothing else. */
 
 #include "lib.h"
 #include "istream.h"
@@ -23,6 +23,8 @@ static void explain_print_row(unsigned int row, const struct judgement *judgemen
 	const char *saw;
 	bool matches = verdict_row_matches(row, &judgement->facts.verdict, &saw);
 
+	if (matches && judgement->not_caught_up != NULL)
+		saw = t_strdup_printf("%s: %s", saw, judgement->not_caught_up);
 	doveadm_print_num(row);
 	doveadm_print(matches ? verdict_name(result->verdict) : "-");
 	doveadm_print(matches ? verdict_reason_name(result->reason) : "-");

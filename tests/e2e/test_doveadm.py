@@ -1,6 +1,8 @@
 """The administrator's commands: doveadm backscatter sent|import|coverage|explain|inspect (issue 10, parts 6 and 7)."""
 
+import fcntl
 import json
+import os
 import re
 import time
 from datetime import date, timedelta
@@ -437,6 +439,19 @@ def test_explain_recipient_is_own(server):
     for options, reason in (([], "other-address"), (["-r", "sales+x@example.test"], "not-sent")):
         rows = backscatter(server, "explain", *options, path, user=ALICE, formatter="tab").rows()
         assert rows[-1]["reason"] == reason
+
+
+def test_explain_why_the_sent_mailboxes_were_not_read(server):
+    cover(server)
+    server.append(ALICE, "Sent", sent_message())
+    lock = SentLog.of(server).beside(".catch-up")
+    path = write_report(server, dsn(sent_message(to=STRANGER)))
+    with lock.open("w") as file:
+        os.chown(lock, server.users[ALICE].uid, server.users[ALICE].uid)
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        [*_, row] = backscatter(server, "explain", path, user=ALICE, formatter="json").json()
+    assert row["reason"] == "log-unavailable"
+    assert row["saw"].endswith("the log is unavailable: another process is reading the Sent mailboxes into the log")
 
 
 def test_explain_an_unavailable_log(server):
