@@ -9,6 +9,7 @@
 #include "mail-user.h"
 #include "rejudge-timer.h"
 #include "sent-copy.h"
+#include "sent/save-header.h"
 #include "imap.h"
 
 #include <time.h>
@@ -39,6 +40,8 @@ struct imap_sent_transaction {
 	union mailbox_transaction_module_context module_ctx;
 	pool_t pool;
 	ARRAY_TYPE(sent_copy) copies;
+	/* of the copy that is being saved */
+	struct save_header header;
 	/* the headers of a saved copy couldn't be read */
 	const char *error;
 };
@@ -71,14 +74,43 @@ imap_sent_collect(struct mailbox_transaction_context *trans, struct mail *mail)
 	array_push_back(&strans->copies, &copy);
 }
 
-/* Over quota, most likely: the message has left all the same, but its copy can't be
-   read. */
-static void imap_sent_save_failed(struct mailbox_transaction_context *trans)
+/* So much of it has come that it can be logged. Returns TRUE if it is. */
+static bool imap_sent_collect_header(struct mailbox_transaction_context *trans)
 {
 	struct imap_sent_transaction *strans =
 		IMAP_SENT_TRANSACTION_CONTEXT(trans);
+	struct imap_sent_user *suser =
+		IMAP_SENT_USER_CONTEXT(trans->box->storage->user);
+	const struct save_header *header = &strans->header;
+	struct sent_copy copy;
+	const char *error;
+	int ret;
 
-	strans->error = "the copy could not be stored";
+	if (header->stream == NULL || header->state != SAVE_HEADER_COMPLETE)
+		return FALSE;
+	T_BEGIN {
+		ret = sent_copy_read_block(strans->pool, header->block->data,
+					   header->block->used, suser->own,
+					   time(NULL), &copy, &error);
+	} T_END;
+	if (ret == 0)
+		array_push_back(&strans->copies, &copy);
+	return ret == 0;
+}
+
+/* Over quota, a full disk, cut off: the message may have left all the same.
+   is_fault: it is no wish of the client's. */
+static void imap_sent_not_saved(struct mail_save_context *ctx, bool is_fault)
+{
+	struct imap_sent_transaction *strans =
+		IMAP_SENT_TRANSACTION_CONTEXT(ctx->transaction);
+
+	/* see imap_sent_copy() */
+	if (ctx->copying_via_save)
+		return;
+	if (!imap_sent_collect_header(ctx->transaction) && is_fault)
+		strans->error = "the copy could not be stored";
+	save_header_end(&strans->header);
 }
 
 static int
@@ -86,16 +118,20 @@ imap_sent_save_begin(struct mail_save_context *ctx, struct istream *input)
 {
 	union mailbox_module_context *mctx =
 		IMAP_SENT_MAILBOX_CONTEXT(ctx->transaction->box);
+	struct imap_sent_transaction *strans =
+		IMAP_SENT_TRANSACTION_CONTEXT(ctx->transaction);
 
+	if (!ctx->copying_via_save)
+		input = save_header_begin(&strans->header, input);
 	if (mctx->super.save_begin(ctx, input) < 0) {
-		imap_sent_save_failed(ctx->transaction);
+		imap_sent_not_saved(ctx, TRUE);
 		return -1;
 	}
 	return 0;
 }
 
-/* The quota plugin refuses before it calls us: only its error tells. A client that
-   gives up by itself has no such error. */
+/* Where the size is known, the quota plugin refuses before anything is read, and
+   before it calls us: only its error tells. */
 static void imap_sent_save_cancel(struct mail_save_context *ctx)
 {
 	struct mailbox *box = ctx->transaction->box;
@@ -103,8 +139,7 @@ static void imap_sent_save_cancel(struct mail_save_context *ctx)
 	enum mail_error error;
 
 	(void)mailbox_get_last_error(box, &error);
-	if (error == MAIL_ERROR_NOQUOTA)
-		imap_sent_save_failed(ctx->transaction);
+	imap_sent_not_saved(ctx, error == MAIL_ERROR_NOQUOTA);
 	mctx->super.save_cancel(ctx);
 }
 
@@ -112,13 +147,16 @@ static int imap_sent_save_finish(struct mail_save_context *ctx)
 {
 	union mailbox_module_context *mctx =
 		IMAP_SENT_MAILBOX_CONTEXT(ctx->transaction->box);
+	struct imap_sent_transaction *strans =
+		IMAP_SENT_TRANSACTION_CONTEXT(ctx->transaction);
 	/* a copy that is made by saving is collected by imap_sent_copy() */
 	struct mail *mail = ctx->copying_via_save ? NULL : ctx->dest_mail;
 
 	if (mctx->super.save_finish(ctx) < 0) {
-		imap_sent_save_failed(ctx->transaction);
+		imap_sent_not_saved(ctx, TRUE);
 		return -1;
 	}
+	save_header_end(&strans->header);
 	if (mail != NULL) T_BEGIN {
 		imap_sent_collect(ctx->transaction, mail);
 	} T_END;
@@ -264,6 +302,7 @@ static bool imap_sent_transaction_end(struct mailbox_transaction_context *trans)
 	T_BEGIN {
 		all_logged = imap_sent_log(suser, strans);
 	} T_END;
+	save_header_deinit(&strans->header);
 	pool_unref(&strans->pool);
 	return all_logged;
 }
