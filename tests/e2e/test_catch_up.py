@@ -57,26 +57,33 @@ def wait_is_over(dovecot: Dovecot) -> None:
     SentLog.of(dovecot).query("UPDATE sent_mailbox SET stopped_at = stopped_at - 61 WHERE stopped_at != 0")
 
 
-def fill_maildir(dovecot: Dovecot, number: int, *, mailbox: str = "Sent", first: int = 0) -> list[bytes]:
-    """Copies as another program drops them into cur/: Dovecot has not seen them."""
+def fill_maildir(dovecot: Dovecot, number: int, *, mailbox: str = "Sent", first: int = 0,
+                 name: str = "{time}.M{index}P1.elsewhere.{index}:2,S") -> list[bytes]:
+    """Copies as another program drops them into cur/: Dovecot has not seen them. name: in its hash of a name a number that stands
+    there twice, six letters apart, cancels itself out, and of thousands each is compared with each."""
     user = dovecot.users[ALICE]
     folder = maildir(user.home / "Maildir", mailbox) / "cur"
     messages = [sent_message() for index in range(number)]
     for index, message in enumerate(messages, first):
-        path = folder / f"{1700000000 + index}.M{index}P1.elsewhere:2,S"
-        path.write_bytes(message)
-        os.chown(path, user.uid, user.uid)
+        path = folder / name.format(time=1700000000 + index, index=index)
+        # ten times as quick as Path.write_bytes()
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(file, message)
+        os.fchown(file, user.uid, user.uid)
+        os.close(file)
     return messages
 
 
 def save_many(dovecot: Dovecot, number: int) -> list[bytes]:
-    """In any format: with one command."""
+    """In any format: with few commands."""
     messages = [sent_message() for _ in range(number)]
     with dovecot.imap(ALICE) as client:
-        client.send(b"M1 APPEND Sent" + b"".join(b" {%d+}\r\n%s" % (len(each), each) for each in messages) + b"\r\n")
-        while not (line := client.readline()).startswith(b"M1 "):
-            assert line
-        assert line.startswith(b"M1 OK"), line
+        for start in range(0, number, 500):
+            literals = b"".join(b" {%d+}\r\n%s" % (len(each), each) for each in messages[start:start + 500])
+            client.send(b"M1 APPEND Sent" + literals + b"\r\n")
+            while not (line := client.readline()).startswith(b"M1 "):
+                assert line
+            assert line.startswith(b"M1 OK"), line
     return messages
 
 
@@ -314,7 +321,7 @@ def test_a_copy_that_cannot_be_read_hides_no_other(server):
     dovecot = server()
     sent = fill_maildir(dovecot, 3)
     folder = maildir(dovecot.users[ALICE].home / "Maildir", "Sent") / "cur"
-    path = folder / "1700000001.M1P1.elsewhere:2,S"
+    path = folder / "1700000001.M1P1.elsewhere.1:2,S"
     path.chmod(0)
     os.chown(path, 0, 0)
     assert judged(dovecot, dsn(sent[0])) == GENUINE
