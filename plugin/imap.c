@@ -26,6 +26,9 @@ struct imap_sent_saved {
 	/* NULL = none */
 	char *mailbox;
 	uint32_t uid_validity, first_uid, last_uid;
+	/* by which the last of them is found there; its value: see mailbox */
+	enum sent_log_identity_kind last_kind;
+	char *last_value;
 };
 
 struct imap_sent_user {
@@ -228,6 +231,9 @@ imap_sent_failed(struct imap_sent_user *suser, const char *error)
 static void imap_sent_write_saved(struct imap_sent_user *suser)
 {
 	struct imap_sent_saved *saved = &suser->saved;
+	const struct sent_log_identity last = {
+		.kind = saved->last_kind, .value = saved->last_value
+	};
 	const char *error;
 
 	if (saved->mailbox == NULL)
@@ -235,17 +241,27 @@ static void imap_sent_write_saved(struct imap_sent_user *suser)
 	if (suser->log->log != NULL &&
 	    sent_log_raise_mark(suser->log->log, saved->mailbox,
 				saved->uid_validity, saved->first_uid,
-				saved->last_uid, &error) < 0) {
+				saved->last_uid, &last, &error) < 0) {
 		e_debug(suser->log->event, "backscatter: sent log %s: %s - "
 			"what was saved to %s is read once more",
 			suser->log->path, error, saved->mailbox);
 	}
 	i_free(saved->mailbox);
+	i_free(saved->last_value);
+}
+
+static void imap_sent_set_last(struct imap_sent_saved *saved,
+			       const struct sent_log_identity *last)
+{
+	i_free(saved->last_value);
+	saved->last_value = i_strdup(last->value);
+	saved->last_kind = last->kind;
 }
 
 static void
 imap_sent_saved(struct imap_sent_user *suser, struct mailbox *box,
-		const struct mail_transaction_commit_changes *changes)
+		const struct mail_transaction_commit_changes *changes,
+		const struct sent_log_identity *last)
 {
 	struct imap_sent_saved *saved = &suser->saved;
 	const char *mailbox = mailbox_get_vname(box);
@@ -260,6 +276,7 @@ imap_sent_saved(struct imap_sent_user *suser, struct mailbox *box,
 	    saved->uid_validity == changes->uid_validity &&
 	    saved->last_uid + 1 == uids->seq1) {
 		saved->last_uid = uids->seq2;
+		imap_sent_set_last(saved, last);
 		return;
 	}
 	imap_sent_write_saved(suser);
@@ -267,6 +284,7 @@ imap_sent_saved(struct imap_sent_user *suser, struct mailbox *box,
 	saved->uid_validity = changes->uid_validity;
 	saved->first_uid = uids->seq1;
 	saved->last_uid = uids->seq2;
+	imap_sent_set_last(saved, last);
 }
 
 /* Returns TRUE if all that the transaction saves is in the log. */
@@ -290,21 +308,31 @@ imap_sent_log(struct imap_sent_user *suser, struct imap_sent_transaction *strans
 	return error == NULL;
 }
 
-/* Stored or not, the messages have left: a rollback logs them as a commit does. */
-static bool imap_sent_transaction_end(struct mailbox_transaction_context *trans)
+/* Stored or not, the messages have left: a rollback logs them as a commit does.
+   Returns an identity of the last one if all are in the log, else NULL. */
+static const struct sent_log_identity *
+imap_sent_transaction_end(struct mailbox_transaction_context *trans)
 {
 	struct imap_sent_transaction *strans =
 		IMAP_SENT_TRANSACTION_CONTEXT(trans);
 	struct imap_sent_user *suser =
 		IMAP_SENT_USER_CONTEXT(trans->box->storage->user);
+	struct sent_log_identity *last = NULL;
 	bool all_logged;
 
 	T_BEGIN {
 		all_logged = imap_sent_log(suser, strans);
 	} T_END;
+	if (all_logged && array_count(&strans->copies) > 0) {
+		const struct sent_copy *copy = array_back(&strans->copies);
+
+		last = t_new(struct sent_log_identity, 1);
+		*last = *array_front(&copy->identities);
+		last->value = t_strdup(last->value);
+	}
 	save_header_deinit(&strans->header);
 	pool_unref(&strans->pool);
-	return all_logged;
+	return last;
 }
 
 static int
@@ -315,12 +343,12 @@ imap_sent_transaction_commit(struct mailbox_transaction_context *trans,
 	union mailbox_module_context *mctx = IMAP_SENT_MAILBOX_CONTEXT(box);
 	struct imap_sent_user *suser =
 		IMAP_SENT_USER_CONTEXT(box->storage->user);
-	bool all_logged = imap_sent_transaction_end(trans);
+	const struct sent_log_identity *last = imap_sent_transaction_end(trans);
 
 	if (mctx->super.transaction_commit(trans, changes_r) < 0)
 		return -1;
-	if (all_logged)
-		imap_sent_saved(suser, box, changes_r);
+	if (last != NULL)
+		imap_sent_saved(suser, box, changes_r, last);
 	return 0;
 }
 

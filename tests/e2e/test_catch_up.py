@@ -263,18 +263,27 @@ def test_another_uidvalidity(server):
     assert judged(dovecot, dsn(sent)) == GENUINE
 
 
-def test_a_restored_log(server):
-    """The backup is older than what was sent since: read once more."""
+@pytest.mark.parametrize("session", ["ends before", "ends behind"])
+def test_a_restored_log(server, session):
+    """The backup is older than what was sent since: read once more. A session that logged into the other file raises no mark in
+    this one."""
     dovecot = server()
     log = SentLog.of(dovecot)
     assert judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_SENT
     backup = log.path.with_name("backup")
     log.backup(backup)
     sent = sent_message()
-    dovecot.append(ALICE, "Sent", sent)
-    backup.rename(log.path)
-    for suffix in ("-wal", "-shm"):
-        log.beside(suffix).unlink(missing_ok=True)
+    with dovecot.imap(ALICE) as client:
+        assert client.append("Sent", None, None, sent)[0] == "OK"
+        if session == "ends before":
+            client.logout()
+            wait_until(lambda: mark(dovecot) == (3, 0, 0))
+        backup.rename(log.path)
+        for suffix in ("-wal", "-shm"):
+            log.beside(suffix).unlink(missing_ok=True)
+        since = dovecot.log.mark()
+    if session == "ends behind":
+        dovecot.wait_log("imap.*Disconnected: Logged out", since=since)
     cover(dovecot)
     assert judged(dovecot, dsn(sent)) == GENUINE
 
