@@ -12,7 +12,7 @@ import pytest
 import sentlog
 from dovecot import ALICE, Dovecot, maildir
 from sentlog import (GENUINE, NOT_COVERED, NOT_SENT, QUARANTINE, STRANGER, UNAVAILABLE, SentLog, cover, dsn, found, judged,
-                     message_id_of)
+                     message_id_of, unknown)
 from test_sources import FORMATS, SLASH, WAYS, by_append, by_copy, by_doveadm_copy, by_doveadm_save, by_dsync, by_multiappend
 
 TROUBLE = "Error:|Panic:|Fatal:|[Ll]eak"
@@ -199,9 +199,10 @@ def test_sent_mailboxes_of_the_setting(server, mailbox):
 
 # What lmtp and lda file there
 
-@pytest.mark.parametrize("sender, verdict", [(ALICE, GENUINE), ("spammer@elsewhere.example", NOT_SENT)])
+@pytest.mark.parametrize("sender, verdict, rows", [(ALICE, GENUINE, 2),
+                                                   ("spammer@elsewhere.example", unknown("other-sender"), 1)])
 @pytest.mark.parametrize("way", ["lmtp", "lda"])
-def test_what_sieve_files_into_sent_counts_with_an_own_sender(server, way, sender, verdict):
+def test_what_sieve_files_into_sent_counts_with_an_own_sender(server, way, sender, verdict, rows):
     """Bcc to oneself. As lda writes no header of its own, an MTA's is there."""
     dovecot = server()
     dovecot.set_sieve(ALICE, 'require "fileinto"; if header :contains "subject" "confidential" { fileinto "Sent"; }')
@@ -209,6 +210,9 @@ def test_what_sieve_files_into_sent_counts_with_an_own_sender(server, way, sende
     dovecot.deliver(way, ALICE, sent, "someone@elsewhere.example")
     assert len(dovecot.messages(ALICE, "Sent")) == 2
     assert judged(dovecot, dsn(sent)) == verdict
+    assert judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_SENT
+    assert mark(dovecot) == (3, 0, 0)
+    assert logged(dovecot) == rows
 
 
 def test_mail_to_a_detail_address_does_not_fill_the_log(dovecot_factory):
@@ -218,7 +222,9 @@ def test_mail_to_a_detail_address_does_not_fill_the_log(dovecot_factory):
     filler = sent_message(sender="spammer@elsewhere.example")
     for _ in range(5):
         assert dovecot.lmtp("spammer@elsewhere.example", ["alice+Sent@example.test"], filler)[0][0] == 250
-    assert judged(dovecot, dsn(filler)) == NOT_SENT
+    assert judged(dovecot, dsn(filler)) == unknown("other-sender")
+    assert judged(dovecot, dsn(sent_message(to=STRANGER))) == NOT_SENT
+    assert mark(dovecot) == (7, 0, 0)
     assert logged(dovecot) == 1
 
 
