@@ -9,6 +9,7 @@
 #include "mail-user.h"
 #include "rejudge-timer.h"
 #include "sent-copy.h"
+#include "sent/save-header.h"
 #include "imap.h"
 
 #include <time.h>
@@ -25,6 +26,9 @@ struct imap_sent_saved {
 	/* NULL = none */
 	char *mailbox;
 	uint32_t uid_validity, first_uid, last_uid;
+	/* by which the last of them is found there; its value: see mailbox */
+	enum sent_log_identity_kind last_kind;
+	char *last_value;
 };
 
 struct imap_sent_user {
@@ -39,6 +43,8 @@ struct imap_sent_transaction {
 	union mailbox_transaction_module_context module_ctx;
 	pool_t pool;
 	ARRAY_TYPE(sent_copy) copies;
+	/* of the copy that is being saved */
+	struct save_header header;
 	/* the headers of a saved copy couldn't be read */
 	const char *error;
 };
@@ -71,14 +77,43 @@ imap_sent_collect(struct mailbox_transaction_context *trans, struct mail *mail)
 	array_push_back(&strans->copies, &copy);
 }
 
-/* Over quota, most likely: the message has left all the same, but its copy can't be
-   read. */
-static void imap_sent_save_failed(struct mailbox_transaction_context *trans)
+/* So much of it has come that it can be logged. Returns TRUE if it is. */
+static bool imap_sent_collect_header(struct mailbox_transaction_context *trans)
 {
 	struct imap_sent_transaction *strans =
 		IMAP_SENT_TRANSACTION_CONTEXT(trans);
+	struct imap_sent_user *suser =
+		IMAP_SENT_USER_CONTEXT(trans->box->storage->user);
+	const struct save_header *header = &strans->header;
+	struct sent_copy copy;
+	const char *error;
+	int ret;
 
-	strans->error = "the copy could not be stored";
+	if (header->stream == NULL || header->state != SAVE_HEADER_COMPLETE)
+		return FALSE;
+	T_BEGIN {
+		ret = sent_copy_read_block(strans->pool, header->block->data,
+					   header->block->used, suser->own,
+					   time(NULL), &copy, &error);
+	} T_END;
+	if (ret == 0)
+		array_push_back(&strans->copies, &copy);
+	return ret == 0;
+}
+
+/* Over quota, a full disk, cut off: the message may have left all the same.
+   is_fault: it is no wish of the client's. */
+static void imap_sent_not_saved(struct mail_save_context *ctx, bool is_fault)
+{
+	struct imap_sent_transaction *strans =
+		IMAP_SENT_TRANSACTION_CONTEXT(ctx->transaction);
+
+	/* see imap_sent_copy() */
+	if (ctx->copying_via_save)
+		return;
+	if (!imap_sent_collect_header(ctx->transaction) && is_fault)
+		strans->error = "the copy could not be stored";
+	save_header_end(&strans->header);
 }
 
 static int
@@ -86,16 +121,20 @@ imap_sent_save_begin(struct mail_save_context *ctx, struct istream *input)
 {
 	union mailbox_module_context *mctx =
 		IMAP_SENT_MAILBOX_CONTEXT(ctx->transaction->box);
+	struct imap_sent_transaction *strans =
+		IMAP_SENT_TRANSACTION_CONTEXT(ctx->transaction);
 
+	if (!ctx->copying_via_save)
+		input = save_header_begin(&strans->header, input);
 	if (mctx->super.save_begin(ctx, input) < 0) {
-		imap_sent_save_failed(ctx->transaction);
+		imap_sent_not_saved(ctx, TRUE);
 		return -1;
 	}
 	return 0;
 }
 
-/* The quota plugin refuses before it calls us: only its error tells. A client that
-   gives up by itself has no such error. */
+/* Where the size is known, the quota plugin refuses before anything is read, and
+   before it calls us: only its error tells. */
 static void imap_sent_save_cancel(struct mail_save_context *ctx)
 {
 	struct mailbox *box = ctx->transaction->box;
@@ -103,8 +142,7 @@ static void imap_sent_save_cancel(struct mail_save_context *ctx)
 	enum mail_error error;
 
 	(void)mailbox_get_last_error(box, &error);
-	if (error == MAIL_ERROR_NOQUOTA)
-		imap_sent_save_failed(ctx->transaction);
+	imap_sent_not_saved(ctx, error == MAIL_ERROR_NOQUOTA);
 	mctx->super.save_cancel(ctx);
 }
 
@@ -112,13 +150,16 @@ static int imap_sent_save_finish(struct mail_save_context *ctx)
 {
 	union mailbox_module_context *mctx =
 		IMAP_SENT_MAILBOX_CONTEXT(ctx->transaction->box);
+	struct imap_sent_transaction *strans =
+		IMAP_SENT_TRANSACTION_CONTEXT(ctx->transaction);
 	/* a copy that is made by saving is collected by imap_sent_copy() */
 	struct mail *mail = ctx->copying_via_save ? NULL : ctx->dest_mail;
 
 	if (mctx->super.save_finish(ctx) < 0) {
-		imap_sent_save_failed(ctx->transaction);
+		imap_sent_not_saved(ctx, TRUE);
 		return -1;
 	}
+	save_header_end(&strans->header);
 	if (mail != NULL) T_BEGIN {
 		imap_sent_collect(ctx->transaction, mail);
 	} T_END;
@@ -190,6 +231,9 @@ imap_sent_failed(struct imap_sent_user *suser, const char *error)
 static void imap_sent_write_saved(struct imap_sent_user *suser)
 {
 	struct imap_sent_saved *saved = &suser->saved;
+	const struct sent_log_identity last = {
+		.kind = saved->last_kind, .value = saved->last_value
+	};
 	const char *error;
 
 	if (saved->mailbox == NULL)
@@ -197,17 +241,27 @@ static void imap_sent_write_saved(struct imap_sent_user *suser)
 	if (suser->log->log != NULL &&
 	    sent_log_raise_mark(suser->log->log, saved->mailbox,
 				saved->uid_validity, saved->first_uid,
-				saved->last_uid, &error) < 0) {
+				saved->last_uid, &last, &error) < 0) {
 		e_debug(suser->log->event, "backscatter: sent log %s: %s - "
 			"what was saved to %s is read once more",
 			suser->log->path, error, saved->mailbox);
 	}
 	i_free(saved->mailbox);
+	i_free(saved->last_value);
+}
+
+static void imap_sent_set_last(struct imap_sent_saved *saved,
+			       const struct sent_log_identity *last)
+{
+	i_free(saved->last_value);
+	saved->last_value = i_strdup(last->value);
+	saved->last_kind = last->kind;
 }
 
 static void
 imap_sent_saved(struct imap_sent_user *suser, struct mailbox *box,
-		const struct mail_transaction_commit_changes *changes)
+		const struct mail_transaction_commit_changes *changes,
+		const struct sent_log_identity *last)
 {
 	struct imap_sent_saved *saved = &suser->saved;
 	const char *mailbox = mailbox_get_vname(box);
@@ -222,6 +276,7 @@ imap_sent_saved(struct imap_sent_user *suser, struct mailbox *box,
 	    saved->uid_validity == changes->uid_validity &&
 	    saved->last_uid + 1 == uids->seq1) {
 		saved->last_uid = uids->seq2;
+		imap_sent_set_last(saved, last);
 		return;
 	}
 	imap_sent_write_saved(suser);
@@ -229,6 +284,7 @@ imap_sent_saved(struct imap_sent_user *suser, struct mailbox *box,
 	saved->uid_validity = changes->uid_validity;
 	saved->first_uid = uids->seq1;
 	saved->last_uid = uids->seq2;
+	imap_sent_set_last(saved, last);
 }
 
 /* Returns TRUE if all that the transaction saves is in the log. */
@@ -252,20 +308,31 @@ imap_sent_log(struct imap_sent_user *suser, struct imap_sent_transaction *strans
 	return error == NULL;
 }
 
-/* Stored or not, the messages have left: a rollback logs them as a commit does. */
-static bool imap_sent_transaction_end(struct mailbox_transaction_context *trans)
+/* Stored or not, the messages have left: a rollback logs them as a commit does.
+   Returns an identity of the last one if all are in the log, else NULL. */
+static const struct sent_log_identity *
+imap_sent_transaction_end(struct mailbox_transaction_context *trans)
 {
 	struct imap_sent_transaction *strans =
 		IMAP_SENT_TRANSACTION_CONTEXT(trans);
 	struct imap_sent_user *suser =
 		IMAP_SENT_USER_CONTEXT(trans->box->storage->user);
+	struct sent_log_identity *last = NULL;
 	bool all_logged;
 
 	T_BEGIN {
 		all_logged = imap_sent_log(suser, strans);
 	} T_END;
+	if (all_logged && array_count(&strans->copies) > 0) {
+		const struct sent_copy *copy = array_back(&strans->copies);
+
+		last = t_new(struct sent_log_identity, 1);
+		*last = *array_front(&copy->identities);
+		last->value = t_strdup(last->value);
+	}
+	save_header_deinit(&strans->header);
 	pool_unref(&strans->pool);
-	return all_logged;
+	return last;
 }
 
 static int
@@ -276,12 +343,12 @@ imap_sent_transaction_commit(struct mailbox_transaction_context *trans,
 	union mailbox_module_context *mctx = IMAP_SENT_MAILBOX_CONTEXT(box);
 	struct imap_sent_user *suser =
 		IMAP_SENT_USER_CONTEXT(box->storage->user);
-	bool all_logged = imap_sent_transaction_end(trans);
+	const struct sent_log_identity *last = imap_sent_transaction_end(trans);
 
 	if (mctx->super.transaction_commit(trans, changes_r) < 0)
 		return -1;
-	if (all_logged)
-		imap_sent_saved(suser, box, changes_r);
+	if (last != NULL)
+		imap_sent_saved(suser, box, changes_r, last);
 	return 0;
 }
 

@@ -2,7 +2,10 @@
 
 #include "lib.h"
 #include "array.h"
+#include "istream.h"
 #include "message-address.h"
+#include "message-date.h"
+#include "message-header-parser.h"
 #include "mail-storage-private.h"
 #include "mail-namespace.h"
 #include "mail-user.h"
@@ -62,29 +65,60 @@ int sent_copy_foreach_mailbox(struct mail_user *user,
 	return mailbox_list_iter_deinit(&iter);
 }
 
+struct sent_copy_field {
+	const char *name, *value;
+};
+
+/* A mail's fields, or those of a header block of which no mail was made. */
+struct sent_copy_header {
+	struct mail *mail;
+	/* if mail is NULL */
+	ARRAY(struct sent_copy_field) fields;
+};
+
+static const char *const *
+sent_copy_find_fields(const struct sent_copy_header *header, const char *name)
+{
+	const struct sent_copy_field *field;
+	ARRAY_TYPE(const_string) values;
+
+	t_array_init(&values, 2);
+	array_foreach(&header->fields, field) {
+		if (strcasecmp(field->name, name) == 0)
+			array_push_back(&values, &field->value);
+	}
+	array_append_zero(&values);
+	return array_front(&values);
+}
+
 static int
-sent_copy_get_headers(struct mail *mail, const char *name,
+sent_copy_get_headers(const struct sent_copy_header *header, const char *name,
 		      const char *const **values_r, const char **error_r)
 {
 	static const char *const none[] = { NULL };
-	int ret = mail_get_headers(mail, name, values_r);
+	int ret;
 
+	if (header->mail == NULL) {
+		*values_r = sent_copy_find_fields(header, name);
+		return 1;
+	}
+	ret = mail_get_headers(header->mail, name, values_r);
 	if (ret == 0)
 		*values_r = none;
 	if (ret < 0) {
-		*error_r = t_strdup(mailbox_get_last_internal_error(mail->box,
-								    NULL));
+		*error_r = t_strdup(mailbox_get_last_internal_error(
+			header->mail->box, NULL));
 	}
 	return ret;
 }
 
 static int
-sent_copy_read_message_ids(pool_t pool, struct mail *mail,
+sent_copy_read_message_ids(pool_t pool, const struct sent_copy_header *header,
 			   struct sent_copy *copy, const char **error_r)
 {
 	const char *const *values;
 
-	if (sent_copy_get_headers(mail, "Message-ID", &values, error_r) < 0)
+	if (sent_copy_get_headers(header, "Message-ID", &values, error_r) < 0)
 		return -1;
 	for (; *values != NULL; values++) {
 		struct sent_log_identity *identity;
@@ -123,14 +157,14 @@ sent_copy_add_recipients(pool_t pool, struct sent_copy *copy, const char *value)
 }
 
 static int
-sent_copy_read_recipients(pool_t pool, struct mail *mail,
+sent_copy_read_recipients(pool_t pool, const struct sent_copy_header *header,
 			  struct sent_copy *copy, const char **error_r)
 {
 	const char *const *values;
 	unsigned int i;
 
 	for (i = 0; i < N_ELEMENTS(recipient_headers); i++) {
-		if (sent_copy_get_headers(mail, recipient_headers[i], &values,
+		if (sent_copy_get_headers(header, recipient_headers[i], &values,
 					  error_r) < 0)
 			return -1;
 		for (; *values != NULL; values++) T_BEGIN {
@@ -141,13 +175,14 @@ sent_copy_read_recipients(pool_t pool, struct mail *mail,
 }
 
 static int
-sent_copy_read_from(struct mail *mail, const struct own_addresses *own,
-		    struct sent_copy *copy, const char **error_r)
+sent_copy_read_from(const struct sent_copy_header *header,
+		    const struct own_addresses *own, struct sent_copy *copy,
+		    const char **error_r)
 {
 	const struct message_address *address;
 	const char *const *values;
 
-	if (sent_copy_get_headers(mail, "From", &values, error_r) < 0)
+	if (sent_copy_get_headers(header, "From", &values, error_r) < 0)
 		return -1;
 	for (; *values != NULL; values++) {
 		address = message_address_parse(pool_datastack_create(),
@@ -179,8 +214,8 @@ static bool is_webmails_trace(const char *name, const char *value)
 }
 
 static int
-sent_copy_read_delivery(struct mail *mail, struct sent_copy *copy,
-			const char **error_r)
+sent_copy_read_delivery(const struct sent_copy_header *header,
+			struct sent_copy *copy, const char **error_r)
 {
 	const char *const *values;
 	unsigned int i;
@@ -188,7 +223,7 @@ sent_copy_read_delivery(struct mail *mail, struct sent_copy *copy,
 	if (copy->from_own_address)
 		return 0;
 	for (i = 0; i < N_ELEMENTS(delivery_headers); i++) {
-		if (sent_copy_get_headers(mail, delivery_headers[i], &values,
+		if (sent_copy_get_headers(header, delivery_headers[i], &values,
 					  error_r) < 0)
 			return -1;
 		for (; *values != NULL; values++) {
@@ -210,24 +245,43 @@ static void sent_copy_identify(pool_t pool, struct sent_copy *copy)
 		t_array_const_string_join(&copy->recipients, " "));
 }
 
-int sent_copy_read(pool_t pool, struct mail *mail,
-		   const struct own_addresses *own, time_t logged_at,
-		   struct sent_copy *copy_r, const char **error_r)
+static int
+sent_copy_read_date(const struct sent_copy_header *header,
+		    struct sent_copy *copy, const char **error_r)
 {
+	const char *const *values;
 	int timezone;
 
+	if (header->mail != NULL) {
+		if (mail_get_date(header->mail, &copy->date, &timezone) < 0 ||
+		    copy->date == (time_t)-1)
+			copy->date = 0;
+		return 0;
+	}
+	if (sent_copy_get_headers(header, "Date", &values, error_r) < 0)
+		return -1;
+	if (*values == NULL ||
+	    !message_date_parse((const unsigned char *)*values,
+				strlen(*values), &copy->date, &timezone))
+		copy->date = 0;
+	return 0;
+}
+
+static int
+sent_copy_read_from_header(pool_t pool, const struct sent_copy_header *header,
+			   const struct own_addresses *own, time_t logged_at,
+			   struct sent_copy *copy_r, const char **error_r)
+{
 	i_zero(copy_r);
 	p_array_init(&copy_r->identities, pool, 1);
 	p_array_init(&copy_r->recipients, pool, 4);
 	copy_r->logged_at = logged_at;
-	if (sent_copy_read_message_ids(pool, mail, copy_r, error_r) < 0 ||
-	    sent_copy_read_recipients(pool, mail, copy_r, error_r) < 0 ||
-	    sent_copy_read_from(mail, own, copy_r, error_r) < 0 ||
-	    sent_copy_read_delivery(mail, copy_r, error_r) < 0)
+	if (sent_copy_read_message_ids(pool, header, copy_r, error_r) < 0 ||
+	    sent_copy_read_recipients(pool, header, copy_r, error_r) < 0 ||
+	    sent_copy_read_from(header, own, copy_r, error_r) < 0 ||
+	    sent_copy_read_delivery(header, copy_r, error_r) < 0 ||
+	    sent_copy_read_date(header, copy_r, error_r) < 0)
 		return -1;
-	if (mail_get_date(mail, &copy_r->date, &timezone) < 0 ||
-	    copy_r->date == (time_t)-1)
-		copy_r->date = 0;
 	if (!copy_r->has_message_id)
 		sent_copy_identify(pool, copy_r);
 	return 0;
@@ -239,6 +293,53 @@ bool sent_copy_set_logged_at(struct sent_copy *copy, time_t received, time_t now
 	if (copy->date > copy->logged_at && copy->date <= now)
 		copy->logged_at = copy->date;
 	return copy->logged_at > 0;
+}
+
+int sent_copy_read(pool_t pool, struct mail *mail,
+		   const struct own_addresses *own, time_t logged_at,
+		   struct sent_copy *copy_r, const char **error_r)
+{
+	const struct sent_copy_header header = { .mail = mail };
+
+	return sent_copy_read_from_header(pool, &header, own, logged_at, copy_r,
+					  error_r);
+}
+
+static void sent_copy_add_field(struct message_header_line *line,
+				struct sent_copy_header *header)
+{
+	struct sent_copy_field *field;
+
+	if (line == NULL || line->eoh)
+		return;
+	if (line->continues) {
+		line->use_full_value = TRUE;
+		return;
+	}
+	if (!str_array_icase_find(sent_copy_headers, line->name))
+		return;
+	field = array_append_space(&header->fields);
+	field->name = t_strdup(line->name);
+	field->value = message_header_strdup(pool_datastack_create(),
+					     line->full_value,
+					     line->full_value_len);
+}
+
+int sent_copy_read_block(pool_t pool, const void *block, size_t size,
+			 const struct own_addresses *own, time_t logged_at,
+			 struct sent_copy *copy_r, const char **error_r)
+{
+	const enum message_header_parser_flags flags =
+		MESSAGE_HEADER_PARSER_FLAG_SKIP_INITIAL_LWSP |
+		MESSAGE_HEADER_PARSER_FLAG_CLEAN_ONELINE;
+	struct sent_copy_header header = { .mail = NULL };
+	struct istream *input = i_stream_create_from_data(block, size);
+
+	t_array_init(&header.fields, N_ELEMENTS(recipient_headers));
+	message_parse_header(input, NULL, flags, sent_copy_add_field, &header);
+	i_stream_unref(&input);
+	return sent_copy_read_from_header(pool, &header, own, logged_at, copy_r,
+					  error_r);
 }
 
 static void

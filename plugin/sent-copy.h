@@ -54,6 +54,12 @@ int sent_copy_read(pool_t pool, struct mail *mail,
    retention. Returns FALSE if neither can be believed. */
 bool sent_copy_set_logged_at(struct sent_copy *copy, time_t received, time_t now);
 
+/* The same from a header block, of a message that became no mail. Uses the data
+   stack. */
+int sent_copy_read_block(pool_t pool, const void *block, size_t size,
+			 const struct own_addresses *own, time_t logged_at,
+			 struct sent_copy *copy_r, const char **error_r);
+
 /* Writes copies into the log as source "sent". A copy without Message-ID restarts
    coverage where "sent" is the only source listed: a report on it could not be
    recognised. Returns 1, or -1 and an error. */

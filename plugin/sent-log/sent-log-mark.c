@@ -158,16 +158,17 @@ int sent_log_stop_reading(struct sent_log *log, const char *mailbox,
 
 static int raise_mark(struct sent_log *log, const char *mailbox,
 		      uint32_t uid_validity, uint32_t first_uid,
-		      uint32_t last_uid)
+		      uint32_t last_uid, const struct sent_log_identity *last)
 {
-	struct sent_log_hash name;
+	struct sent_log_hash name, identity;
 	sqlite3_stmt *stmt;
 	int raised, ret = sent_log_file_open_existing(log);
 
 	if (ret <= 0)
 		return ret;
 	if (sent_log_write_begin(log) < 0 ||
-	    hash_mailbox(log, mailbox, &name) < 0)
+	    hash_mailbox(log, mailbox, &name) < 0 ||
+	    sent_log_hash_identity(log, last, &identity) < 0)
 		return -1;
 	stmt = sent_log_statement(log, SENT_LOG_RAISE_MARK);
 	if (stmt == NULL)
@@ -176,6 +177,7 @@ static int raise_mark(struct sent_log *log, const char *mailbox,
 	(void)sqlite3_bind_int64(stmt, 2, uid_validity);
 	(void)sqlite3_bind_int64(stmt, 3, first_uid);
 	(void)sqlite3_bind_int64(stmt, 4, last_uid);
+	sent_log_bind_hash(stmt, 5, &identity);
 	if (sent_log_run(log, stmt) < 0)
 		return -1;
 	raised = sqlite3_changes(log->db);
@@ -186,11 +188,13 @@ static int raise_mark(struct sent_log *log, const char *mailbox,
 
 int sent_log_raise_mark(struct sent_log *log, const char *mailbox,
 			uint32_t uid_validity, uint32_t first_uid,
-			uint32_t last_uid, const char **error_r)
+			uint32_t last_uid,
+			const struct sent_log_identity *last,
+			const char **error_r)
 {
 	sent_log_call_begin(log, 0);
 	return sent_log_call_end(log,
 				 raise_mark(log, mailbox, uid_validity,
-					    first_uid, last_uid),
+					    first_uid, last_uid, last),
 				 error_r);
 }

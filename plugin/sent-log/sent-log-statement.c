@@ -207,7 +207,8 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 	[SENT_LOG_RAISE_MARK] =
 		"UPDATE sent_mailbox SET next_uid = ?4 + 1"
-		" WHERE name = ?1 AND uid_validity = ?2 AND next_uid = ?3",
+		" WHERE name = ?1 AND uid_validity = ?2 AND next_uid = ?3"
+		" AND EXISTS (SELECT 1 FROM identity WHERE hash = ?5)",
 	[SENT_LOG_STOP_READING] =
 		"INSERT INTO sent_mailbox (name, uid_validity, next_uid,"
 		" unread_from, unread_to, stopped_at)"

@@ -279,11 +279,14 @@ int sent_log_add_read(struct sent_log *log,
 int sent_log_stop_reading(struct sent_log *log, const char *mailbox,
 			  time_t now, const char **error_r);
 /* These UIDs were logged as they were saved: first_uid up to last_uid count as read
-   where all below them do. Returns 1, 0 if something below is unread (or no
-   log there), or -1. */
+   where all below them do. last: of the last of them; without its row this is another
+   log (a backup was restored meanwhile), and nothing is raised. Returns 1, 0 if so,
+   if something below is unread or no log there, or -1. */
 int sent_log_raise_mark(struct sent_log *log, const char *mailbox,
 			uint32_t uid_validity, uint32_t first_uid,
-			uint32_t last_uid, const char **error_r);
+			uint32_t last_uid,
+			const struct sent_log_identity *last,
+			const char **error_r);
 
 /* Says that a message left without its row: an empty file PATH.gap, made or its
    time renewed, which the next writer turns into a new start of coverage. Works

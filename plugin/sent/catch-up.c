@@ -15,6 +15,10 @@
 
 /* What a delivery may spend on it; 10,000 copies take about half of it. */
 #define CATCH_UP_BUDGET_MSECS 1000
+/* Of that, or beyond it, what is for reading: a look at a large Maildir can take all
+   (all file names may have the same hash in Dovecot), and each delivery would read
+   a hundred copies and no more. */
+#define CATCH_UP_READING_MSECS 500
 /* Who didn't come to the end leaves the others in peace for a while: in a storm of
    forged reports each would spend as much. */
 #define CATCH_UP_PAUSE_SECS 60
@@ -26,6 +30,8 @@ struct catch_up_context {
 	struct read_copies read;
 	/* NULL = nothing had to be read so far */
 	struct file_lock *lock;
+	/* CATCH_UP_READING_MSECS was granted: once, however many mailboxes */
+	bool granted;
 	enum catch_up_result result;
 	const char *error;
 };
@@ -168,6 +174,16 @@ static int catch_up_open(struct mailbox *box, struct mailbox_status *status,
 	return -1;
 }
 
+/* What has been spent so far went into looking and opening. */
+static void catch_up_grant_reading(struct catch_up_context *ctx)
+{
+	int64_t least = read_copies_clock_msecs() + CATCH_UP_READING_MSECS;
+
+	if (!ctx->granted)
+		ctx->read.deadline_msecs = I_MAX(ctx->read.deadline_msecs, least);
+	ctx->granted = TRUE;
+}
+
 /* Something in it is unread, and this process is the one that reads. */
 static void
 catch_up_read(struct catch_up_context *ctx, struct mailbox *box,
@@ -181,6 +197,7 @@ catch_up_read(struct catch_up_context *ctx, struct mailbox *box,
 			i_zero(mark);
 			mark->uid_validity = status->uidvalidity;
 		}
+		catch_up_grant_reading(ctx);
 		ret = read_copies(&ctx->read, box, mark, &error);
 	}
 	if (ctx->log->log == NULL)

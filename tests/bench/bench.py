@@ -6,6 +6,9 @@ Prints one figure a line: name, value, unit, 95 % confidence interval; "#" begin
 *-cpu: CPU time of the lmtp process, user and kernel. *-instructions: its user instructions, counted by callgrind, which
 repeat almost exactly. Both of a process that has delivered before. lda-*: of a whole dovecot-lda, its start included.
 
+lmtp-catch-up-*: a forged report; before it is called so, the Sent mailbox is read: nothing new, 100 copies, 10,000 of which the
+log knows none. (A remark says how many were not judged, since it took more than a second.)
+
 lmtp-spf-*: with SPF on, where the MX has checked it (trusted), every answer is in the cache (cached), or two questions go to
 a name server on this host (asked). -time: from the client's first command to the last reply.
 
@@ -30,7 +33,7 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "e2e"))
 
-from cases import CASES, SMALL, SPF_CASES, SPF_ZONE, Case
+from cases import CASES, CATCH_UP_CASES, OWNER, SMALL, SPF_CASES, SPF_ZONE, Case
 from instance import AUTHSERV_ID, WARM_UP, CountedInstance, Instance, lda_instructions
 from interval import Estimate, estimate, estimate_ratio
 from nameserver import NameServer
@@ -38,6 +41,7 @@ from sending import NO_FSYNC, SENDING_CASES, SENDING_VARIANTS, SendingCase, Send
 
 PLAIN_A, PLAIN_B, PLUGIN = VARIANTS = ["plain-a", "plain-b", "plugin"]
 ROUNDS, QUICK_ROUNDS = 200, 3
+CATCH_UP_ROUNDS = 10, 3    # where little is read, and where much is
 BLOCK = 10              # rounds before the mailboxes are emptied and the processes replaced
 COUNTED_ROUNDS, QUICK_COUNTED_ROUNDS = 5, 2
 LDA = "lda-ham-4k"
@@ -74,6 +78,7 @@ class Bench:
 
     def run(self) -> None:
         self.measure_cpu([case for case in CASES if self.only in f"{case.name}-cpu"], {})
+        self.measure_catch_up([case for case in CATCH_UP_CASES if self.only in f"{case.name}-cpu"])
         with NameServer(SPF_ZONE) as names, tempfile.TemporaryDirectory(prefix="bs-bench-", dir="/tmp") as folder:
             Path(folder).chmod(0o777)     # lda writes as its user
             spf = {"backscatter_spf": "yes", "backscatter_spf_dns": names.where, "backscatter_authserv_id": AUTHSERV_ID,
@@ -138,6 +143,32 @@ class Bench:
             instance.deliver(case, batch)
             costs[f"{instance.name}-time"] = (time.monotonic() - started) / len(batch)
             costs[instance.name] = (instance.cpu() - before) / len(batch)
+        return costs
+
+    def measure_catch_up(self, cases: list[Case]) -> None:
+        """Each round has a Sent mailbox with something new, and a process that has delivered before."""
+        with ExitStack() as stack:
+            instances = [stack.enter_context(Instance(name, {})) for name in VARIANTS] if cases else []
+            for instance in instances:
+                instance.cover()
+            for case in cases:
+                rounds = min(self.rounds, CATCH_UP_ROUNDS[case.anew])
+                costs = [self.measure_catch_up_round(case, instances) for _ in range(rounds)]
+                verdicts = [message.verdict["verdict"] for message in instances[-1].dovecot.messages(OWNER)]
+                remark(f"{case.name}: {rounds} rounds, {len(verdicts) - verdicts.count(case.verdict)} reports not judged")
+                self.print_ratios(f"{case.name}-cpu", [costs])
+                self.print(f"{case.name}-cpu-added", "us", estimate([[(cost[PLUGIN] - plain(cost)) / 1000 for cost in costs]]))
+                self.print_ratios(f"{case.name}-time", suffixed([costs], "-time"))
+
+    def measure_catch_up_round(self, case: Case, instances: list[Instance]) -> Costs:
+        warm_up, batch = self.serials_of(1, 1)
+        for instance in instances:
+            instance.connect()
+            instance.deliver(case, warm_up)
+            instance.fill_sent(case)
+        costs = self.measure_round(case, instances, batch)
+        for instance in instances:
+            instance.disconnect()
         return costs
 
     # Submission

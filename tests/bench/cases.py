@@ -14,7 +14,8 @@ FORGED_ID, STRANGER = "forged-{}@client.example.test", "nobody@example.org"
 
 @dataclass(frozen=True)
 class Case:
-    """`message(serial)` is delivered to `rcpts`, `batch` times a measurement; `verdict`, `spf`: what the plugin has to say."""
+    """`message(serial)` is delivered to `rcpts`, `batch` times a measurement; `verdict`, `spf`: what the plugin has to say. The
+    Sent mailbox gets `unread` copies before each measurement that the log doesn't have; `anew`: it has none."""
     name: str
     message: Callable[[int], bytes]
     batch: int
@@ -22,6 +23,8 @@ class Case:
     mail_from: str = SENDER
     verdict: str | None = None
     spf: str | None = None
+    unread: int = 0
+    anew: bool = False
 
 
 def ordinary(size: int, results: str = "dkim=pass header.d=example.net header.s=s20260101;") -> bytes:
@@ -158,6 +161,11 @@ def forged_report(serial: int) -> bytes:
     return report(FORGED_ID.format(serial), STRANGER)
 
 
+def forged_catch_up(name: str, unread: int, anew: bool = False) -> Case:
+    """A conviction, before which the Sent mailbox is read."""
+    return Case(name, forged_report, batch=1, mail_from="", verdict="backscatter", unread=unread, anew=anew)
+
+
 SMALL, LARGE = ordinary(4 * 1024), ordinary(100 * 1024)
 
 CASES = [
@@ -166,6 +174,12 @@ CASES = [
     Case("lmtp-ham-100k", lambda serial: LARGE, batch=5),
     Case("lmtp-report-forged", forged_report, batch=5, mail_from="", verdict="backscatter"),
     Case("lmtp-report-genuine", genuine_report, batch=5, mail_from="", verdict="genuine"),
+]
+
+CATCH_UP_CASES = [
+    forged_catch_up("lmtp-catch-up-nothing", 0),
+    forged_catch_up("lmtp-catch-up-100", 100),
+    forged_catch_up("lmtp-catch-up-10000-at-first", 10_000, anew=True),
 ]
 
 # SPF: the MX has checked it; the answers are in the process's cache; the answers have to be asked for.

@@ -1,13 +1,14 @@
 """The Dovecot instances that are compared, and how what their processes use is read."""
 
+import os
 import shutil
 import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from cases import OWNER, USERS, Case, forged_report, genuine_original
-from dovecot import DEADLINE, LIBEXEC, Dovecot, LmtpClient
+from cases import OWNER, USERS, Case, forged_report, genuine_original, original
+from dovecot import DEADLINE, LIBEXEC, Dovecot, LmtpClient, maildir
 
 WARM_UP = 3
 AUTHSERV_ID = "delivery.example.test"
@@ -30,6 +31,7 @@ class Instance:
 
     def __init__(self, name: str, settings: dict[str, str], executable: str = "lmtp"):
         self.name = name
+        self.copies = 0
         self.with_plugin = name == "plugin"
         self.dovecot = Dovecot(users=USERS, backscatter=self.with_plugin, extra=LMTP_SERVICE.format(executable=executable),
                                plugin={"backscatter_sources": "sent", "backscatter_action": "annotate"} | settings)
@@ -65,6 +67,23 @@ class Instance:
         if self.with_plugin:
             month_ago = time.strftime("%Y-%m-%d", time.localtime(time.time() - 30 * 86400))
             self.dovecot.doveadm("backscatter", "coverage", "--since", month_ago, user=OWNER)
+
+    def fill_sent(self, case: Case) -> None:
+        """Copies that somebody else has stored, and that Dovecot has seen: what is measured is our reading."""
+        user = self.dovecot.users[OWNER]
+        folder = maildir(user.home / "Maildir", "Sent") / "cur"
+        if case.anew:
+            shutil.rmtree(folder.parent)
+            self.dovecot.doveadm("mailbox", "create", "Sent", user=OWNER)
+        for _ in range(case.unread):
+            self.copies += 1
+            message = original(f"copy-{self.copies}@client.example.test", f"friend-{self.copies}@example.net")
+            file = os.open(folder / f"1700000000.P1.elsewhere.{self.copies}:2,S", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            os.write(file, message)
+            os.fchown(file, user.uid, user.uid)
+            os.close(file)
+        if case.unread:
+            self.dovecot.doveadm("mailbox", "status", "messages", "Sent", user=OWNER)
 
     def check(self, case: Case, count: int) -> None:
         """Everything was delivered, judged and checked as it should be."""

@@ -43,6 +43,14 @@ def test_ten_thousand_copies(server):
     assert not dovecot.log_lines("Panic:|Fatal:|[Ll]eak")
 
 
+def test_a_maildir_that_takes_long_to_open(server):
+    """Names that Dovecot's hash takes for one: what it spends on them leaves time to read."""
+    dovecot = server()
+    fill_maildir(dovecot, 3000, name="x" * 150 + "{index:05}.{index:05}:2,S")
+    assert judged(dovecot, dsn(sent_message(to=STRANGER))) in (NOT_SENT, UNAVAILABLE)
+    assert logged(dovecot) > 101
+
+
 @pytest.mark.parametrize("mail_format", ["sdbox", "mdbox"])
 def test_hundreds_in_other_formats(server, mail_format):
     dovecot = server(mail_format=mail_format, extra=SLASH)

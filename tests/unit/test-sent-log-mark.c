@@ -190,28 +190,39 @@ static void test_raised_where_it_follows(void **state)
 	static const struct {
 		const char *mailbox;
 		uint32_t uid_validity, first, last;
+		const char *message_id;
 		int ret;
 		uint32_t next_uid;
 	} steps[] = {
-		{ "Sent", 7, 10, 12, 1, 13 },
+		{ "Sent", 7, 10, 12, "row@here", 1, 13 },
 		/* one is missing, or it was read meanwhile */
-		{ "Sent", 7, 14, 14, 0, 13 },
-		{ "Sent", 7, 12, 14, 0, 13 },
-		{ "Sent", 8, 13, 13, 0, 13 },
-		{ "Drafts", 7, 13, 13, 0, 13 },
-		{ "Sent", 7, 13, 13, 1, 14 },
+		{ "Sent", 7, 14, 14, "row@here", 0, 13 },
+		{ "Sent", 7, 12, 14, "row@here", 0, 13 },
+		{ "Sent", 8, 13, 13, "row@here", 0, 13 },
+		{ "Drafts", 7, 13, 13, "row@here", 0, 13 },
+		/* this log never had it */
+		{ "Sent", 7, 13, 13, "row@elsewhere", 0, 13 },
+		{ "Sent", 7, 13, 13, "row@here", 1, 14 },
 	};
+	struct sent_log_identity identity = {
+		.kind = SENT_LOG_IDENTITY_MESSAGE_ID, .value = "row@here"
+	};
+	const struct sent_log_message message = { .source = SENT,
+						  .identities = &identity,
+						  .identity_count = 1,
+						  .logged_at = NOW };
 
-	assert_none(f, sent_log_raise_mark(f->log, "Sent", 7, 10, 12,
+	assert_none(f, sent_log_raise_mark(f->log, "Sent", 7, 10, 12, &identity,
 					   &f->error));
 	assert_false(exists(f->path));
-	assert_done(f, add_read(f, "Sent", &mark, NULL, 0));
+	assert_done(f, add_read(f, "Sent", &mark, &message, 1));
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		identity.value = steps[i].message_id;
 		assert_ret(f, steps[i].ret,
 			   sent_log_raise_mark(f->log, steps[i].mailbox,
 					       steps[i].uid_validity,
 					       steps[i].first, steps[i].last,
-					       &f->error));
+					       &identity, &f->error));
 		assert_int_equal(next_uid(f), steps[i].next_uid);
 	}
 	mark.next_uid = 14;
