@@ -297,6 +297,8 @@ static void mime_start_part(struct mime_walk *walk, struct message_part *part)
 	walk->role = part->context == NULL ? MIME_ROLE_UNKNOWN :
 		MIME_ROLE_TEXT;
 	walk->cte = MESSAGE_CTE_78BIT;
+	/* it may have no Content-Type, and then has not the last part's */
+	message_decoder_decode_reset(walk->decoder);
 	buffer_set_used_size(walk->header, 0);
 	buffer_set_used_size(walk->text, 0);
 }

@@ -74,6 +74,10 @@ static const struct {
 	  "--b\nContent-Type: text/delivery-status\n\n"
 	  "Final-Recipient: rfc822; bob@example.net\nAction: failed\n\n"
 	  RETURNED END, REPORT_SHAPE_WORDED, REPORT_SHAPE_WORDED },
+	{ "a part without type behind a status without recipient",
+	  DAEMON REPORT NOTICE BARE_STATUS
+	  "--b\n\nFinal-Recipient: rfc822; bob@example.net\nAction: failed\n\n"
+	  RETURNED END, REPORT_SHAPE_DAEMON, REPORT_SHAPE_WORDED },
 	{ "delivery-status fields in a text", HUMAN
 	  "\nThis failed:\n\nReporting-MTA: dns; x\n\n"
 	  "Final-Recipient: rfc822; bob@example.net\nAction: failed\n\n" BLOCK,
