@@ -116,6 +116,24 @@ inspect_append_named(string_t *str, const char *name,
 	}
 }
 
+/* "hop=HOST;ADDRESS;submitted" for each: what is absent is empty. No value has a ";":
+   in a Received line it is followed by the date. */
+static void
+inspect_append_hops(string_t *str, const struct report_original *original)
+{
+	const struct report_hop *hop;
+
+	array_foreach(&original->hops, hop) {
+		str_append(str, " hop=");
+		if (hop->by != NULL)
+			inspect_append_escaped(str, hop->by);
+		str_append_c(str, ';');
+		if (hop->for_address != NULL)
+			inspect_append_escaped(str, hop->for_address);
+		str_append(str, hop->submitted ? ";submitted" : ";");
+	}
+}
+
 /* "ID word word name=value, ID ...", "-" for an original without Message-ID */
 static void inspect_print_originals(const struct report *report)
 {
@@ -139,8 +157,7 @@ static void inspect_print_originals(const struct report *report)
 		inspect_append_named(str, "for", &original->recipients);
 		inspect_append_named(str, "resent-from",
 				     &original->resent_from);
-		inspect_append_named(str, "submitted-to",
-				     &original->submitted_to);
+		inspect_append_hops(str, original);
 	}
 	inspect_print(str_c(str));
 }

@@ -6,8 +6,8 @@
 #include "message-address.h"
 #include "report-private.h"
 
-static const char *
-address_normalize(pool_t pool, const void *data, size_t size)
+const char *
+report_address_normalize(pool_t pool, const void *data, size_t size)
 {
 	const unsigned char *address = data;
 	size_t i;
@@ -28,7 +28,7 @@ void report_address_add(pool_t pool, const void *data, size_t size,
 
 	if (array_count(dest) >= max)
 		return;
-	address = address_normalize(pool, data, size);
+	address = report_address_normalize(pool, data, size);
 	if (address == NULL)
 		return;
 	array_foreach_elem(dest, have) {
@@ -140,7 +140,7 @@ const char *report_typed_address(pool_t pool, const char *value)
 			value++;
 		address = t_strcut(t_strcut(value, ' '), '>');
 	}
-	return address_normalize(pool, address, strlen(address));
+	return report_address_normalize(pool, address, strlen(address));
 }
 
 /* RFC 2142: who speaks for a site, and isn't written to by its users. */

@@ -27,6 +27,8 @@
 #define REPORT_MAX_REFERENCES 32
 /* several convict no more than two */
 #define REPORT_MAX_ORIGINALS 8
+/* Received lines of an original; mail systems return mail before it has so many */
+#define REPORT_MAX_HOPS 100
 #define REPORT_MAX_RECIPIENTS 100
 #define REPORT_MAX_SERIALS 8
 #define REPORT_MAX_ADDRESSES 100

@@ -171,7 +171,7 @@ original_append(struct report_reader *reader, const char *message_id,
 	p_array_init(&original->return_paths, reader->pool, 1);
 	p_array_init(&original->recipients, reader->pool, 1);
 	p_array_init(&original->resent_from, reader->pool, 1);
-	p_array_init(&original->submitted_to, reader->pool, 1);
+	p_array_init(&original->hops, reader->pool, 1);
 	return original;
 }
 
@@ -298,14 +298,11 @@ read_resent_from(struct report_reader *reader, const char *value,
 		original_addresses(reader, value, &ctx->original->resent_from);
 }
 
-static void
-original_host_add(struct report_reader *reader, const char *host,
-		  struct report_original *original)
+static const char *
+original_name(struct report_reader *reader, const char *name)
 {
-	if (host == NULL)
-		return;
-	report_address_add(reader->pool, host, strlen(host),
-			   &original->submitted_to, REPORT_MAX_ADDRESSES);
+	return name == NULL ? NULL :
+		report_address_normalize(reader->pool, name, strlen(name));
 }
 
 static void
@@ -314,20 +311,23 @@ read_received(struct report_reader *reader, const char *value,
 {
 	struct report_original *original = ctx->original;
 	struct report_received received;
+	struct report_hop *hop;
 
 	if (original == NULL)
 		return;
+	if (array_count(&original->hops) >= REPORT_MAX_HOPS) {
+		reader->report->truncated = TRUE;
+		return;
+	}
 	report_received_read(value, &received);
-	if (received.recipient != NULL) {
-		report_address_add(reader->pool, received.recipient,
-				   strlen(received.recipient),
-				   &original->recipients, REPORT_MAX_ADDRESSES);
-	}
-	if (received.submitted) {
+	if (received.by == NULL && received.submitted) {
 		/* qmail doesn't say which host it is; the next one does */
-		original_host_add(reader, received.by != NULL ? received.by :
-				  ctx->received_from, original);
+		received.by = ctx->received_from;
 	}
+	hop = array_append_space(&original->hops);
+	hop->by = original_name(reader, received.by);
+	hop->for_address = original_name(reader, received.recipient);
+	hop->submitted = received.submitted;
 	if (received.from != NULL)
 		ctx->received_from = p_strdup(reader->scratch, received.from);
 }

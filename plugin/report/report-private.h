@@ -247,6 +247,10 @@ void report_addresses_read(pool_t pool, const char *value,
 /* Address of a DSN field ("rfc822; user@example.com", RFC 6533 too), lower-case
    and decoded; NULL if there is none. */
 const char *report_typed_address(pool_t pool, const char *value);
+/* What lies in [data, data + size), lower-case; NULL if it is empty, too long or has
+   control characters. */
+const char *
+report_address_normalize(pool_t pool, const void *data, size_t size);
 /* Appends one address, unless dest has it or is full. Takes what lies in
    [data, data + size) as it is, but for case. */
 void report_address_add(pool_t pool, const void *data, size_t size,

@@ -85,6 +85,21 @@ enum report_shape {
 	REPORT_SHAPE_STRUCTURED,
 };
 
+/* A Received line of an original: a host that took it in. Strings are lower-case;
+   NULL = absent. */
+struct report_hop {
+	/* the host, as it calls itself; where it doesn't (qmail), as the next one
+	   calls it */
+	const char *by;
+	/* of "for": whom it was taken in for */
+	const char *for_address;
+	/* It says that it came in locally, with a login (RFC 3848: ESMTPA,
+	   ESMTPSA), or from a loopback or private address: it comes from where
+	   that host is, not from the Internet. */
+	bool submitted:1;
+};
+ARRAY_DEFINE_TYPE(report_hop, struct report_hop);
+
 /* One original that the report returns: a MIME part that has its header, outside any
    other message/rfc822; only where there is no such part, a block of header fields in
    a text (Message-ID and at least two of From, To, Subject, Date and Received).
@@ -97,14 +112,12 @@ struct report_original {
 	ARRAY_TYPE(const_string) from;
 	/* of Return-Path and Errors-To: they name whoever passed it on */
 	ARRAY_TYPE(const_string) return_paths;
-	/* whom it was delivered to: To, Cc, Delivered-To, X-Original-To, and
-	   "for" of Received lines */
+	/* whom it was delivered to: To, Cc, Delivered-To, X-Original-To */
 	ARRAY_TYPE(const_string) recipients;
 	/* of X-Sieve-Redirected-From and Resent-From */
 	ARRAY_TYPE(const_string) resent_from;
-	/* "by" hosts of the Received lines that say that it came in locally or
-	   with a login (RFC 3848: ESMTPA, ESMTPSA), lower-case */
-	ARRAY_TYPE(const_string) submitted_to;
+	/* its Received lines */
+	ARRAY_TYPE(report_hop) hops;
 	/* There is exactly one Message-ID field, and it is RFC 5322's msg-id in
 	   its brackets, seen to its end: only such an ID proves that something was
 	   not sent. Never set where the header is itself a report's. */

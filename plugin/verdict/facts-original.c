@@ -68,14 +68,46 @@ is_our_host(const struct facts_context *ctx, const char *host,
 }
 
 static bool
+hop_is_ours(const struct facts_context *ctx, const struct report_hop *hop,
+	    const char *const *host_names)
+{
+	return hop->by != NULL && is_our_host(ctx, hop->by, host_names);
+}
+
+static bool
 original_left_by_us(const struct facts_context *ctx,
 		    const struct report_original *original,
 		    const char *const *host_names)
 {
-	const char *host;
+	const struct report_hop *hop;
 
-	array_foreach_elem(&original->submitted_to, host) {
-		if (is_our_host(ctx, host, host_names))
+	array_foreach(&original->hops, hop) {
+		if (hop->submitted && hop_is_ours(ctx, hop, host_names))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Received here, and perhaps passed on, with the own address as the envelope's sender
+   (an owner's of an alias list, a forwarder's): somebody else's mail that came to an
+   own address or over one of our hosts, or that one of our hosts took in for an own
+   address, whoever wrote it (a scanner, a contact form). */
+static bool
+original_came_in(const struct facts_context *ctx,
+		 const struct report_original *original,
+		 const char *const *host_names)
+{
+	bool from_others = !addresses_have_own(ctx, &original->from);
+	const struct report_hop *hop;
+
+	if (from_others && addresses_have_own(ctx, &original->recipients))
+		return TRUE;
+	array_foreach(&original->hops, hop) {
+		bool ours = hop_is_ours(ctx, hop, host_names);
+		bool for_own = hop->for_address != NULL &&
+			own_addresses_match(ctx->own, hop->for_address);
+
+		if ((from_others && (ours || for_own)) || (ours && for_own))
 			return TRUE;
 	}
 	return FALSE;
@@ -94,8 +126,7 @@ gather_original(struct facts_context *ctx,
 		verdict->automatic = TRUE;
 	if (original_left_by_us(ctx, original, host_names))
 		verdict->our_host = TRUE;
-	if (addresses_have_own(ctx, &original->recipients) &&
-	    !addresses_have_own(ctx, &original->from))
+	if (original_came_in(ctx, original, host_names))
 		verdict->incoming = TRUE;
 	/* a mail system that returns what claims to come from here: whoever
 	   speaks for it */

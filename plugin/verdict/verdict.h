@@ -101,10 +101,10 @@ struct verdict_facts {
 	bool to_own_address:1;
 	/* an original was sent by software: Sieve, a vacation, a report */
 	bool automatic:1;
-	/* an original left through a host of ours, which took it in locally or
-	   with a login */
+	/* an original left through a host of ours, which took it in locally,
+	   with a login, or from a private address */
 	bool our_host:1;
-	/* an original was received here */
+	/* an original was received here, for this mailbox or to be passed on */
 	bool incoming:1;
 	/* a failed recipient or an address of the returned To:/Cc: is one this
 	   mailbox wrote to within the retention */

@@ -42,6 +42,8 @@ check_strings(const ARRAY_TYPE(const_string) *strings, unsigned int max_count,
 
 static void check_original(const struct report_original *original)
 {
+	const struct report_hop *hop;
+
 	check_string(original->message_id, REPORT_MAX_MESSAGE_ID_SIZE);
 	i_assert(!original->message_id_proves || original->message_id != NULL);
 	check_strings(&original->from, REPORT_MAX_ADDRESSES,
@@ -52,8 +54,11 @@ static void check_original(const struct report_original *original)
 		      REPORT_MAX_ADDRESS_SIZE);
 	check_strings(&original->resent_from, REPORT_MAX_ADDRESSES,
 		      REPORT_MAX_ADDRESS_SIZE);
-	check_strings(&original->submitted_to, REPORT_MAX_ADDRESSES,
-		      REPORT_MAX_ADDRESS_SIZE);
+	i_assert(array_count(&original->hops) <= REPORT_MAX_HOPS);
+	array_foreach(&original->hops, hop) {
+		check_string(hop->by, REPORT_MAX_ADDRESS_SIZE);
+		check_string(hop->for_address, REPORT_MAX_ADDRESS_SIZE);
+	}
 }
 
 /* What convicts must be looked up, too, and be one kind of place. */

@@ -143,13 +143,24 @@ report_add_original(struct fixture *fixture, const char *from)
 	p_array_init(&original->return_paths, fixture->pool, 1);
 	p_array_init(&original->recipients, fixture->pool, 1);
 	p_array_init(&original->resent_from, fixture->pool, 1);
-	p_array_init(&original->submitted_to, fixture->pool, 1);
+	p_array_init(&original->hops, fixture->pool, 1);
 	if (from != NULL)
 		array_push_back(&original->from, &from);
 	original->message_id = "forged@example.org";
 	original->message_id_proves = TRUE;
 	original->in_part = TRUE;
 	return original;
+}
+
+static struct report_hop *
+original_add_hop(struct report_original *original, const char *by,
+		 const char *for_address)
+{
+	struct report_hop *hop = array_append_space(&original->hops);
+
+	hop->by = by;
+	hop->for_address = for_address;
+	return hop;
 }
 
 static void
@@ -457,18 +468,26 @@ static void test_our_host(void **state)
 		"mx1", "MX1.example.org", "backend.example.org"
 	};
 	struct fixture *fixture = *state;
-	const char *foreign = "relay.example.net";
 	struct report_original *original =
 		report_add_original(fixture, "me@example.org");
 
 	fixture->report.received_by = "backend.example.org";
-	array_push_back(&original->submitted_to, &foreign);
+	original_add_hop(original, "relay.example.net", NULL)->submitted = TRUE;
+	original_add_hop(original, NULL, NULL)->submitted = TRUE;
+	original_add_hop(original, hosts[0], NULL);
 	assert_false(gather(fixture)->our_host);
 	for (unsigned int i = 0; i < N_ELEMENTS(hosts); i++) {
-		array_clear(&original->submitted_to);
-		array_push_back(&original->submitted_to, &hosts[i]);
+		array_clear(&original->hops);
+		original_add_hop(original, "relay.example.net", NULL);
+		original_add_hop(original, hosts[i], NULL)->submitted = TRUE;
 		assert_true(gather(fixture)->our_host);
 	}
+
+	/* neither the host nor the report says who it is */
+	array_clear(&original->hops);
+	original_add_hop(original, NULL, NULL)->submitted = TRUE;
+	fixture->report.received_by = NULL;
+	assert_false(gather(fixture)->our_host);
 }
 
 static void test_incoming(void **state)
@@ -486,6 +505,52 @@ static void test_incoming(void **state)
 	assert_true(gather(fixture)->incoming);
 	/* a note to himself */
 	array_push_back(&original->from, &own);
+	assert_false(gather(fixture)->incoming);
+}
+
+/* Two of the three: it is from somebody else, it was taken in by one of our hosts,
+   for an own address. */
+static void test_incoming_by_hop(void **state)
+{
+	static const struct {
+		const char *from, *by, *for_address;
+		bool incoming;
+	} hops[] = {
+		{ "you@example.net", "MX1.example.org", NULL, TRUE },
+		{ "you@example.net", "mx1", "list@example.org", TRUE },
+		{ "you@example.net", "relay.example.net", "me@example.org", TRUE },
+		{ "you@example.net", NULL, "me@example.org", TRUE },
+		{ "me@example.org", "mx1", "me@example.org", TRUE },
+		{ NULL, "mx1", NULL, TRUE },
+		{ "you@example.net", "relay.example.net", "list@example.org",
+		  FALSE },
+		{ "you@example.net", NULL, NULL, FALSE },
+		{ "me@example.org", "mx1", "you@example.net", FALSE },
+		{ "me@example.org", "mx1", NULL, FALSE },
+		{ "me@example.org", "relay.example.net", "me@example.org",
+		  FALSE },
+		{ "me@example.org", NULL, "me@example.org", FALSE },
+	};
+	struct fixture *fixture = *state;
+	const char *own = "me@example.org";
+	struct report_original *original;
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(hops); i++) {
+		array_clear(&fixture->report.originals);
+		original = report_add_original(fixture, hops[i].from);
+		array_push_back(&original->return_paths, &own);
+		original_add_hop(original, "other.example.net", NULL);
+		original_add_hop(original, hops[i].by, hops[i].for_address);
+		if (gather(fixture)->incoming != hops[i].incoming)
+			fail_msg("line %u", i);
+	}
+
+	/* of one line, not of two */
+	array_clear(&fixture->report.originals);
+	original = report_add_original(fixture, own);
+	original_add_hop(original, "mx1", "you@example.net");
+	original_add_hop(original, "relay.example.net", own);
 	assert_false(gather(fixture)->incoming);
 }
 
@@ -977,6 +1042,7 @@ int main(void)
 		TEST(test_automatic),
 		TEST(test_our_host),
 		TEST(test_incoming),
+		TEST(test_incoming_by_hop),
 		TEST(test_to),
 		TEST(test_serial_verifies),
 		TEST(test_serial_verifies_without_log),

@@ -422,48 +422,86 @@ static void test_original_addresses(void **state ATTR_UNUSED)
 	assert_string_equal(str_c(str),
 		" from=list@list.example from=jane@example.org"
 		" path=bounce@list.example path=errors@list.example"
-		" to=alias@example.org to=d@example.org to=o@example.org"
+		" to=d@example.org to=o@example.org"
 		" to=c@example.net to=bob@example.net"
 		" resent=s@example.org resent=r@example.org");
 }
 
-/* Received: what says that a host took it in from its own user */
+/* Received: which host took it in, for whom, and whether from its own user or
+   neighbour */
 static const struct {
 	const char *value;
-	const char *submitted_to;
-	const char *recipient;
+	/* host, "!" if submitted, address: "-" = absent */
+	const char *hop;
 } received_lines[] = {
 	{ "from a (b [192.0.2.1]) by MX.example.org (Postfix) with ESMTPS\n"
 	  " id 1 for <Bob@example.net>; Thu, 1 Apr 2021 00:00:00 +0000",
-	  "", "bob@example.net" },
+	  "mx.example.org bob@example.net" },
+	/* with a login, or locally */
 	{ "from a (b [192.0.2.1]) (Authenticated sender: jane)\n"
 	  "\tby mx.example.org (Postfix) with ESMTPSA id 1; today",
-	  "mx.example.org", "" },
+	  "mx.example.org! -" },
 	{ "from a (Authenticated sender: jane) by mx.example.org with ESMTP; x",
-	  "mx.example.org", "" },
+	  "mx.example.org! -" },
 	{ "by mx.example.org (Postfix, from userid 1000) id 1; today",
-	  "mx.example.org", "" },
+	  "mx.example.org! -" },
 	{ "from jane by mx.example.org with local (Exim 4.96)\n"
 	  "\t(envelope-from <jane@example.org>) id 1 for bob@example.net; today",
-	  "mx.example.org", "bob@example.net" },
+	  "mx.example.org! bob@example.net" },
 	{ "from [192.0.2.1] (helo=a) by mx.example.org with esmtpsa (TLS1.3)\n"
 	  " (Exim 4.96) (envelope-from <jane@example.org>) id 1; today",
-	  "mx.example.org", "" },
+	  "mx.example.org! -" },
 	{ "(from jane@localhost) by mx.example.org (8.17.1/8.17.1/Submit)\n"
-	  " id 1 for bob@example.net; today", "mx.example.org",
-	  "bob@example.net" },
+	  " id 1 for bob@example.net; today", "mx.example.org! bob@example.net" },
 	{ "from a (authenticated bits=0) by mx.example.org (8.17.1/8.17.1)\n"
-	  " with ESMTPSA id 1; today", "mx.example.org", "" },
-	{ "from a by mx.example.org with UTF8SMTPSA; today", "mx.example.org",
-	  "" },
-	{ "from a by mx.example.org with LMTPSA; today", "mx.example.org", "" },
-	{ "from a by mx.example.org with HTTP; today", "mx.example.org", "" },
-	{ "(qmail 1 invoked by uid 500); today", "relay.example.org", "" },
-	{ "from a by mx.example.org with LMTP; today", "", "" },
-	{ "from a by mx.example.org (with ESMTPA) with SMTP; today", "", "" },
-	{ "from a by mx.example.org; with local", "", "" },
-	{ "from a by mx.example.org (unfinished with local", "", "" },
-	{ "", "", "" },
+	  " with ESMTPSA id 1; today", "mx.example.org! -" },
+	{ "from a by mx.example.org with UTF8SMTPSA; today",
+	  "mx.example.org! -" },
+	{ "from a by mx.example.org with LMTPSA; today", "mx.example.org! -" },
+	{ "from a by mx.example.org with HTTP; today", "mx.example.org! -" },
+	{ "(qmail 1 invoked by uid 500); today", "relay.example.org! -" },
+	{ "from a by mx.example.org with LMTP; today", "mx.example.org -" },
+	{ "from a by mx.example.org (with ESMTPA) with SMTP; today",
+	  "mx.example.org -" },
+	{ "from a by mx.example.org; with local", "mx.example.org -" },
+	{ "from a by mx.example.org (unfinished with local",
+	  "mx.example.org -" },
+	{ "", "- -" },
+	/* from a loopback or private address: Postfix, Exim, Sendmail, qmail,
+	   Exchange */
+	{ "from www (localhost [127.0.0.1]) by mx (Postfix) with ESMTP id 1; x",
+	  "mx! -" },
+	{ "from a (unknown [IPv6:fd00:1::5])\n"
+	  "\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)\n"
+	  "\t key-exchange X25519 server-signature RSA-PSS (2048 bits))\n"
+	  "\t(No client certificate requested)\n"
+	  "\tby mx (Postfix) with ESMTPS id 1 for <bob@example.net>; x",
+	  "mx! bob@example.net" },
+	{ "from [10.0.0.5] (helo=[203.0.113.5]) by mx with esmtp (Exim 4.96); x",
+	  "mx! -" },
+	{ "from a ([172.31.0.5]:4711 helo=b) by mx with esmtp (Exim 4.96); x",
+	  "mx! -" },
+	{ "from a (b [192.168.0.5] (may be forged)) by mx (8.17.1/8.17.1); x",
+	  "mx! -" },
+	{ "from a (root@localhost [IPv6:::1]) by mx (8.17.1/8.17.1); x",
+	  "mx! -" },
+	{ "from unknown (HELO a) (10.0.0.5) by mx with SMTP; x", "mx! -" },
+	{ "from a (10.0.0.5) by mx (192.0.2.1) with Microsoft SMTP Server; x",
+	  "mx! -" },
+	{ "from a (b [IPv6:::ffff:10.0.0.5]) by mx with ESMTP; x", "mx! -" },
+	{ "from a (b [fe80::1]) by mx with ESMTP; x", "mx! -" },
+	/* out of the client's mouth, or not private */
+	{ "from [10.1.2.3] (b [198.51.100.4]) by mx with ESMTP; x", "mx -" },
+	{ "from [198.51.100.4] (helo=[10.1.2.3]) by mx with esmtp; x", "mx -" },
+	{ "from a ([198.51.100.4] helo=[10.1.2.3]) by mx with esmtp; x",
+	  "mx -" },
+	{ "from b (HELO 10.1.2.3) (198.51.100.4) by mx with SMTP; x", "mx -" },
+	{ "from b (198.51.100.4) (HELO 10.1.2.3) by mx with SMTP; x", "mx -" },
+	{ "from a (b [172.32.0.1]) by mx with ESMTP; x", "mx -" },
+	{ "from a (b [IPv6:2001:db8::1]) by mx with ESMTP; x", "mx -" },
+	{ "from a (b [10.5]) by mx with ESMTP; x", "mx -" },
+	{ "from a (b [198.51.100.4]) by mx ([10.0.0.1]) with ESMTP; x", "mx -" },
+	{ "from localhost by mx with ESMTP; x", "mx -" },
 };
 
 static const char *joined(const ARRAY_TYPE(const_string) *list)
@@ -474,6 +512,14 @@ static const char *joined(const ARRAY_TYPE(const_string) *list)
 	array_foreach_elem(list, value)
 		str_printfa(str, "%s%s", str_len(str) > 0 ? " " : "", value);
 	return str_c(str);
+}
+
+static const char *described(const struct report_hop *hop)
+{
+	return t_strdup_printf("%s%s %s", hop->by == NULL ? "-" : hop->by,
+			       hop->submitted ? "!" : "",
+			       hop->for_address == NULL ? "-" :
+			       hop->for_address);
 }
 
 static void test_received(void **state ATTR_UNUSED)
@@ -490,13 +536,13 @@ static void test_received(void **state ATTR_UNUSED)
 			"\nMessage-ID: <one@example.org>\n\n" END, NULL),
 			REPORT_SENDER_NULL, &report);
 		original = array_front(&report.originals);
-		if (strcmp(joined(&original->submitted_to),
-			   received_lines[i].submitted_to) != 0 ||
-		    strcmp(joined(&original->recipients),
-			   received_lines[i].recipient) != 0)
-			fail_msg("%s: %s / %s", received_lines[i].value,
-				 joined(&original->submitted_to),
-				 joined(&original->recipients));
+		assert_int_equal(array_count(&original->hops), 2);
+		assert_string_equal(described(array_front(&original->hops)),
+				    "mx2 -");
+		if (strcmp(described(array_idx(&original->hops, 1)),
+			   received_lines[i].hop) != 0)
+			fail_msg("%s: %s", received_lines[i].value,
+				 described(array_idx(&original->hops, 1)));
 	} T_END;
 }
 
