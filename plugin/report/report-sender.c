@@ -214,8 +214,11 @@ read_received(struct report_reader *reader, const char *value,
 		return;
 	ctx->received_seen = TRUE;
 	report_received_read(value, &received);
-	if (received.by != NULL && strlen(received.by) <= REPORT_MAX_ADDRESS_SIZE)
-		reader->report->received_by = p_strdup(reader->pool, received.by);
+	if (received.by == NULL)
+		return;
+	reader->report->received_by =
+		report_address_normalize(reader->pool, received.by,
+					 strlen(received.by));
 }
 
 static void
