@@ -49,6 +49,10 @@ struct mime_walk {
 	bool root_is_multipart;
 	/* the part is text, and is the whole message */
 	bool is_wrapped_text;
+	/* the message returned last (NULL = none yet), and which original it is
+	   (report_original_has_part()) */
+	const struct message_part *returned;
+	unsigned int returned_original;
 	/* the returned message is itself a report */
 	bool inside_report;
 	/* nothing more is needed */
@@ -108,6 +112,20 @@ static bool mime_is_own(const struct message_part *part)
 {
 	return !mime_is_below(part, MESSAGE_PART_FLAG_MESSAGE_RFC822 |
 			      MESSAGE_PART_FLAG_MULTIPART_DIGEST);
+}
+
+/* Is it a part of the message that the report returned last, not of another one
+   in that? */
+static bool
+mime_is_in_returned(const struct mime_walk *walk, const struct message_part *part)
+{
+	for (part = part->parent; part != NULL; part = part->parent) {
+		if (part == walk->returned)
+			return TRUE;
+		if ((part->flags & MESSAGE_PART_FLAG_MESSAGE_RFC822) != 0)
+			return FALSE;
+	}
+	return FALSE;
 }
 
 static bool mime_wants_header(const struct mime_walk *walk)
@@ -203,6 +221,8 @@ static void mime_finish_returned_header(struct mime_walk *walk)
 			     walk->part->parent, walk->part->physical_pos,
 			     walk->embedded_cte);
 	buffer_free(&header);
+	walk->returned = walk->part;
+	walk->returned_original = reader->original_read;
 	walk->inside_report = readable && is_report;
 	if (!readable)
 		walk->role = MIME_ROLE_RETURNED;
@@ -216,9 +236,14 @@ static void mime_finish_returned_header(struct mime_walk *walk)
 static void mime_finish_nested_header(struct mime_walk *walk)
 {
 	const struct report_source source = { .rank = REPORT_RANK_NESTED };
+	const char *type = message_decoder_current_content_type(walk->decoder);
 	bool is_report;
 
 	walk->role = MIME_ROLE_IGNORED;
+	if (type != NULL && mime_is_in_returned(walk, walk->part)) {
+		report_original_has_part(walk->reader, walk->returned_original,
+					 type);
+	}
 	if (!walk->inside_report)
 		return;
 	if ((walk->part->parent->flags &
@@ -308,11 +333,13 @@ static void mime_header_line(struct mime_walk *walk,
 {
 	struct message_header_line *hdr = block->hdr;
 	struct message_block decoded;
-	bool is_cte;
+	bool is_wanted = mime_wants_header(walk), is_cte;
 
-	if (hdr->eoh || !mime_wants_header(walk))
+	/* of a part inside the returned message only the type matters */
+	if (hdr->eoh ||
+	    (!is_wanted && !mime_is_in_returned(walk, walk->part)))
 		return;
-	if (walk->header->used < REPORT_MAX_HEADER) {
+	if (is_wanted && walk->header->used < REPORT_MAX_HEADER) {
 		message_header_line_write(walk->header, hdr);
 		if (walk->header->used > REPORT_MAX_HEADER) {
 			buffer_set_used_size(walk->header, REPORT_MAX_HEADER);

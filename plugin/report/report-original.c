@@ -340,12 +340,20 @@ read_auto_submitted(struct report_reader *reader ATTR_UNUSED,
 		ctx->original->automatic = TRUE;
 }
 
+/* Groupware sends invitations, and answers to them, in its user's name. */
+static void
+original_note_type(struct report_original *original, const char *type)
+{
+	if (strncasecmp(type, "text/calendar", 13) == 0)
+		original->automatic = TRUE;
+}
+
 static void
 read_content_type(struct report_reader *reader ATTR_UNUSED, const char *value,
 		  struct original_context *ctx)
 {
-	if (ctx->original != NULL && strncasecmp(value, "text/calendar", 13) == 0)
-		ctx->original->automatic = TRUE;
+	if (ctx->original != NULL)
+		original_note_type(ctx->original, value);
 }
 
 static void
@@ -422,6 +430,7 @@ bool report_original_read(struct report_reader *reader, const void *header,
 	};
 
 	i_zero(&outline);
+	reader->original_read = UINT_MAX;
 	report_fields_read(reader, header, size, outline_field, &outline);
 	if (reader->block_is_cut) {
 		/* nobody knows what followed */
@@ -433,10 +442,25 @@ bool report_original_read(struct report_reader *reader, const void *header,
 		return FALSE;
 	if (outline.known_fields >= 2 || !source->in_part)
 		ctx.original = original_get(reader, &outline, source);
+	if (ctx.original != NULL) {
+		reader->original_read =
+			array_ptr_to_idx(&reader->report->originals,
+					 ctx.original);
+	}
 	report_fields_read(reader, header, size, original_field, &ctx);
 	if (outline.known_fields < 2)
 		return FALSE;
 	if (ctx.stronger)
 		reader->original_rank = source->rank;
 	return TRUE;
+}
+
+void report_original_has_part(struct report_reader *reader,
+			      unsigned int original, const char *type)
+{
+	if (original < array_count(&reader->report->originals)) {
+		original_note_type(
+			array_idx_modifiable(&reader->report->originals,
+					     original), type);
+	}
 }

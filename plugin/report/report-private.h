@@ -147,6 +147,9 @@ struct report_reader {
 	ARRAY_TYPE(const_string) failed_field;
 	/* addresses that the report's own header names: no failed ones */
 	ARRAY_TYPE(const_string) own_addresses;
+	/* the original whose header was read last, counted from 0 in
+	   report->originals; UINT_MAX = it is none */
+	unsigned int original_read;
 	/* the rank that original_to and the rest come from */
 	enum report_rank original_rank;
 	/* bytes of text read so far */
@@ -275,6 +278,11 @@ bool report_is_auto_submitted(const char *value);
 bool report_original_read(struct report_reader *reader, const void *header,
 			  size_t size, const struct report_source *source,
 			  bool *is_report_r);
+
+/* The part of that type stands in the original, counted from 0 in report->originals
+   (UINT_MAX = none). */
+void report_original_has_part(struct report_reader *reader,
+			      unsigned int original, const char *type);
 
 /* report-dsn.c: fields of message/delivery-status, disposition-notification
    and feedback-report. A block is what stands between empty lines. in_part: of

@@ -125,7 +125,8 @@ struct report_original {
 	/* returned in a MIME part of its own */
 	bool in_part:1;
 	/* Software sent it: Auto-Submitted other than no, a Message-ID that Sieve
-	   makes, text/calendar, or itself a report. */
+	   makes, text/calendar (in a part returned whole, any of its parts),
+	   or itself a report. */
 	bool automatic:1;
 };
 ARRAY_DEFINE_TYPE(report_original, struct report_original);

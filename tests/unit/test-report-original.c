@@ -546,6 +546,71 @@ static void test_received(void **state ATTR_UNUSED)
 	} T_END;
 }
 
+/* What makes an original the work of software, in the parts of the message that is
+   returned. */
+#define NESTED(type) "MIME-Version: 1.0\nContent-Type: " type "; boundary=x\n\n"
+#define CALENDAR "--x\nContent-Type:\n Text/Calendar; method=REQUEST\n\n" \
+	"BEGIN:VCALENDAR\n"
+#define RETURNED_WITH(type) \
+	PART FIELDS "Message-ID: <one@example.org>\n" NESTED(type)
+
+static const struct {
+	const char *parts;
+	bool automatic;
+} calendars[] = {
+	{ RETURNED_WITH("multipart/alternative") "--x\n\nHi\n" CALENDAR
+	  "--x--\n", TRUE },
+	{ RETURNED_WITH("multipart/mixed") "--x\nContent-Type: "
+	  "multipart/alternative; boundary=y\n\n--y\n\nHi\n--y\n"
+	  "Content-Type: text/calendar\n\nBEGIN:VCALENDAR\n--y--\n--x--\n",
+	  TRUE },
+	{ RETURNED_WITH("multipart/mixed") "--x\n\nHi\n--x\n"
+	  "Content-Type: text/x-calendar\n\nHi\n--x--\n", FALSE },
+	/* in a body, in a message that he attached, and the reporter's own */
+	{ RETURNED_WITH("multipart/mixed") "--x\n\nHi\n\n"
+	  "Content-Type: text/calendar\n\n--x--\n", FALSE },
+	{ RETURNED_WITH("multipart/mixed") "--x\n\nHi\n--x\n"
+	  "Content-Type: message/rfc822\n\n" FIELDS
+	  "Content-Type: text/calendar\n\nBEGIN:VCALENDAR\n--x--\n", FALSE },
+	{ RETURNED "--b\nContent-Type: text/calendar\n\nBEGIN:VCALENDAR\n",
+	  FALSE },
+};
+
+static void test_calendars(void **state ATTR_UNUSED)
+{
+	const struct report_original *original;
+	struct report report;
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(calendars); i++) T_BEGIN {
+		read_message(t_strconcat(DAEMON REPORT NOTICE STATUS,
+					 calendars[i].parts, END, NULL),
+			     REPORT_SENDER_NULL, &report);
+		assert_int_equal(array_count(&report.originals), 1);
+		original = array_front(&report.originals);
+		assert_true(original->message_id_proves);
+		if (original->automatic != calendars[i].automatic)
+			fail_msg("%s", calendars[i].parts);
+	} T_END;
+}
+
+/* Of two that are returned, the one that has it. */
+static void test_calendar_of_one(void **state ATTR_UNUSED)
+{
+	const struct report_original *original;
+	struct report report;
+
+	read_message(DAEMON REPORT NOTICE STATUS RETURNED
+		     PART FIELDS "Message-ID: <two@example.org>\n"
+		     NESTED("multipart/alternative") CALENDAR "--x--\n" END,
+		     REPORT_SENDER_NULL, &report);
+	assert_int_equal(array_count(&report.originals), 2);
+	original = array_idx(&report.originals, 0);
+	assert_false(original->automatic);
+	original = array_idx(&report.originals, 1);
+	assert_true(original->automatic);
+}
+
 static void test_own_received(void **state ATTR_UNUSED)
 {
 	struct report report;
@@ -626,6 +691,8 @@ int main(void)
 		TEST(test_nul_proves_nothing),
 		TEST(test_original_addresses),
 		TEST(test_received),
+		TEST(test_calendars),
+		TEST(test_calendar_of_one),
 		TEST(test_own_received),
 		TEST(test_original_senders),
 		TEST(test_many_originals),
