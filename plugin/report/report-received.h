@@ -10,8 +10,8 @@ struct report_received {
 	const char *by;
 	/* address behind "for" */
 	const char *recipient;
-	/* It was taken in locally, with a login, or from a loopback or private
-	   address: from one of the host's own users or machines. */
+	/* It was taken in locally or with a login: from one of the host's own
+	   users. */
 	bool submitted;
 };
 

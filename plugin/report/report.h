@@ -93,9 +93,8 @@ struct report_hop {
 	const char *by;
 	/* of "for": whom it was taken in for */
 	const char *for_address;
-	/* It says that it came in locally, with a login (RFC 3848: ESMTPA,
-	   ESMTPSA), or from a loopback or private address: it comes from where
-	   that host is, not from the Internet. */
+	/* It says that it came in locally or with a login (RFC 3848: ESMTPA,
+	   ESMTPSA). */
 	bool submitted:1;
 };
 ARRAY_DEFINE_TYPE(report_hop, struct report_hop);

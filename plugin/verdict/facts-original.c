@@ -63,6 +63,9 @@ static bool
 is_our_host(const struct facts_context *ctx, const char *host,
 	    const char *const *host_names)
 {
+	/* every host calls itself so */
+	if (strncasecmp(host, "localhost", 9) == 0)
+		return FALSE;
 	return str_array_icase_find(host_names, host) ||
 		null_strcasecmp(host, ctx->report->received_by) == 0;
 }
@@ -88,10 +91,21 @@ original_left_by_us(const struct facts_context *ctx,
 	return FALSE;
 }
 
-/* Received here, and perhaps passed on, with the own address as the envelope's sender
-   (an owner's of an alias list, a forwarder's): somebody else's mail that came to an
-   own address or over one of our hosts, or that one of our hosts took in for an own
-   address, whoever wrote it (a scanner, a contact form). */
+/* One of our hosts took it in for an own address (whoever wrote it: a scanner, a contact
+   form) or, if it is somebody else's, for any address of our domains (an alias list
+   whose owner's address is the envelope's sender). */
+static bool
+hop_came_in(const struct facts_context *ctx, const struct report_hop *hop,
+	    bool from_others, const char *const *host_names)
+{
+	if (hop->for_address == NULL || !hop_is_ours(ctx, hop, host_names))
+		return FALSE;
+	return own_addresses_match(ctx->own, hop->for_address) ||
+		(from_others &&
+		 own_addresses_have_domain_of(ctx->own, hop->for_address));
+}
+
+/* Received here, and perhaps passed on. */
 static bool
 original_came_in(const struct facts_context *ctx,
 		 const struct report_original *original,
@@ -103,11 +117,10 @@ original_came_in(const struct facts_context *ctx,
 	if (from_others && addresses_have_own(ctx, &original->recipients))
 		return TRUE;
 	array_foreach(&original->hops, hop) {
-		bool ours = hop_is_ours(ctx, hop, host_names);
-		bool for_own = hop->for_address != NULL &&
-			own_addresses_match(ctx->own, hop->for_address);
-
-		if ((from_others && (ours || for_own)) || (ours && for_own))
+		if (from_others && hop->for_address != NULL &&
+		    own_addresses_match(ctx->own, hop->for_address))
+			return TRUE;
+		if (hop_came_in(ctx, hop, from_others, host_names))
 			return TRUE;
 	}
 	return FALSE;

@@ -216,6 +216,21 @@ bool own_addresses_match_from(const struct own_addresses *own,
 		is_login(own, address_without_detail(own, lowercased));
 }
 
+bool own_addresses_have_domain_of(const struct own_addresses *own,
+				  const char *address)
+{
+	const char *domain = strrchr(address, '@');
+	const struct own_address *entry;
+
+	if (domain == NULL)
+		return FALSE;
+	array_foreach(&own->addresses, entry) {
+		if (strcasecmp(strrchr(entry->address, '@'), domain) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
 const struct own_address *
 own_addresses_get(const struct own_addresses *own, unsigned int *count_r)
 {

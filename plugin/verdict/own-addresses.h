@@ -53,6 +53,10 @@ bool own_addresses_match_written_out(const struct own_addresses *own,
 bool own_addresses_match_from(const struct own_addresses *own,
 			      const char *address);
 
+/* An own address lies in the domain of this address. */
+bool own_addresses_have_domain_of(const struct own_addresses *own,
+				  const char *address);
+
 /* The first entry of these sources that stands for address, roles included; NULL =
    none. sources: enum own_address_source bits. */
 const struct own_address *

@@ -14,7 +14,6 @@ from messages import original
 from mta import MTAS, NOBODY, READER
 
 numbers = count(1)
-OURS = b"mx.example.test"   # what the MTAs of mta.py call themselves: their clients are all local
 PLACE = "bounced-%07d@client.example.test"
 HOST = "mx.elsewhere.example"
 
@@ -38,9 +37,8 @@ class Bounces:
             # READER is a recipient that the submission service's world takes; the MTAs' refuses NOBODY only
             message = original("bounced", sender=ALICE, rcpt=NOBODY, message_id=PLACE % 0)
             report = self._mtas(kind).bounce(ALICE, message).message if kind in MTAS else WRITTEN[kind](message.decode())
-            self._made[kind] = tuple(
-                text.replace(b"\r\n", b"\n").replace(NOBODY.encode(), READER.encode()).replace(OURS, HOST.encode())
-                for text in (message, report))
+            self._made[kind] = tuple(text.replace(b"\r\n", b"\n").replace(NOBODY.encode(), READER.encode())
+                                     for text in (message, report))
         old, new = (PLACE % 0).encode(), PLACE % next(numbers)
         message, report = (text.replace(old, new.encode()) for text in self._made[kind])
         # and a report of its own

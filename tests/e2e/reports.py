@@ -29,13 +29,14 @@ def new_id(kind: str) -> str:
 
 
 def report(original_id: str | None, *, to: str | None = ALICE, message_id: str | None = None, action: str = "failed",
-           sender: str = ALICE, rcpt: str = NOBODY, head: str = "", returned_head: str = "", original_date: str | None = None) -> bytes:
+           sender: str | None = None, rcpt: str = NOBODY, head: str = "", returned_head: str = "", original_date: str | None = None) -> bytes:
     """A report about the message original_id (None: the returned headers have no Message-ID).
 
-    sender: the original's From:.   to: the report's To:, None = it has none.   head: more header lines of the report, on top.
+    to: the report's To:, None = it has none.   sender: the original's From:, without <> (None: whom the report is addressed to).   head: more header lines of the report, on top.
     returned_head: more lines of the returned headers."""
     message_id = message_id or f"report-{next(serial)}@mx.elsewhere.example"
     to_line = "" if to is None else f"To: {to}\n"
+    from_line = f"From: Someone <{sender}>" if sender else f"From: {to or ALICE}"
     id_line = "" if original_id is None else f"Message-ID: <{original_id}>\n"
     return f"""{head}From: Mail Delivery System <{DAEMON}>
 {to_line}Subject: Undelivered Mail Returned to Sender
@@ -62,7 +63,7 @@ Status: 5.1.1
 --limit
 Content-Type: text/rfc822-headers
 
-{returned_head}From: Someone <{sender}>
+{returned_head}{from_line}
 To: {rcpt}
 Subject: hello
 Date: {original_date or formatdate()}

@@ -508,20 +508,22 @@ static void test_incoming(void **state)
 	assert_false(gather(fixture)->incoming);
 }
 
-/* Two of the three: it is from somebody else, it was taken in by one of our hosts,
-   for an own address. */
+/* One of our hosts took it in for an own address, or, if it is from somebody else, for
+   our domain; or it is from somebody else and was for an own address. */
 static void test_incoming_by_hop(void **state)
 {
 	static const struct {
 		const char *from, *by, *for_address;
 		bool incoming;
 	} hops[] = {
-		{ "you@example.net", "MX1.example.org", NULL, TRUE },
-		{ "you@example.net", "mx1", "list@example.org", TRUE },
+		{ "you@example.net", "MX1.example.org", NULL, FALSE },
+		{ "you@example.net", "mx1", "list@Example.org", TRUE },
+		{ "you@example.net", "mx1", "nobody@sub.example.org", FALSE },
 		{ "you@example.net", "relay.example.net", "me@example.org", TRUE },
 		{ "you@example.net", NULL, "me@example.org", TRUE },
 		{ "me@example.org", "mx1", "me@example.org", TRUE },
-		{ NULL, "mx1", NULL, TRUE },
+		{ NULL, "mx1", NULL, FALSE },
+		{ NULL, "mx1", "list@example.org", TRUE },
 		{ "you@example.net", "relay.example.net", "list@example.org",
 		  FALSE },
 		{ "you@example.net", NULL, NULL, FALSE },

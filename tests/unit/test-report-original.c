@@ -467,41 +467,29 @@ static const struct {
 	{ "from a by mx.example.org (unfinished with local",
 	  "mx.example.org -" },
 	{ "", "- -" },
-	/* from a loopback or private address: Postfix, Exim, Sendmail, qmail,
-	   Exchange */
+	/* A loopback or private address is no login: every content filter has
+	   one. */
 	{ "from www (localhost [127.0.0.1]) by mx (Postfix) with ESMTP id 1; x",
-	  "mx! -" },
+	  "mx -" },
 	{ "from a (unknown [IPv6:fd00:1::5])\n"
 	  "\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)\n"
 	  "\t key-exchange X25519 server-signature RSA-PSS (2048 bits))\n"
 	  "\t(No client certificate requested)\n"
 	  "\tby mx (Postfix) with ESMTPS id 1 for <bob@example.net>; x",
-	  "mx! bob@example.net" },
+	  "mx bob@example.net" },
 	{ "from [10.0.0.5] (helo=[203.0.113.5]) by mx with esmtp (Exim 4.96); x",
-	  "mx! -" },
-	{ "from a ([172.31.0.5]:4711 helo=b) by mx with esmtp (Exim 4.96); x",
-	  "mx! -" },
-	{ "from a (b [192.168.0.5] (may be forged)) by mx (8.17.1/8.17.1); x",
-	  "mx! -" },
-	{ "from a (root@localhost [IPv6:::1]) by mx (8.17.1/8.17.1); x",
-	  "mx! -" },
-	{ "from unknown (HELO a) (10.0.0.5) by mx with SMTP; x", "mx! -" },
-	{ "from a (10.0.0.5) by mx (192.0.2.1) with Microsoft SMTP Server; x",
-	  "mx! -" },
-	{ "from a (b [IPv6:::ffff:10.0.0.5]) by mx with ESMTP; x", "mx! -" },
-	{ "from a (b [fe80::1]) by mx with ESMTP; x", "mx! -" },
-	/* out of the client's mouth, or not private */
-	{ "from [10.1.2.3] (b [198.51.100.4]) by mx with ESMTP; x", "mx -" },
-	{ "from [198.51.100.4] (helo=[10.1.2.3]) by mx with esmtp; x", "mx -" },
-	{ "from a ([198.51.100.4] helo=[10.1.2.3]) by mx with esmtp; x",
 	  "mx -" },
-	{ "from b (HELO 10.1.2.3) (198.51.100.4) by mx with SMTP; x", "mx -" },
-	{ "from b (198.51.100.4) (HELO 10.1.2.3) by mx with SMTP; x", "mx -" },
-	{ "from a (b [172.32.0.1]) by mx with ESMTP; x", "mx -" },
-	{ "from a (b [IPv6:2001:db8::1]) by mx with ESMTP; x", "mx -" },
-	{ "from a (b [10.5]) by mx with ESMTP; x", "mx -" },
-	{ "from a (b [198.51.100.4]) by mx ([10.0.0.1]) with ESMTP; x", "mx -" },
-	{ "from localhost by mx with ESMTP; x", "mx -" },
+	{ "from a ([172.31.0.5]:4711 helo=b) by mx with esmtp (Exim 4.96); x",
+	  "mx -" },
+	{ "from a (b [192.168.0.5] (may be forged)) by mx (8.17.1/8.17.1); x",
+	  "mx -" },
+	{ "from a (root@localhost [IPv6:::1]) by mx (8.17.1/8.17.1); x",
+	  "mx -" },
+	{ "from unknown (HELO a) (10.0.0.5) by mx with SMTP; x", "mx -" },
+	{ "from a (10.0.0.5) by mx (192.0.2.1) with Microsoft SMTP Server; x",
+	  "mx -" },
+	{ "from a (b [IPv6:::ffff:10.0.0.5]) by mx with ESMTP; x", "mx -" },
+	{ "from a (b [fe80::1]) by mx with ESMTP; x", "mx -" },
 };
 
 static const char *joined(const ARRAY_TYPE(const_string) *list)
