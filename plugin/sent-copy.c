@@ -72,7 +72,9 @@ struct sent_copy_field {
 /* A mail's fields, or those of a header block of which no mail was made. */
 struct sent_copy_header {
 	struct mail *mail;
-	/* if mail is NULL */
+	/* if mail is NULL; from the pool, since each line of a header may have a data
+	   stack frame of its own */
+	pool_t pool;
 	ARRAY(struct sent_copy_field) fields;
 };
 
@@ -319,9 +321,8 @@ static void sent_copy_add_field(struct message_header_line *line,
 	if (!str_array_icase_find(sent_copy_headers, line->name))
 		return;
 	field = array_append_space(&header->fields);
-	field->name = t_strdup(line->name);
-	field->value = message_header_strdup(pool_datastack_create(),
-					     line->full_value,
+	field->name = p_strdup(header->pool, line->name);
+	field->value = message_header_strdup(header->pool, line->full_value,
 					     line->full_value_len);
 }
 
@@ -332,10 +333,10 @@ int sent_copy_read_block(pool_t pool, const void *block, size_t size,
 	const enum message_header_parser_flags flags =
 		MESSAGE_HEADER_PARSER_FLAG_SKIP_INITIAL_LWSP |
 		MESSAGE_HEADER_PARSER_FLAG_CLEAN_ONELINE;
-	struct sent_copy_header header = { .mail = NULL };
+	struct sent_copy_header header = { .pool = pool };
 	struct istream *input = i_stream_create_from_data(block, size);
 
-	t_array_init(&header.fields, N_ELEMENTS(recipient_headers));
+	p_array_init(&header.fields, pool, N_ELEMENTS(recipient_headers));
 	message_parse_header(input, NULL, flags, sent_copy_add_field, &header);
 	i_stream_unref(&input);
 	return sent_copy_read_from_header(pool, &header, own, logged_at, copy_r,
