@@ -98,8 +98,10 @@ EVIDENCE = {
 
 
 def only(report: Message | bytes, *evidence: str) -> bytes:
-    """The report, with a Message-ID of its own, and of all that names the original only this evidence."""
+    """The report, with a Message-ID of its own, and of all that speaks for the original only this evidence: not the Received
+    lines of our own MTA either."""
     header, end, body = renamed(report).partition(b"\n\n")
+    body = without_fields(body, b"Received")
     for name, field in EVIDENCE.items():
         if name not in evidence:
             body = without_fields(body, field)

@@ -43,8 +43,7 @@ def bounces(mtas):
 
     def get(mta: str, kind: str) -> Bounce:
         if (mta, kind) not in made:
-            sender = ALICE if kind == "genuine" else "spammer@elsewhere.example"
-            message = original(kind, sender=sender, rcpt=NOBODY)
+            message = original(kind, sender=ALICE, rcpt=NOBODY)
             made[mta, kind] = Bounce(message, mtas(mta).bounce(ALICE, message).message)
         return made[mta, kind]
 

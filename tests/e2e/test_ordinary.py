@@ -231,6 +231,8 @@ def test_indexer_worker(everywhere):
 def test_pop3(everywhere):
     everywhere.deliver("lmtp", ALICE, ordinary(), FRIEND)
     env = {"USER": ALICE, "HOME": str(everywhere.users[ALICE].home), "PATH": os.environ["PATH"]}
-    done = subprocess.run([str(LIBEXEC / "pop3"), "-c", str(everywhere.config)], input=b"STAT\r\nQUIT\r\n", env=env,
-                          user=everywhere.users[ALICE].uid, capture_output=True, timeout=30, cwd="/")
+    uid = everywhere.users[ALICE].uid
+    own = ["-o", f"mail_uid={uid}", "-o", f"mail_gid={uid}"]   # started by hand, it asks no userdb
+    done = subprocess.run([str(LIBEXEC / "pop3"), "-c", str(everywhere.config), *own], input=b"STAT\r\nQUIT\r\n", env=env,
+                          user=uid, group=uid, extra_groups=[], capture_output=True, timeout=30, cwd="/")
     assert b"+OK 1 " in done.stdout, done
