@@ -3,6 +3,7 @@ one evidence at a time, changed, replayed, and sent to the wrong mailbox (DESIGN
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -234,6 +235,26 @@ def test_without_sources_not_even_a_wrong_serial_condemns(sending_factory, actio
     cover(sending.dovecot)
     report = about_recipient(only(bounce, "serial"), REFUSED, STRANGER)
     assert deliver(sending, with_serial(report, flipped(serial_of(bounce.raw), 20))) == unknown("not-covered")
+
+
+# Lost rows
+
+def test_a_snapshot_that_was_rolled_back(sending):
+    """Nothing about the file tells; a serial of its own key that has no row does."""
+    sending.sent(sent_message())
+    cover(sending.dovecot)
+    snapshot = sending.log.path.with_name("snapshot")
+    sending.log.backup(snapshot)
+    bounce = sending.bounce(REFUSED)
+    for name in ("-wal", "-shm"):
+        Path(f"{sending.log.path}{name}").unlink(missing_ok=True)
+    sending.log.path.write_bytes(snapshot.read_bytes())   # the same inode
+    assert coverage(sending.dovecot)["cause"] == "set"
+    assert deliver(sending, only(bounce, "serial")) == genuine("serial")
+    sending.dovecot.wait_log(r"Warning: .*backscatter: .*rows were lost")
+    assert coverage(sending.dovecot)["cause"] == "rows-lost"
+    report = about_recipient(only(bounce, "message-id"), REFUSED, STRANGER)
+    assert deliver(sending, report) == unknown("not-covered"), "its row is gone, too"
 
 
 # Keys
