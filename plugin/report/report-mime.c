@@ -141,7 +141,7 @@ static void mime_append(struct mime_walk *walk, buffer_t *buf,
 {
 	if (size > max - buf->used) {
 		size = max - buf->used;
-		report_body_truncated(walk->reader->report);
+		walk->reader->report->truncated = TRUE;
 	}
 	buffer_append(buf, data, size);
 }
@@ -390,7 +390,7 @@ static void mime_body_block(struct mime_walk *walk,
 	mime_append(walk, walk->text, decoded.data, decoded.size,
 		    REPORT_MAX_TEXT);
 	if (mime_text_is_full(walk)) {
-		report_body_truncated(walk->reader->report);
+		walk->reader->report->truncated = TRUE;
 		mime_finish_body(walk);
 		if (!walk->root_is_multipart)
 			walk->finished = TRUE;

@@ -175,8 +175,10 @@ struct report {
 
 	/* a limit of report-limits.h was reached: judged on what was read */
 	bool truncated:1;
-	/* It was reached behind the report's own header: another original, or a
-	   Message-ID that would acquit, may stand in what was not read. */
+	/* It kept parts from being read: another one that returns an original, or a
+	   Message-ID that would acquit, may be among them. (In a text that was cut
+	   only a block of header fields may stand: it is no original beside a
+	   part.) */
 	bool body_truncated:1;
 };
 

@@ -167,6 +167,7 @@ void facts_gather_originals(struct facts_context *ctx,
 		addresses_claim_own(ctx, &report->original_senders);
 	/* another original may stand in what was not read */
 	verdict->message_id_proves = original->message_id_proves &&
-		!report->body_truncated;
+		!report->body_truncated &&
+		(original->in_part || !report->truncated);
 	verdict->original_in_part = original->in_part;
 }

@@ -294,7 +294,7 @@ def test_an_import_raises_it(server):
     dovecot.doveadm("backscatter", "import", user=ALICE)
     assert mark(dovecot) == (5, 0, 0)
     [sent] = fill_maildir(dovecot, 1, first=3)
-    path = maildir(dovecot.users[ALICE].home / "Maildir", "Sent") / "cur" / "1700000003.M3P1.elsewhere:2,S"
+    path = maildir(dovecot.users[ALICE].home / "Maildir", "Sent") / "cur" / "1700000003.M3P1.elsewhere.3:2,S"
     path.chmod(0)
     os.chown(path, 0, 0)
     assert dovecot.doveadm("backscatter", "import", user=ALICE, check=False).code == 75

@@ -161,7 +161,7 @@ HOSTILE = {"fifo": fifo, "another's": anothers} | {name: schema(SCHEMAS[name]) f
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_three_recipients(server, hostile, order):
     HOSTILE[hostile](server, SentLog.of(server).path)
-    report = dsn(sent_message(to=STRANGER), to=", ".join(order))
+    report = dsn(sent_message(sender=">, <".join(order), to=STRANGER), to=", ".join(order))
     began = time.monotonic()
     assert [code for code, _ in server.lmtp("", order, report)] == [250, 250, 250]
     assert time.monotonic() - began < BUSY_SECONDS + SLACK_SECONDS

@@ -68,6 +68,8 @@ def by_dsync(dovecot: Dovecot, message: bytes, mailbox: str) -> None:
     for name in ("cur", "new", "tmp"):
         (folder / name).mkdir(parents=True)
     (folder / "cur" / "1700000000.M1P1.elsewhere:2,S").write_bytes(message)
+    # without its own UIDVALIDITY it has this second's, and so may have the mailbox here
+    (folder / "dovecot-uidlist").write_text("3 V1700000000 N1\n")
     subprocess.run(["chown", "-R", str(dovecot.users[ALICE].uid), str(other)], check=True)
     dovecot.doveadm("sync", "-1", "-R", f"maildir:{other}", user=ALICE)
 

@@ -354,10 +354,18 @@ static void test_own_address_is_no_known_recipient(void **state)
 static void test_truncated_report(void **state)
 {
 	struct fixture *fixture = *state;
+	struct report_original *original =
+		report_add_original(fixture, "me@example.org");
 
-	report_add_original(fixture, "me@example.org");
 	assert_true(gather(fixture)->message_id_proves);
-	/* another original may stand in the rest */
+	/* another block of header fields may stand in the rest of a text: no
+	   original beside a part */
+	fixture->report.truncated = TRUE;
+	assert_true(gather(fixture)->message_id_proves);
+	original->in_part = FALSE;
+	assert_false(gather(fixture)->message_id_proves);
+	original->in_part = TRUE;
+	/* another part may be there */
 	fixture->report.body_truncated = TRUE;
 	assert_false(gather(fixture)->message_id_proves);
 }
