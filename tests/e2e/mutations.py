@@ -67,6 +67,11 @@ def cases(seed: int, number: int) -> list[Case]:
     return [case(random) for _ in range(number)]
 
 
+def goes_by_data(message: bytes) -> bool:
+    """DATA ends with a line, and plain Dovecot 2.4 takes both dots from a message that begins with one."""
+    return message.endswith(b"\r\n") and not message.startswith(b".")
+
+
 def case(random: Random) -> Case:
     message, mail_from = mutated(random)
     users = random.sample(USERS, random.choices([1, 2, 3], [80, 10, 10])[0])
@@ -75,7 +80,7 @@ def case(random: Random) -> Case:
         cuts = tuple(sorted(random.randint(0, len(message)) for _ in range(random.choice([0, 0, 1, 2, 5, 20]))))
     elif not message.endswith(b"\r\n"):
         message += b"\r\n"   # DATA ends with a line
-    if cuts is None and not all(without_ours(message, each).endswith(b"\r\n") for each in (True, False)):
+    if cuts is None and not all(goes_by_data(without_ours(message, each)) for each in (True, False)):
         cuts = ()
     return Case(mail_from, tuple(users), message, cuts, random.random() < 0.5)
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dovecot import ALICE, Dovecot, LmtpClient
+from dovecot_config import IS_2_3
 from sentlog import GENUINE, NOT_SENT, STRANGER, UNAVAILABLE, SentLog, dsn, judged
 from test_catch_up import (TROUBLE, fill_maildir, logged, mark, save_many, sent_message, server, wait_is_over,   # noqa: F401
                            wait_until, without_plugin)
@@ -78,7 +79,7 @@ def test_new_ones_above_an_unfinished_range(server):
 
 def test_a_storm(server):
     """One reads, the others don't wait for it: nobody's report is lost, and none that was sent is condemned."""
-    dovecot = server(extra="lmtp_user_concurrency_limit = 0\n")
+    dovecot = server(extra=f"lmtp_user_concurrency_limit = {0 if IS_2_3 else 'unlimited'}\n")
     sent = fill_maildir(dovecot, 3000)
     reports = [dsn(message) for message in sent[::150]] + [dsn(sent_message(to=STRANGER)) for _ in range(20)]
     with ThreadPoolExecutor(10) as pool:
