@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from dovecot import ALICE, BOB, CAROL
-from reports import NOBODY, report
+from reports import report
 from spf_site import AUTHSERV_ID
 
 USERS = [ALICE, BOB, CAROL]

@@ -7,7 +7,7 @@ from time import mktime, strptime, time
 import pytest
 
 from dovecot import ALICE, BOB, Dovecot
-from sentlog import (DAY, FRIEND, GENUINE, NOT_COVERED, NOT_SENT, QUARANTINE, STRANGER, Judged, SentLog, auto_reply, cover,
+from sentlog import (DAY, FRIEND, GENUINE, NOT_COVERED, NOT_SENT, STRANGER, Judged, SentLog, auto_reply, cover,
                      coverage, dsn, found, judged, mdn, message_id_of, new_message_id, sent_message, unknown)
 
 
