@@ -25,7 +25,7 @@ WARNINGS += -Werror
 endif
 CFLAGS ?= -g -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
 OUR_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) -MMD -MP \
-	-Iplugin -I$(BUILD)/gen
+	-Iplugin -Itests/unit -Itests/programs -I$(BUILD)/gen
 DOVECOT_CFLAGS = -DHAVE_CONFIG_H $(call dovecot_var,LIBDOVECOT_INCLUDE)
 LIB_CFLAGS = $(shell pkg-config --cflags sqlite3 libcrypto)
 LIB_LIBS = $(shell pkg-config --libs sqlite3 libcrypto)
@@ -33,26 +33,11 @@ LIB_LIBS = $(shell pkg-config --libs sqlite3 libcrypto)
 SPF_LIBS = -lspf2 $(shell pkg-config --libs libcares) -lresolv
 LDFLAGS ?= -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 
-# The rooms: every .c in them is part of them.
-SENT_LOG_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugin/sent-log/*.c))
-REPORT_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugin/report/*.c))
-VERDICT_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugin/verdict/*.c))
-SPF_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugin/spf/*.c))
-# what checking a setting needs of it
-SPF_SETTING_OBJS := $(BUILD)/plugin/spf/spf-dns-servers.o $(BUILD)/plugin/spf/spf-networks.o
-COMPAT_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard plugin/compat/*.c))
-ROOM_OBJS := $(REPORT_OBJS) $(VERDICT_OBJS) $(SENT_LOG_OBJS)
-
-ADAPTER_SRCS := plugin/backscatter-settings.c plugin/spf-settings.c plugin/mailbox-log.c \
-	plugin/mailbox-keys.c plugin/judge.c plugin/sent-copy.c \
-	plugin/delivery-mail.c plugin/quarantine.c plugin/rejudge.c \
-	plugin/sender-addresses.c $(wildcard plugin/sent/*.c)
-DOVEADM_SRCS := $(wildcard plugin/doveadm*.c)
-SUBMISSION_SRCS := $(wildcard plugin/submission*.c) plugin/outgoing-message.c \
-	plugin/outgoing-senders.c
-PLUGIN_SRCS := $(filter-out $(ADAPTER_SRCS) $(DOVEADM_SRCS) $(SUBMISSION_SRCS),$(wildcard plugin/*.c))
+# The rooms, plugin/ROOM/, and for each the rooms that it may know: KNOWS_ROOM.
+include plugin/rooms.mk
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
-SHARED_OBJS := $(call objects,$(ADAPTER_SRCS)) $(ROOM_OBJS) $(SPF_OBJS) $(COMPAT_OBJS)
+archives = $(patsubst %,$(BUILD)/%.a,$(1))
+ARCHIVES := $(call archives,$(ROOMS))
 
 PLUGIN := $(BUILD)/modules/lib95_backscatter_plugin.so
 SUBMISSION_PLUGIN := $(BUILD)/modules/lib95_submission_backscatter_plugin.so
@@ -62,35 +47,32 @@ DOVECOT_MINOR := $(shell sed -n 's/^.define DOVECOT_VERSION_MINOR //p' \
 	$(call dovecot_var,dovecot_pkgincludedir)/config.h 2>/dev/null)
 SETTINGS_MODULE := $(if $(filter-out 3,$(DOVECOT_MINOR)),$(BUILD)/modules/settings/libbackscatter_settings.so)
 MODULES := $(PLUGIN) $(SUBMISSION_PLUGIN) $(DOVEADM_PLUGIN) $(SETTINGS_MODULE)
-UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test-*.c))
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test-*.c))
 
 .PHONY: all
 all: $(MODULES) ## build the modules
 
-# Each module takes from it what it needs, and so loads no library that it doesn't.
-$(BUILD)/shared.a: $(SHARED_OBJS)
-	@rm -f $@
+# A module is its entry points and what they need of the rooms; so it loads no library that it doesn't need.
+$(BUILD)/%.a:
+	@mkdir -p $(@D) && rm -f $@
 	$(Q)$(AR) rcs $@ $^
+$(foreach room,$(ROOMS),$(eval $(BUILD)/$(room).a: $(call objects,$(wildcard plugin/$(room)/*.c))))
 
 # imap and doveadm lack the symbols of lib-lda: hence -ldovecot-lda.
-$(PLUGIN): $(call objects,$(PLUGIN_SRCS)) $(BUILD)/shared.a
+$(PLUGIN): $(BUILD)/plugin/delivery/plugin.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -ldovecot-lda $(LIB_LIBS) $(SPF_LIBS)
 
-$(SUBMISSION_PLUGIN): $(call objects,$(SUBMISSION_SRCS)) $(BUILD)/shared.a
+$(SUBMISSION_PLUGIN): $(BUILD)/plugin/submission/submission-plugin.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
-$(DOVEADM_PLUGIN): $(call objects,$(DOVEADM_SRCS)) $(BUILD)/shared.a
+$(DOVEADM_PLUGIN): $(BUILD)/plugin/doveadm/doveadm.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(SPF_LIBS)
 
 # No storage symbols in it, or doveconf can't load it.
-$(BUILD)/modules/settings/libbackscatter_settings.so: \
-		$(call objects,$(wildcard plugin/compat/settings-module/*.c) plugin/backscatter-settings.c \
-		plugin/spf-settings.c $(patsubst $(BUILD)/%.o,%.c,$(SPF_SETTING_OBJS)) \
-		plugin/compat/setting-info.c plugin/compat/compat-interval.c plugin/verdict/action.c \
-		plugin/report/report-class.c plugin/sent-log/sent-log-names.c)
+$(BUILD)/modules/settings/libbackscatter_settings.so: $(BUILD)/plugin/settings/settings-module.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^
 
@@ -123,39 +105,23 @@ $(BUILD)/gen/sent-log-migrations.h: $(wildcard sql/*.sql) Makefile
 	    sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $$file; echo ','; \
 	  done; echo '};'; } > $@.tmp && mv $@.tmp $@
 
-# tests/unit/test-ROOM.c is linked with the rooms that it may know, and no other.
+# tests/unit/ROOM/test-*.c is linked with its room and those that the room may know; the sent log's with no Dovecot.
 UNIT_LIBS = -lcmocka
-DOVECOT_LIBS = -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -ldovecot
-$(BUILD)/tests/unit/test-sent-log-migrate.o: $(BUILD)/gen/sent-log-migrations.h
-$(BUILD)/tests/unit/test-sent-log%: $(BUILD)/tests/unit/test-sent-log%.o $(SENT_LOG_OBJS)
-	$(Q)$(CC) -o $@ $^ $(LIB_LIBS) $(UNIT_LIBS)
-$(BUILD)/tests/unit/test-serial $(BUILD)/tests/unit/test-site-key: %: %.o $(SENT_LOG_OBJS)
-	$(Q)$(CC) -o $@ $^ $(LIB_LIBS) $(UNIT_LIBS)
-$(BUILD)/tests/unit/test-report%: $(BUILD)/tests/unit/test-report%.o $(REPORT_OBJS)
-	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(UNIT_LIBS)
-$(BUILD)/tests/unit/test-outgoing-message: $(BUILD)/tests/unit/test-outgoing-message.o \
-		$(call objects,plugin/outgoing-message.c plugin/outgoing-senders.c) \
-		$(REPORT_OBJS)
-	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(UNIT_LIBS)
-$(BUILD)/tests/unit/test-settings: $(BUILD)/tests/unit/test-settings.o \
-		$(call objects,plugin/backscatter-settings.c plugin/spf-settings.c) \
-		$(COMPAT_OBJS) $(ROOM_OBJS) $(SPF_SETTING_OBJS)
-	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) -ldovecot-storage $(LIB_LIBS) $(UNIT_LIBS)
-# The part of the room spf that reads and writes headers needs no libspf2.
-SPF_HEADER_SRCS := $(addprefix plugin/spf/spf-,result.c fields.c networks.c \
-	received.c received-parts.c received-peer.c origin.c results-field.c \
-	received-spf-field.c trusted.c views.c forged.c header.c)
-SPF_HEADER_TESTS := $(addprefix $(BUILD)/tests/,unit/test-spf-received \
-	unit/test-spf-origin unit/test-spf-trusted unit/test-spf-header unit/test-spf-forged \
-	received-origin)
-$(SPF_HEADER_TESTS): $(BUILD)/%: $(BUILD)/%.o $(call objects,$(SPF_HEADER_SRCS))
-	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(UNIT_LIBS)
-SPF_ZONE_OBJS := $(SPF_OBJS) $(call objects,tests/spf-zone.c)
-$(BUILD)/tests/unit/test-spf-record $(BUILD)/tests/unit/test-spf-dns $(BUILD)/tests/unit/test-spf-check: \
-		%: %.o $(SPF_ZONE_OBJS)
-	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(SPF_LIBS) $(UNIT_LIBS)
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(ROOM_OBJS)
-	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(LIB_LIBS) $(UNIT_LIBS)
+DOVECOT_LIBS = -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -Wl,--as-needed -ldovecot-storage -ldovecot
+unit_libs = $(if $(filter sent-log,$(1)),$(LIB_LIBS),$(DOVECOT_LIBS) $(LIB_LIBS) $(SPF_LIBS))
+$(BUILD)/tests/unit/sent-log/test-sent-log-migrate.o: $(BUILD)/gen/sent-log-migrations.h
+define UNIT_RULE
+$(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(if $(filter spf,$(1)),$(BUILD)/tests/programs/spf-zone.o) \
+		$(call archives,$(1) $(KNOWS_$(1)))
+	$$(Q)$$(CC) -o $$@ $$^ $$(call unit_libs,$(1)) $$(UNIT_LIBS)
+endef
+$(foreach room,$(ROOMS),$(eval $(call UNIT_RULE,$(room))))
+
+# Programs that the tests run.
+PROGRAMS := $(addprefix $(BUILD)/tests/programs/,spf-suite-check received-origin corpus-verdict)
+$(BUILD)/tests/programs/spf-suite-check: $(BUILD)/tests/programs/spf-zone.o
+$(PROGRAMS): %: %.o $(ARCHIVES)
+	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DOVECOT_LIBS) $(LIB_LIBS) $(SPF_LIBS)
 
 # Says so in one line, before anything is done.
 need_root = $(if $(filter-out 0,$(shell id -u)),$(error run make $@ as root))
@@ -173,22 +139,16 @@ PART := BUILD=$(BUILD) tests/part
 # The corpus is not part of the tree: real bounces, ham and spam, beside it.
 CORPUS ?= ../shared/corpus
 .PHONY: check-corpus
-check-corpus: all $(BUILD)/tests/corpus-verdict ## the report reader on real mail (CORPUS=folder)
+check-corpus: all $(BUILD)/tests/programs/corpus-verdict ## the report reader on real mail (CORPUS=folder)
 	@$(PART) corpus sh -c 'if [ -e $(CORPUS)/manifest.tsv ]; then tests/check-corpus $(CORPUS); \
 		else echo "skipped: check-corpus: no $(CORPUS)/manifest.tsv"; fi'
-
-$(BUILD)/tests/corpus-verdict: $(BUILD)/tests/corpus-verdict.o $(ROOM_OBJS)
-	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(LIB_LIBS)
 
 # RFC 7208's suite is not part of the tree either. Any other in its format will do.
 SPF_SUITE ?= ../shared/spf/rfc7208-tests.yml
 .PHONY: check-spf
-check-spf: $(BUILD)/tests/spf-suite-check ## SPF evaluation with a public suite (SPF_SUITE=file.yml)
+check-spf: $(BUILD)/tests/programs/spf-suite-check ## SPF evaluation with a public suite (SPF_SUITE=file.yml)
 	@$(PART) spf sh -c 'if [ -e $(SPF_SUITE) ]; then tests/spf-suite $(SPF_SUITE); \
 		else echo "skipped: check-spf: no $(SPF_SUITE)"; fi'
-
-$(BUILD)/tests/spf-suite-check: $(BUILD)/tests/spf-suite-check.o $(SPF_ZONE_OBJS)
-	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS) $(SPF_LIBS)
 
 # clang's libFuzzer with ASan and UBSan: one target per parser. The seeds beside it are also
 # all that was ever found: what "make fuzz" finds becomes one of them.
@@ -215,23 +175,18 @@ explore: $(FUZZERS)
 check-fuzz: $(FUZZERS) ## the fuzz targets' seeds, and all that "make fuzz" ever found
 	@$(PART) fuzz tests/fuzz/replay $(FUZZERS)
 
-$(BUILD)/fuzz/report-fuzz: tests/fuzz/report-fuzz.c $(wildcard plugin/report/*.[ch])
-	@mkdir -p $(@D)
-	$(Q)clang $(FUZZ_FLAGS) $(OUR_CFLAGS) $(DOVECOT_CFLAGS) -o $@ $(filter %.c,$^) $(DOVECOT_LIBS)
-
-$(BUILD)/fuzz/spf-fuzz: tests/fuzz/spf-fuzz.c tests/spf-zone.c $(wildcard plugin/spf/*.[ch])
-	@mkdir -p $(@D)
-	$(Q)clang $(FUZZ_FLAGS) $(OUR_CFLAGS) -Itests $(DOVECOT_CFLAGS) -o $@ $(filter %.c,$^) $(DOVECOT_LIBS) $(SPF_LIBS)
-
-$(BUILD)/fuzz/serial-fuzz: tests/fuzz/serial-fuzz.c plugin/sent-log/serial.c \
-		plugin/sent-log/hmac-sha256.c plugin/verdict/tag.c \
-		$(wildcard plugin/sent-log/*.h) plugin/verdict/tag.h
-	@mkdir -p $(@D)
-	$(Q)clang $(FUZZ_FLAGS) $(OUR_CFLAGS) $(DOVECOT_CFLAGS) $(LIB_CFLAGS) -o $@ $(filter %.c,$^) $(DOVECOT_LIBS) $(LIB_LIBS)
-
-$(BUILD)/fuzz/received-fuzz: tests/fuzz/received-fuzz.c $(SPF_HEADER_SRCS)
-	@mkdir -p $(@D)
-	$(Q)clang $(FUZZ_FLAGS) $(OUR_CFLAGS) $(DOVECOT_CFLAGS) -o $@ $(filter %.c,$^) $(DOVECOT_LIBS)
+# With the sanitizers in all of it: compiled anew from the rooms' sources.
+FUZZED_report := plugin/report/*.c
+FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c
+FUZZED_received := plugin/spf/*.c
+FUZZED_serial := plugin/sent-log/serial.c plugin/sent-log/hmac-sha256.c plugin/verdict/tag.c
+define FUZZ_RULE
+$(BUILD)/fuzz/$(1)-fuzz: tests/fuzz/$(1)-fuzz.c $(wildcard $(FUZZED_$(1)) $(dir $(FUZZED_$(1)))*.h)
+	@mkdir -p $$(@D)
+	$$(Q)clang $$(FUZZ_FLAGS) $$(OUR_CFLAGS) $$(DOVECOT_CFLAGS) $$(LIB_CFLAGS) -o $$@ $$(filter %.c,$$^) \
+		$$(DOVECOT_LIBS) $$(LIB_LIBS) $$(SPF_LIBS)
+endef
+$(foreach name,report spf received serial,$(eval $(call FUZZ_RULE,$(name))))
 
 # What needs the packages runs in a make of its own: this one has looked for
 # dovecot-config before they were there.
@@ -245,8 +200,7 @@ check: ## build and run all tests, as root; ends with their counts
 
 # All that they need built.
 .PHONY: tests
-tests: all $(UNIT_TESTS) $(FUZZERS) $(BUILD)/tests/spf-suite-check $(BUILD)/tests/received-origin \
-	$(BUILD)/tests/corpus-verdict
+tests: all $(UNIT_TESTS) $(FUZZERS) $(PROGRAMS)
 
 .PHONY: check-2.4
 check-2.4: ## the same in a Debian 13 folder, with Dovecot 2.4 (debootstrap, as root)
@@ -262,7 +216,7 @@ PYTEST_JOBS ?= 4
 # under which name their counts are kept
 E2E ?= e2e
 .PHONY: check-e2e
-check-e2e: all $(BUILD)/tests/received-origin ## end-to-end tests only (PYTEST_ARGS="-k sieve")
+check-e2e: all $(BUILD)/tests/programs/received-origin ## end-to-end tests only (PYTEST_ARGS="-k sieve")
 	@$(need_root)tests/e2e/fetch-mtas
 	@$(PART) $(E2E) tests/apart $(PYTHON) -m pytest -q -rs -n $(PYTEST_JOBS) tests/e2e $(PYTEST_ARGS)
 
@@ -275,13 +229,13 @@ demo: ## the main job, shown on real messages, as root
 .PHONY: bench
 bench: ## what the plugin costs, as ratios (as root)
 	@$(need_root)$(INSTALL_PACKAGES) build demo test bench
-	$(MAKE) all $(BUILD)/tests/bench/report-bench $(BUILD)/tests/spf-suite-check
+	$(MAKE) all $(BUILD)/tests/bench/report-bench $(BUILD)/tests/programs/spf-suite-check
 	BUILD=$(BUILD) tests/bench/spf-bench
 	$(BUILD)/tests/bench/report-bench $(wildcard $(CORPUS)/eml/sisimai-*.eml) \
 		$(wildcard tests/fuzz/report-seeds/*.eml)
 	$(PYTHON) tests/bench/bench.py
 
-$(BUILD)/tests/bench/report-bench: $(BUILD)/tests/bench/report-bench.o $(REPORT_OBJS)
+$(BUILD)/tests/bench/report-bench: $(BUILD)/tests/bench/report-bench.o $(BUILD)/report.a
 	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS)
 
 # The commented configuration is the one for this Dovecot, under one name.

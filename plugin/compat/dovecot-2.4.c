@@ -13,8 +13,8 @@
 #include "mailbox-list.h"
 #include "mail-storage-private.h"
 #include "mail-storage-settings.h"
-#include "compat/dovecot-compat.h"
-#include "compat/setting-info.h"
+#include "dovecot-compat.h"
+#include "settings/setting-info.h"
 
 /* Weak, so that the other version can load the module far enough to see that it isn't
    its own, and says so, instead of naming a symbol. */

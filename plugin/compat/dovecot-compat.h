@@ -5,8 +5,8 @@
    dovecot-2.3.c and dovecot-2.4.c implement it for one version each; doveadm's
    differences are in doveadm-compat.h. */
 
-#include "backscatter-settings.h"
-#include "spf-settings.h"
+#include "settings/backscatter-settings.h"
+#include "settings/spf-settings.h"
 
 struct mail_user;
 struct mail_namespace;

@@ -24,7 +24,7 @@
    (PATH.corrupt-TIME, with its -wal and -shm) and a new log put in its place;
    that call answers -1, the next one works on the new log. */
 
-#include "sent-log/serial.h"
+#include "serial.h"
 
 #include <stdbool.h>
 #include <stddef.h>

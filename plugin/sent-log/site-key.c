@@ -1,6 +1,6 @@
 /* The site key's file: reading it, and adding a key to it. */
 
-#include "sent-log/site-key.h"
+#include "site-key.h"
 #include "sent-log-private.h"
 
 #include <errno.h>

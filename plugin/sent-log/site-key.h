@@ -8,7 +8,7 @@
    digits), the newest last: that one issues, the others only verify. Lines that
    begin with # are comments. */
 
-#include "sent-log/serial.h"
+#include "serial.h"
 
 /* Reads the file, also through a symbolic link. Refuses one that is no regular file,
    that all users of the host may read or write or its group may write, or that

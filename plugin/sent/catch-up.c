@@ -7,9 +7,9 @@
 #include "mail-namespace.h"
 #include "mail-user.h"
 #include "compat/dovecot-compat.h"
-#include "sent/sent-mailboxes.h"
-#include "sent/read-copies.h"
-#include "sent/catch-up.h"
+#include "sent-mailboxes.h"
+#include "read-copies.h"
+#include "catch-up.h"
 
 #include <sys/stat.h>
 

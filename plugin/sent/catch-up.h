@@ -6,7 +6,7 @@
    nothing is lost where a copy was stored past the plugin: by an imap without it, a
    server-side copy, dsync, a restored backup. */
 
-#include "mailbox-log.h"
+#include "user/mailbox-log.h"
 
 enum catch_up_result {
 	/* Everything that lies in the Sent mailboxes is in the log. */

@@ -3,7 +3,7 @@
 
 /* Reads the copies in one Sent mailbox into the log. */
 
-#include "mailbox-log.h"
+#include "user/mailbox-log.h"
 
 struct mailbox;
 

@@ -4,7 +4,7 @@
 #include "array.h"
 #include "mail-storage-private.h"
 #include "mail-user.h"
-#include "sent/sent-mailboxes.h"
+#include "sent-mailboxes.h"
 
 static int look_failed(struct mailbox *box, const char **error_r)
 {

@@ -6,7 +6,7 @@
 #include "mail-namespace.h"
 #include "mail-user.h"
 #include "compat/dovecot-compat.h"
-#include "sent/sent-mailboxes.h"
+#include "sent-mailboxes.h"
 
 /* What lies on this host as files of its own. The others would ask a server (imapc),
    lock the whole mailbox (mbox), or show mail of other mailboxes (virtual). */

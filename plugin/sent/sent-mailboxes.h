@@ -5,7 +5,7 @@
    \Sent, and backscatter_sent_mailboxes. Never by walking through his folders: a
    delivery has no time for that. Only in his own private namespaces. */
 
-#include "mailbox-log.h"
+#include "user/mailbox-log.h"
 
 struct mailbox;
 struct mailbox_status;

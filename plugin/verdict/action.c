@@ -1,7 +1,7 @@
 /* Actions (DESIGN.md section 6): pure. */
 
 #include "lib.h"
-#include "verdict/action.h"
+#include "action.h"
 
 static const char *const action_names[ACTION_COUNT] = {
 	[ACTION_ANNOTATE] = "annotate",

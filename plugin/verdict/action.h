@@ -3,7 +3,7 @@
 
 /* What is done with a judged report: DESIGN.md section 6 as a pure function. */
 
-#include "verdict/verdict.h"
+#include "verdict.h"
 
 enum action {
 	/* delivered with its header; Sieve decides */

@@ -1,7 +1,7 @@
 /* From the log to the facts that coverage is decided by. */
 
 #include "lib.h"
-#include "verdict/coverage-view.h"
+#include "coverage-view.h"
 
 static int
 coverage_view_find_unlisted(struct sent_log *log, struct coverage_view *view,

@@ -5,7 +5,7 @@
    explain" and for "doveadm backscatter coverage". */
 
 #include "sent-log/sent-log.h"
-#include "verdict/coverage.h"
+#include "coverage.h"
 
 /* What the settings say. */
 struct coverage_policy {

@@ -1,7 +1,7 @@
 /* Coverage (DESIGN.md section 5): pure, no log and no clock of its own. */
 
 #include "lib.h"
-#include "verdict/coverage.h"
+#include "coverage.h"
 
 static const struct {
 	const char *name;

@@ -3,7 +3,7 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
-#include "verdict/own-addresses.h"
+#include "own-addresses.h"
 
 struct own_addresses {
 	pool_t pool;

@@ -2,7 +2,7 @@
 
 #include "lib.h"
 #include "str.h"
-#include "verdict/ownership.h"
+#include "ownership.h"
 
 bool ownership_is_address(const char *address)
 {

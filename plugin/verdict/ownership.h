@@ -5,7 +5,7 @@
    a user, roles such as postmaster@ among them. Says nothing of reports, for which
    own_addresses_match() is stricter. */
 
-#include "verdict/own-addresses.h"
+#include "own-addresses.h"
 
 /* RFC 5321, 4.5.3.1.3: 256 octets with the angle brackets. */
 #define OWNERSHIP_ADDRESS_MAX_LEN 254

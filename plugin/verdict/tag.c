@@ -1,7 +1,7 @@
 /* Tags in addresses. Whether the serial in one is ours is for others to say. */
 
 #include "lib.h"
-#include "verdict/tag.h"
+#include "tag.h"
 
 #include <ctype.h>
 

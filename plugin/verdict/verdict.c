@@ -4,7 +4,7 @@
 
 #include "lib.h"
 #include "strfuncs.h"
-#include "verdict/verdict.h"
+#include "verdict.h"
 
 struct verdict_row {
 	const char *situation;

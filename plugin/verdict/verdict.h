@@ -6,7 +6,7 @@
    needs. Callers must have a data stack frame. */
 
 #include "report/report.h"
-#include "verdict/coverage.h"
+#include "coverage.h"
 
 enum verdict {
 	VERDICT_UNKNOWN = 0,

@@ -257,7 +257,7 @@ def test_a_message_id_does_not_break_the_line(server, evil, whose, way):
     assert f" verdict={verdict} " in line
 
 
-# Wrong settings (the list is that of tests/unit/test-settings.c)
+# Wrong settings (the list is that of tests/unit/settings/test-settings.c)
 
 WRONG = [
     ("backscatter_sources", "sent smtp", "submission, milter"),

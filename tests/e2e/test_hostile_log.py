@@ -129,7 +129,7 @@ def assert_refused(dovecot: Dovecot, error: str) -> None:
     assert before == after
 
 
-# the rest of them: tests/unit/test-sent-log-door.c
+# the rest of them: tests/unit/sent-log/test-sent-log-door.c
 @pytest.mark.parametrize("suffix, kind", [*(("", kind) for kind in KINDS), *((suffix, fifo) for suffix in BESIDE[1:]),
                                           ("-wal", anothers), (".lock", link)])
 def test_refused(server, suffix, kind):

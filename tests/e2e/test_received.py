@@ -9,7 +9,7 @@ from dovecot import BUILD
 from receiving import CLIENT_WITH_NAME, MXS, SENDER, Refused, Session, is_there
 from smtp import Received
 
-ORIGIN = BUILD / "tests" / "received-origin"
+ORIGIN = BUILD / "tests" / "programs" / "received-origin"
 # In these tests all clients are on this host: nobody is trusted unless a test says so.
 NOBODY = ""
 EVERYBODY = "127.0.0.0/8 ::1"

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define ISSUED_FOR "ann@example.org"
 static const char *const addresses[] = { "bob@example.org", ISSUED_FOR };
 
-/* The key of the first vector in tests/unit/test-serial.c, and what it issued. */
+/* The key of the first vector in tests/unit/sent-log/test-serial.c, and what it issued. */
 static struct serial_keys keys;
 static char issued[SERIAL_TEXT_SIZE];
 

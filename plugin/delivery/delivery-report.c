@@ -1,0 +1,286 @@
+/* The delivery of one report to one recipient: judged, acted upon, logged. Which
+   message and which recipient is for delivery-lmtp.c and delivery-lda.c to say;
+   what the verdict is, for verdict/. */
+
+#include "lib.h"
+#include "array.h"
+#include "smtp-address.h"
+#include "mail-deliver.h"
+#include "mail-storage.h"
+#include "mail-user.h"
+#include "judging/judge.h"
+#include "quarantine/rejudge.h"
+#include "sent/catch-up.h"
+#include "delivery-report.h"
+#include "quarantine/delivery-stored.h"
+
+#include <time.h>
+
+struct delivery_report {
+	pool_t pool;
+	const struct report *report;
+	struct mailbox_log *log;
+	struct judgement judgement;
+	/* why the action is not the one that the verdict asked for */
+	const char *failure;
+	/* where it lies in the quarantine, if it does */
+	struct sent_log_stored_report place;
+	bool placed;
+};
+
+const struct report *
+delivery_read_report(pool_t pool, struct istream *input, bool null_sender,
+		     struct event *event)
+{
+	struct report *report = p_new(pool, struct report, 1);
+	const char *error;
+	int ret;
+
+	ret = report_read(pool, input, null_sender ? REPORT_SENDER_NULL :
+			  REPORT_SENDER_ADDRESS, report, &error);
+	if (ret < 0) {
+		e_error(event, "backscatter: Reading the message failed: %s - "
+			"delivered unjudged", error);
+	}
+	return ret > 0 ? report : NULL;
+}
+
+bool delivery_sender_is_null(const struct smtp_address *mail_from)
+{
+	return smtp_address_isnull(mail_from) &&
+		!smtp_address_is_broken(mail_from);
+}
+
+static const char *encode_address(const struct smtp_address *address)
+{
+	return address == NULL ? NULL : smtp_address_encode(address);
+}
+
+struct delivery_report *
+delivery_report_begin(const struct report *report, struct mail_user *user,
+		      const struct delivery_envelope *envelope,
+		      struct event *event)
+{
+	struct judge_envelope judge_envelope = {
+		.recipient = encode_address(envelope->recipient),
+		.original_recipient =
+			encode_address(envelope->original_recipient),
+		.can_reject = envelope->can_reject,
+	};
+	struct delivery_report *delivery;
+	const char *error;
+	time_t now = time(NULL);
+	pool_t pool = pool_alloconly_create("backscatter delivery", 1024);
+
+	delivery = p_new(pool, struct delivery_report, 1);
+	delivery->pool = pool;
+	delivery->report = report;
+	delivery->log = mailbox_log_init(user, event);
+	mailbox_log_make_home(delivery->log);
+	if (delivery->log->log != NULL && delivery->log->set->sources_valid &&
+	    sent_log_set_listed_sources(delivery->log->log, now, &error) < 0)
+		mailbox_log_set_unavailable(delivery->log, error);
+	judge_report(delivery->log, report, &judge_envelope, now,
+		     &delivery->judgement);
+	delivery->judgement.facts.log_error =
+		p_strdup(pool, delivery->judgement.facts.log_error);
+	return delivery;
+}
+
+const char *delivery_report_header(const struct delivery_report *delivery)
+{
+	return t_strdup_printf("%s: %s\r\n", REPORT_VERDICT_HEADER,
+			       judgement_header_value(&delivery->judgement));
+}
+
+bool delivery_report_is_rejected(const struct delivery_report *delivery)
+{
+	return delivery->judgement.action == ACTION_REJECT;
+}
+
+/* Opens the mailbox, or creates and subscribes it. */
+static int quarantine_mailbox_open(struct mailbox *box)
+{
+	enum mail_error error;
+
+	if (mailbox_open(box) == 0)
+		return 0;
+	(void)mailbox_get_last_error(box, &error);
+	if (error != MAIL_ERROR_NOTFOUND)
+		return -1;
+	/* another delivery may be creating it at this moment */
+	if (mailbox_create(box, NULL, FALSE) < 0) {
+		(void)mailbox_get_last_error(box, &error);
+		if (error != MAIL_ERROR_EXISTS)
+			return -1;
+	}
+	if (mailbox_set_subscribed(box, TRUE) < 0)
+		return -1;
+	return mailbox_open(box);
+}
+
+/* lda_mailbox_autocreate is off by default, and says nothing about ours. */
+static int
+quarantine_mailbox_create(struct mail_user *user, const char *name,
+			  const char **error_r)
+{
+	struct mailbox *box = mailbox_alloc_for_user(user, name,
+						     MAILBOX_FLAG_POST_SESSION);
+	int ret = quarantine_mailbox_open(box);
+
+	if (ret < 0)
+		*error_r = t_strdup(mailbox_get_last_internal_error(box, NULL));
+	mailbox_free(&box);
+	return ret;
+}
+
+static int
+delivery_report_quarantine(struct delivery_report *delivery,
+			   struct mail_deliver_context *ctx,
+			   struct mail_storage **storage_r)
+{
+	const char *name = delivery->log->set->mailbox;
+	const char *error = "mailbox can't be opened";
+
+	if (quarantine_mailbox_create(ctx->rcpt_user, name, &error) == 0) {
+		int ret;
+
+		delivery_stored_begin(ctx->rcpt_user);
+		ret = mail_deliver_save(ctx, name, 0, NULL, storage_r);
+		delivery->placed = delivery_stored_end(&delivery->place);
+		if (ret == 0)
+			return 0;
+		if (*storage_r != NULL) {
+			error = mail_storage_get_last_internal_error(*storage_r,
+								     NULL);
+		}
+	}
+	delivery->failure = p_strdup_printf(delivery->pool,
+		"quarantine in %s failed: %s - delivered as any mail", name, error);
+	/* or the failed save's error would end the delivery with 451 */
+	*storage_r = NULL;
+	return -1;
+}
+
+bool delivery_report_act(struct delivery_report *delivery,
+			 struct mail_deliver_context *ctx,
+			 struct mail_storage **storage_r)
+{
+	*storage_r = NULL;
+	switch (delivery->judgement.action) {
+	case ACTION_QUARANTINE:
+		return delivery_report_quarantine(delivery, ctx,
+						  storage_r) == 0;
+	case ACTION_DISCARD:
+		return TRUE;
+	case ACTION_ANNOTATE:
+	case ACTION_REJECT:
+	case ACTION_COUNT:
+		break;
+	}
+	return FALSE;
+}
+
+static void delivery_report_count(struct delivery_report *delivery)
+{
+	const char *error;
+
+	const struct verdict_result *result = &delivery->judgement.result;
+
+	/* only what a report on this original has earned: others may not use
+	   up its budget */
+	if (!delivery->judgement.facts.verdict.log_available ||
+	    result->verdict != VERDICT_GENUINE)
+		return;
+	if (facts_count_report(&delivery->judgement.facts, delivery->report,
+			       delivery->log->log, time(NULL), &error) < 0) {
+		e_error(delivery->log->event,
+			"backscatter: Counting a report failed: %s", error);
+	}
+}
+
+/* The file is older than what left: perhaps a snapshot that was rolled back, with all
+   that was sent since. */
+static void delivery_report_restart_coverage(struct delivery_report *delivery)
+{
+	struct mailbox_log *log = delivery->log;
+	time_t now = time(NULL);
+	const char *error;
+
+	if (sent_log_set_coverage(log->log, now, SENT_LOG_COVERAGE_ROWS_LOST, now,
+				  &error) < 0) {
+		e_error(log->event, "backscatter: sent log %s: %s - coverage "
+			"can't be restarted", log->path, error);
+		return;
+	}
+	e_warning(log->event, "backscatter: sent log %s: a serial that this log "
+		  "issued came back and has no row, so rows were lost (a restored "
+		  "snapshot?): coverage starts anew", log->path);
+}
+
+/* What was done in the end. */
+static const char *
+delivery_report_action(const struct delivery_report *delivery, bool stored)
+{
+	if (!stored && delivery->judgement.action != ACTION_REJECT)
+		return "none (delivery failed)";
+	return action_name(delivery->failure != NULL ? ACTION_ANNOTATE :
+			   delivery->judgement.action);
+}
+
+static void
+delivery_report_log(const struct delivery_report *delivery, bool stored)
+{
+	const struct judgement *judgement = &delivery->judgement;
+	const char *line = t_strdup_printf("backscatter: %s action=%s",
+		judgement_log_line(judgement, delivery->report),
+		delivery_report_action(delivery, stored));
+
+	if (delivery->failure != NULL)
+		e_error(delivery->log->event, "%s (%s)", line, delivery->failure);
+	else if (judgement->result.reason == VERDICT_REASON_LOG_UNAVAILABLE &&
+		 judgement->log_failed)
+		e_error(delivery->log->event, "%s", line);
+	else
+		e_info(delivery->log->event, "%s", line);
+}
+
+/* A report in the quarantine may wait for a copy that was stored past the plugin. */
+static void delivery_report_catch_up(struct delivery_report *delivery)
+{
+	struct mailbox_log *log = delivery->log;
+	const char *error;
+
+	/* done already, or it would have been */
+	if (delivery->judgement.caught_up ||
+	    delivery->judgement.not_caught_up != NULL)
+		return;
+	if (sent_log_has_remembered_reports(log->log, &error) > 0)
+		(void)catch_up(log, time(NULL), &error);
+}
+
+void delivery_report_end(struct delivery_report **_delivery, bool stored)
+{
+	struct delivery_report *delivery = *_delivery;
+
+	*_delivery = NULL;
+	if (stored)
+		delivery_report_count(delivery);
+	delivery_report_log(delivery, stored);
+	if (delivery->judgement.facts.rows_lost)
+		delivery_report_restart_coverage(delivery);
+	if (stored && delivery->judgement.facts.verdict.log_available) {
+		if (delivery->placed && delivery->failure == NULL) {
+			delivery->place.quarantined = TRUE;
+			rejudge_remember(delivery->log, delivery->report,
+					 &delivery->judgement,
+					 &delivery->place);
+		}
+		/* this one, if its original was logged meanwhile, and those
+		   whose original was logged without a Dovecot process */
+		delivery_report_catch_up(delivery);
+		rejudge_due_reports(delivery->log);
+	}
+	mailbox_log_deinit(&delivery->log);
+	pool_unref(&delivery->pool);
+}

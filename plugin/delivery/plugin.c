@@ -1,0 +1,28 @@
+/* Entry points of lib95_backscatter_plugin.so, for lda, lmtp, imap and every
+   other process that has it in mail_plugins. */
+
+#include "lib.h"
+#include "module-dir.h"
+#include "delivery.h"
+#include "quarantine/delivery-stored.h"
+#include "delivery-user.h"
+#include "saving/saved-copy.h"
+#include "plugin.h"
+
+const char *backscatter_plugin_version = DOVECOT_ABI_VERSION;
+
+void backscatter_plugin_init(struct module *module)
+{
+	delivery_user_init(module);
+	delivery_init();
+	delivery_stored_init(module);
+	imap_sent_init(module);
+}
+
+void backscatter_plugin_deinit(void)
+{
+	imap_sent_deinit();
+	delivery_stored_deinit();
+	delivery_deinit();
+	delivery_user_deinit();
+}

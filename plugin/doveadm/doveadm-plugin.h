@@ -1,0 +1,10 @@
+#ifndef DOVEADM_PLUGIN_H
+#define DOVEADM_PLUGIN_H
+
+#include "delivery/plugin.h"
+
+extern PLUGIN_EXPORT const char *doveadm_backscatter_plugin_version;
+PLUGIN_EXPORT void doveadm_backscatter_plugin_init(struct module *module);
+PLUGIN_EXPORT void doveadm_backscatter_plugin_deinit(void);
+
+#endif

@@ -1,0 +1,233 @@
+/* From a report and the sent log to the facts of the verdict table. Knows the
+   log's interface and the report's structure; judges nothing. */
+
+#include "lib.h"
+#include "verdict/coverage-view.h"
+#include "facts-private.h"
+
+void facts_log_failed(struct facts *facts, const char *error)
+{
+	facts->verdict.log_available = FALSE;
+	facts->log_error = t_strdup(error);
+}
+
+void facts_add_address(ARRAY_TYPE(const_string) *addresses, const char *address)
+{
+	const char *known;
+
+	if (address == NULL)
+		return;
+	array_foreach_elem(addresses, known) {
+		if (strcmp(known, address) == 0)
+			return;
+	}
+	array_push_back(addresses, &address);
+}
+
+static void gather_recipients(struct facts_context *ctx)
+{
+	const struct report_recipient *recipient;
+
+	t_array_init(&ctx->recipients, 8);
+	array_foreach(&ctx->report->recipients, recipient) {
+		facts_add_address(&ctx->recipients, recipient->original_recipient);
+		facts_add_address(&ctx->recipients, recipient->final_recipient);
+	}
+}
+
+static enum verdict_evidence named_evidence(const struct report *report)
+{
+	if (array_count(&report->message_ids) > 0)
+		return VERDICT_EVIDENCE_MESSAGE_ID;
+	if (report->envelope_id != NULL)
+		return VERDICT_EVIDENCE_ENVELOPE_ID;
+	if (array_count(&report->references) > 0)
+		return VERDICT_EVIDENCE_REFERENCE;
+	return VERDICT_EVIDENCE_NONE;
+}
+
+static void gather_from_report(struct facts_context *ctx)
+{
+	const struct report *report = ctx->report;
+	struct verdict_facts *verdict = &ctx->facts->verdict;
+	const struct report_message_id *message_id;
+	const char *address;
+
+	verdict->class = report->class;
+	verdict->null_sender = report->null_sender;
+	verdict->named_evidence = named_evidence(report);
+	if (array_count(&report->message_ids) > 0) {
+		message_id = array_front(&report->message_ids);
+		ctx->facts->original_message_id = message_id->written;
+	}
+	array_foreach_elem(&report->to, address) {
+		if (own_addresses_match(ctx->own, address))
+			verdict->to_own_address = TRUE;
+	}
+}
+
+/* Looks one identity up. An identity with a recipient in common, or nothing to
+   compare, beats one that was sent to others. */
+static int
+gather_identity(struct facts_context *ctx, enum sent_log_identity_kind kind,
+		const char *value, enum verdict_evidence evidence)
+{
+	struct verdict_facts *verdict = &ctx->facts->verdict;
+	const struct sent_log_identity identity = {
+		.kind = kind, .value = value
+	};
+	struct sent_log_entry entry;
+	const char *const *recipients, *error;
+	unsigned int count;
+	bool compared, shared;
+	int ret;
+
+	recipients = array_get(&ctx->recipients, &count);
+	ret = sent_log_find(ctx->log, &identity, recipients, count, ctx->now,
+			    &entry, &error);
+	if (ret < 0) {
+		facts_log_failed(ctx->facts, error);
+		return -1;
+	}
+	if (ret == 0)
+		return 0;
+
+	compared = count > 0 && entry.recipient_count > 0;
+	shared = entry.recipient_matches || entry.domain_matches;
+	if (verdict->logged_evidence != VERDICT_EVIDENCE_NONE &&
+	    compared && !shared)
+		return 0;
+	if (evidence == VERDICT_EVIDENCE_REFERENCE)
+		ctx->facts->original_message_id = value;
+	verdict->logged_evidence = evidence;
+	verdict->recipients_compared = compared;
+	verdict->recipient_shared = shared;
+	/* keyed evidence beats everything */
+	if (verdict->keyed != VERDICT_KEYED_VALID)
+		ctx->facts->original = identity;
+	return !compared || shared ? 1 : 0;
+}
+
+/* Returns 1 as soon as an identity holds, 0 if none does, -1 if the log is
+   unavailable. */
+static int gather_identities(struct facts_context *ctx)
+{
+	const struct report *report = ctx->report;
+	const struct report_message_id *message_id;
+	const char *reference;
+	int ret;
+
+	array_foreach(&report->message_ids, message_id) {
+		ret = gather_identity(ctx, SENT_LOG_IDENTITY_MESSAGE_ID,
+				      message_id->id,
+				      VERDICT_EVIDENCE_MESSAGE_ID);
+		if (ret != 0)
+			return ret;
+	}
+	if (report->envelope_id != NULL) {
+		ret = gather_identity(ctx, SENT_LOG_IDENTITY_ENVELOPE_ID,
+				      report->envelope_id,
+				      VERDICT_EVIDENCE_ENVELOPE_ID);
+		if (ret != 0)
+			return ret;
+	}
+	array_foreach_elem(&report->references, reference) {
+		ret = gather_identity(ctx, SENT_LOG_IDENTITY_MESSAGE_ID,
+				      reference, VERDICT_EVIDENCE_REFERENCE);
+		if (ret != 0)
+			return ret;
+	}
+	return 0;
+}
+
+/* Returns 1 if this mailbox wrote to one of the addresses. Own ones don't count: who
+   once wrote a note to himself would acquit every forgery that was sent to him. */
+static int
+find_recipient(struct facts_context *ctx,
+	       const ARRAY_TYPE(const_string) *addresses)
+{
+	const char *address, *error;
+	int ret;
+
+	array_foreach_elem(addresses, address) {
+		if (own_addresses_match(ctx->own, address))
+			continue;
+		ret = sent_log_find_recipient(ctx->log, address, ctx->now,
+					      &error);
+		if (ret < 0)
+			facts_log_failed(ctx->facts, error);
+		if (ret != 0)
+			return ret;
+	}
+	return 0;
+}
+
+static void gather_known_recipient(struct facts_context *ctx)
+{
+	int ret = find_recipient(ctx, &ctx->recipients);
+
+	if (ret == 0)
+		ret = find_recipient(ctx, &ctx->report->original_to);
+	ctx->facts->verdict.recipient_known = ret > 0;
+}
+
+static void
+gather_coverage(struct facts_context *ctx, const struct facts_policy *policy)
+{
+	struct facts *facts = ctx->facts;
+	struct coverage_facts *coverage = &facts->verdict.coverage;
+	const struct coverage_policy coverage_policy = {
+		.listed_sources = policy->listed_sources,
+		.report_age = policy->report_age,
+		.retention = policy->retention,
+	};
+	struct coverage_view view;
+	const char *error;
+
+	if (coverage_view_read(ctx->log, &coverage_policy, ctx->now, &view,
+			       &error) < 0)
+		facts_log_failed(facts, error);
+	*coverage = view.facts;
+	coverage->late_report = ctx->report->class == REPORT_CLASS_MDN;
+	coverage->original_date = ctx->report->original_date;
+	coverage->arrival_date = ctx->report->arrival_date;
+	facts->coverage = view.log;
+	facts->unlisted_copy = view.unlisted_copy;
+}
+
+void facts_gather(const struct report *report, struct sent_log *log,
+		  const struct own_addresses *own,
+		  const struct facts_keyed *keyed,
+		  const struct facts_policy *policy, time_t now,
+		  struct facts *facts_r)
+{
+	struct facts_context ctx = {
+		.report = report, .log = log, .own = own, .keyed = keyed,
+		.now = now, .retention = policy->retention, .facts = facts_r
+	};
+	const char *error;
+
+	i_zero(facts_r);
+	gather_recipients(&ctx);
+	gather_from_report(&ctx);
+	facts_gather_originals(&ctx, policy->host_names);
+
+	facts_r->verdict.log_available = log != NULL;
+	if (log != NULL && sent_log_open(log, now, &error) < 0)
+		facts_log_failed(facts_r, error);
+	/* verifies without a log, too */
+	facts_gather_keyed(&ctx);
+	/* Each step asks a log that has answered so far. */
+	if (facts_r->verdict.log_available)
+		(void)gather_identities(&ctx);
+	if (facts_r->verdict.log_available)
+		facts_gather_budget(&ctx);
+	if (facts_r->verdict.log_available)
+		gather_known_recipient(&ctx);
+	if (facts_r->verdict.log_available)
+		gather_coverage(&ctx, policy);
+	/* What was issued before coverage starts is known to be missing, perhaps;
+	   the day of issue may be the day of that start. */
+	facts_r->rows_lost = facts_r->verdict.log_available &&
+		ctx.lost_row_issued > facts_r->coverage.start;
+}

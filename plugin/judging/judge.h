@@ -1,0 +1,55 @@
+#ifndef JUDGE_H
+#define JUDGE_H
+
+/* Judges one report for one mailbox: what the delivery does with it, and what
+   "doveadm backscatter explain" shows. */
+
+#include "verdict/action.h"
+#include "facts.h"
+#include "user/mailbox-log.h"
+
+/* What the delivery knows beside the message. */
+struct judge_envelope {
+	/* the mailbox's own address in the envelope, with its detail; NULL =
+	   unknown */
+	const char *recipient;
+	/* What the message was sent to before it came here (ORCPT, lda's -a);
+	   NULL = unknown. Not own: serves only to verify a keyed evidence. */
+	const char *original_recipient;
+	/* this way of delivery can refuse a single recipient */
+	bool can_reject:1;
+};
+
+struct judgement {
+	struct facts facts;
+	struct verdict_result result;
+	enum action action;
+	/* It would have been backscatter, but the Sent mailboxes could not be read
+	   to their end: why; NULL = they were, or that didn't matter. Of the
+	   mailbox_log's pool. */
+	const char *not_caught_up;
+	/* the Sent mailboxes were read, and are in the log as they are now */
+	bool caught_up;
+	/* a fault, for an administrator to see */
+	bool log_failed;
+};
+
+/* now: this host's clock. What would be called backscatter has the Sent mailboxes
+   read into the log first (sent/catch-up.h), and is judged again by what it knows
+   then. Never fails; strings in *judgement_r live in the data
+   stack frame of the caller. */
+void judge_report(struct mailbox_log *log, const struct report *report,
+		  const struct judge_envelope *envelope, time_t now,
+		  struct judgement *judgement_r);
+
+/* The value of the X-Backscatter header, e.g.
+   "genuine; class=dsn-failed; reason=message-id; evidence=message-id". Made of
+   our own words only. */
+const char *judgement_header_value(const struct judgement *judgement);
+
+/* The log line about a judged report, without the action. Message-IDs are
+   sanitised. */
+const char *judgement_log_line(const struct judgement *judgement,
+			       const struct report *report);
+
+#endif

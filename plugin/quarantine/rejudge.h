@@ -1,0 +1,26 @@
+#ifndef REJUDGE_H
+#define REJUDGE_H
+
+/* Reports that came before their original was logged: an MTA that refuses at once
+   is faster than a client that stores its Sent copy. They are remembered when they
+   are delivered, and judged again when their original turns up. */
+
+#include "judging/judge.h"
+
+/* Remembers a report that was stored at this place just now; place->quarantined
+   must be set, and the log have answered so far. Does nothing if its original is
+   known already, or if it names none. An error is logged. */
+void rejudge_remember(struct mailbox_log *log, const struct report *report,
+		      const struct judgement *judgement,
+		      const struct sent_log_stored_report *place);
+
+/* Judges again what is due (see sent-log.h): a report that lies in the quarantine
+   and is no backscatter now moves to INBOX with its new header; one that the user
+   has moved or deleted, or that was never quarantined, is only forgotten. To be called
+   after something was logged, and never while this process has a transaction open
+   in one of the user's mailboxes: its locks would be waited for in vain. Each report
+   that is judged leaves a line in log->event; one that fails stays where it is, is
+   logged as an error, and is due again the next time. */
+void rejudge_due_reports(struct mailbox_log *log);
+
+#endif

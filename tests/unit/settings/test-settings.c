@@ -1,0 +1,287 @@
+/* Settings: a wrong value is an error that names the setting, the value and what
+   is allowed, and in its place stands what loses nothing. */
+
+#include "unit.h"
+#include "sent-log/sent-log.h"
+#include "settings/backscatter-settings.h"
+
+#include <time.h>
+
+#define DAY (24 * 60 * 60)
+
+struct setting {
+	const char *name;
+	const char *value;
+};
+
+static const char *get_setting(const char *name, void *context)
+{
+	const struct setting *setting = context;
+
+	for (; setting->name != NULL; setting++) {
+		if (strcmp(setting->name, name) == 0)
+			return setting->value;
+	}
+	return NULL;
+}
+
+static const struct backscatter_settings *
+parse(pool_t pool, struct setting *settings)
+{
+	return backscatter_settings_parse(pool, get_setting, settings);
+}
+
+static const struct backscatter_settings *
+parse_one(pool_t pool, const char *name, const char *value)
+{
+	struct setting settings[] = { { name, value }, { NULL, NULL } };
+
+	return parse(pool, settings);
+}
+
+static void test_defaults(void **state ATTR_UNUSED)
+{
+	struct setting none[] = { { NULL, NULL } };
+	pool_t pool = pool_alloconly_create("test", 1024);
+	const struct backscatter_settings *set = parse(pool, none);
+
+	assert_null(set->errors[0]);
+	assert_int_equal(set->sources, 0);
+	assert_true(set->sources_valid);
+	assert_null(set->addresses[0]);
+	assert_int_equal(set->actions[REPORT_CLASS_DSN_FAILED],
+			 ACTION_QUARANTINE);
+	assert_int_equal(set->actions[REPORT_CLASS_BOUNCE], ACTION_QUARANTINE);
+	assert_int_equal(set->actions[REPORT_CLASS_MDN], ACTION_ANNOTATE);
+	assert_int_equal(set->actions[REPORT_CLASS_AUTO_REPLY],
+			 ACTION_ANNOTATE);
+	assert_string_equal(set->mailbox, "Backscatter");
+	assert_string_equal(set->db, "~/.backscatter.db");
+	assert_int_equal(set->retention, 90 * DAY);
+	assert_int_equal(set->report_age, 14 * DAY);
+	assert_null(set->sent_mailboxes[0]);
+	assert_null(set->site_key);
+	assert_int_equal(set->sender_check, SENDER_CHECK_LOG);
+	assert_false(set->tag);
+	pool_unref(&pool);
+}
+
+static void test_date(void **state ATTR_UNUSED)
+{
+	struct tm *tm;
+	time_t time;
+
+	assert_int_equal(backscatter_date_parse("2026-01-31", &time), 0);
+	tm = localtime(&time);
+	assert_int_equal(tm->tm_year, 126);
+	assert_int_equal(tm->tm_mon, 0);
+	assert_int_equal(tm->tm_mday, 31);
+	assert_int_equal(tm->tm_hour, 0);
+	assert_int_equal(backscatter_date_parse("yesterday", &time), -1);
+	assert_int_equal(backscatter_date_parse("2026-02-31", &time), -1);
+	assert_int_equal(backscatter_date_parse("2026-01-31 12:00", &time), -1);
+}
+
+static void test_values(void **state ATTR_UNUSED)
+{
+	struct setting settings[] = {
+		{ "backscatter_sources", "sent submission" },
+		{ "backscatter_addresses",
+		  "me@example.org, @example.net *-x@*.example" },
+		{ "backscatter_action", "reject" },
+		{ "backscatter_action_dsn_delayed", "annotate" },
+		{ "backscatter_action_virus_notice", "quarantine" },
+		{ "backscatter_mailbox", "INBOX/Not mine" },
+		{ "backscatter_db", "/var/lib/backscatter/me.db" },
+		{ "backscatter_retention", "1 weeks" },
+		{ "backscatter_report_age", "2 days" },
+		{ "backscatter_sent_mailboxes", "Sent Items, Gesendet" },
+		{ "backscatter_site_key", "/etc/dovecot/backscatter.key" },
+		{ "backscatter_sender_check", "both" },
+		{ "backscatter_tag", "yes" },
+		{ NULL, NULL }
+	};
+	pool_t pool = pool_alloconly_create("test", 1024);
+	const struct backscatter_settings *set = parse(pool, settings);
+
+	assert_null(set->errors[0]);
+	assert_int_equal(set->sources, SENT_LOG_SOURCE_SENT |
+			 SENT_LOG_SOURCE_SUBMISSION);
+	assert_string_equal(set->addresses[0], "me@example.org");
+	assert_string_equal(set->addresses[1], "@example.net");
+	assert_string_equal(set->addresses[2], "*-x@*.example");
+	assert_null(set->addresses[3]);
+	assert_int_equal(set->actions[REPORT_CLASS_DSN_FAILED], ACTION_REJECT);
+	assert_int_equal(set->actions[REPORT_CLASS_DSN_DELAYED],
+			 ACTION_ANNOTATE);
+	assert_int_equal(set->actions[REPORT_CLASS_VIRUS_NOTICE],
+			 ACTION_QUARANTINE);
+	assert_string_equal(set->mailbox, "INBOX/Not mine");
+	assert_string_equal(set->db, "/var/lib/backscatter/me.db");
+	assert_int_equal(set->retention, 7 * DAY);
+	assert_int_equal(set->report_age, 2 * DAY);
+	assert_string_equal(set->sent_mailboxes[0], "Sent Items");
+	assert_string_equal(set->sent_mailboxes[1], "Gesendet");
+	assert_string_equal(set->site_key, "/etc/dovecot/backscatter.key");
+	assert_int_equal(set->sender_check, SENDER_CHECK_BOTH);
+	assert_true(set->tag);
+	pool_unref(&pool);
+}
+
+static void test_sender_check(void **state ATTR_UNUSED)
+{
+	static const struct {
+		const char *value;
+		enum sender_check sender_check;
+	} tests[] = {
+		{ "off", SENDER_CHECK_OFF },
+		{ "log", SENDER_CHECK_LOG },
+		{ "envelope", SENDER_CHECK_ENVELOPE },
+		{ "both", SENDER_CHECK_BOTH },
+	};
+
+	for (unsigned int i = 0; i < N_ELEMENTS(tests); i++) {
+		pool_t pool = pool_alloconly_create("test", 1024);
+		const struct backscatter_settings *set =
+			parse_one(pool, "backscatter_sender_check",
+				  tests[i].value);
+
+		assert_null(set->errors[0]);
+		assert_int_equal(set->sender_check, tests[i].sender_check);
+		pool_unref(&pool);
+	}
+}
+
+static void test_tag(void **state ATTR_UNUSED)
+{
+	static const struct {
+		const char *value;
+		bool tag;
+	} tests[] = {
+		{ "yes", TRUE },
+		{ "YES", TRUE },
+		{ "y", TRUE },
+		{ "1", TRUE },
+		{ "no", FALSE },
+		{ "No", FALSE },
+	};
+
+	for (unsigned int i = 0; i < N_ELEMENTS(tests); i++) {
+		pool_t pool = pool_alloconly_create("test", 1024);
+		const struct backscatter_settings *set =
+			parse_one(pool, "backscatter_tag", tests[i].value);
+
+		assert_null(set->errors[0]);
+		assert_int_equal(set->tag, tests[i].tag);
+		pool_unref(&pool);
+	}
+}
+
+static void
+assert_error(const struct backscatter_settings *set, const char *name,
+	     const char *value, const char *allowed)
+{
+	assert_non_null(set->errors[0]);
+	assert_non_null(strstr(set->errors[0], name));
+	assert_non_null(strstr(set->errors[0],
+			       t_strdup_printf("'%s'", value)));
+	assert_non_null(strstr(set->errors[0], allowed));
+	assert_null(set->errors[1]);
+}
+
+static void test_errors(void **state ATTR_UNUSED)
+{
+	static const struct {
+		const char *name, *value, *allowed;
+	} tests[] = {
+		{ "backscatter_sources", "sent smtp", "submission, milter" },
+		{ "backscatter_sources", "admin", "submission, milter" },
+		{ "backscatter_addresses", "me", "user@domain" },
+		{ "backscatter_addresses", "*", "sales-*@domain" },
+		{ "backscatter_addresses", "*@", "sales-*@domain" },
+		{ "backscatter_action", "drop", "annotate, quarantine" },
+		{ "backscatter_action_mdn", "drop", "annotate, quarantine" },
+		{ "backscatter_mailbox", "", "name of a mailbox" },
+		{ "backscatter_mailbox", "inbox", "name of a mailbox" },
+		{ "backscatter_db", "log.db", "a path that starts with" },
+		{ "backscatter_db", "~other/log.db", "a path that starts with" },
+		{ "backscatter_retention", "90", "90 days" },
+		{ "backscatter_retention", "0 days", "90 days" },
+		{ "backscatter_report_age", "a while", "90 days" },
+		{ "backscatter_report_age", "91 days",
+		  "not longer than backscatter_retention, which is 90 days" },
+		{ "backscatter_site_key", "site.key", "starts with /" },
+		{ "backscatter_site_key", "~/site.key", "starts with /" },
+		{ "backscatter_sender_check", "strict", "off, log, envelope" },
+		{ "backscatter_sender_check", "", "off, log, envelope" },
+		{ "backscatter_sender_check", "Off", "off, log, envelope" },
+		{ "backscatter_tag", "maybe", "yes and no" },
+		{ "backscatter_tag", "", "yes and no" },
+	};
+
+	for (unsigned int i = 0; i < N_ELEMENTS(tests); i++) {
+		pool_t pool = pool_alloconly_create("test", 1024);
+		const struct backscatter_settings *set =
+			parse_one(pool, tests[i].name, tests[i].value);
+
+		if (set->errors[0] == NULL)
+			fail_msg("%s=%s", tests[i].name, tests[i].value);
+		assert_error(set, tests[i].name, tests[i].value,
+			     tests[i].allowed);
+		pool_unref(&pool);
+	}
+}
+
+static void test_what_stands_in_place_of_an_error(void **state ATTR_UNUSED)
+{
+	pool_t pool = pool_alloconly_create("test", 1024);
+	const struct backscatter_settings *set;
+
+	set = parse_one(pool, "backscatter_sources", "sent smtp");
+	assert_int_equal(set->sources, 0);
+	assert_false(set->sources_valid);
+
+	set = parse_one(pool, "backscatter_action", "drop");
+	assert_int_equal(set->actions[REPORT_CLASS_DSN_FAILED],
+			 ACTION_ANNOTATE);
+	set = parse_one(pool, "backscatter_action_dsn_failed", "drop");
+	assert_int_equal(set->actions[REPORT_CLASS_DSN_FAILED],
+			 ACTION_ANNOTATE);
+	assert_int_equal(set->actions[REPORT_CLASS_BOUNCE], ACTION_QUARANTINE);
+
+	set = parse_one(pool, "backscatter_db", "log.db");
+	assert_null(set->db);
+
+	set = parse_one(pool, "backscatter_retention", "long");
+	assert_int_equal(set->retention, INT_MAX);
+	set = parse_one(pool, "backscatter_report_age", "long");
+	assert_int_equal(set->report_age, set->retention);
+	set = parse_one(pool, "backscatter_report_age", "100 days");
+	assert_int_equal(set->retention, 100 * DAY);
+
+	set = parse_one(pool, "backscatter_addresses", "me you@example.org");
+	assert_string_equal(set->addresses[0], "you@example.org");
+
+	set = parse_one(pool, "backscatter_site_key", "site.key");
+	assert_null(set->site_key);
+	set = parse_one(pool, "backscatter_sender_check", "strict");
+	assert_int_equal(set->sender_check, SENDER_CHECK_LOG);
+	set = parse_one(pool, "backscatter_tag", "maybe");
+	assert_false(set->tag);
+	pool_unref(&pool);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_date),
+		cmocka_unit_test(test_sender_check),
+		cmocka_unit_test(test_tag),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_what_stands_in_place_of_an_error),
+	};
+
+	return UNIT_RUN(tests);
+}
