@@ -108,12 +108,14 @@ $(BUILD)/gen/sent-log-migrations.h: $(wildcard sql/*.sql) Makefile
 # tests/unit/ROOM/test-*.c is linked with its room and those that the room may know; the sent log's with no Dovecot.
 UNIT_LIBS = -lcmocka
 DOVECOT_LIBS = -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -Wl,--as-needed -ldovecot-storage -ldovecot
+# a room, and all below that it stands on
+stands_on = $(sort $(1) $(foreach room,$(KNOWS_$(1)),$(call stands_on,$(room))))
 unit_libs = $(if $(filter sent-log,$(1)),$(LIB_LIBS),$(DOVECOT_LIBS) $(LIB_LIBS) $(SPF_LIBS))
 $(BUILD)/tests/unit/sent-log/test-sent-log-migrate.o: $(BUILD)/gen/sent-log-migrations.h
 define UNIT_RULE
 $(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(if $(filter spf,$(1)),$(BUILD)/tests/programs/spf-zone.o) \
-		$(call archives,$(1) $(KNOWS_$(1)))
-	$$(Q)$$(CC) -o $$@ $$^ $$(call unit_libs,$(1)) $$(UNIT_LIBS)
+		$(call archives,$(call stands_on,$(1)))
+	$$(Q)$$(CC) -o $$@ -Wl,--start-group $$^ -Wl,--end-group $$(call unit_libs,$(1)) $$(UNIT_LIBS)
 endef
 $(foreach room,$(ROOMS),$(eval $(call UNIT_RULE,$(room))))
 
@@ -208,7 +210,8 @@ check-2.4: ## the same in a Debian 13 folder, with Dovecot 2.4 (debootstrap, as 
 	@CORPUS="$(CORPUS)" SPF_SUITE="$(SPF_SUITE)" tests/debian13
 
 .PHONY: check-unit
-check-unit: all $(UNIT_TESTS) ## unit tests only
+check-unit: all $(UNIT_TESTS) ## unit tests only, and the arrows between the rooms
+	@$(PART) rooms tests/rooms
 	@$(PART) unit $(if $(filter 0,$(shell id -u)),tests/apart) tests/unit/run $(UNIT_TESTS)
 
 # Several at a time (python3-pytest-xdist): they wait more than they work.

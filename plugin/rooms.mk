@@ -1,18 +1,33 @@
-# The rooms of the house, top to bottom, and which others each one may know (include). tests/rooms checks it.
+# The rooms of the house, top to bottom, and which others each one may know (include its headers). tests/rooms checks it.
 ROOMS := delivery submission doveadm saving quarantine judging sent user headers settings verdict spf report sent-log compat
 
-KNOWS_delivery := saving quarantine judging sent user headers settings verdict spf report sent-log compat
-KNOWS_submission := user settings verdict report sent-log compat spf
-KNOWS_doveadm := quarantine judging sent user headers settings verdict spf report sent-log compat
-KNOWS_saving := quarantine judging sent user headers settings verdict spf report sent-log compat
-KNOWS_quarantine := judging sent user headers settings verdict spf report sent-log compat
-KNOWS_judging := sent user settings verdict spf report sent-log compat
-KNOWS_sent := user settings verdict spf report sent-log compat
-KNOWS_user := settings verdict spf report sent-log compat
+# lmtp and lda: the message as it comes in, the header, the action; plugin.c is the module's door
+KNOWS_delivery := saving quarantine judging sent headers settings verdict spf report compat
+# Dovecot's submission service: who may send, the serial, the row
+KNOWS_submission := user verdict report sent-log compat
+# the commands of "doveadm backscatter"
+KNOWS_doveadm := quarantine judging sent user settings verdict spf report sent-log compat
+# what imap, doveadm and dsync save to a Sent mailbox is logged at once
+KNOWS_saving := quarantine sent user
+# the mailbox of that name, and judging its reports again
+KNOWS_quarantine := judging user headers report sent-log
+# what is known of a report, brought to the verdict table
+KNOWS_judging := sent user verdict report sent-log compat
+# reading the Sent mailboxes
+KNOWS_sent := user report compat
+# what belongs to one mailbox user: settings, log, keys, own addresses
+KNOWS_user := settings verdict sent-log compat
+# our header fields on top of a message, and forged ones taken out
 KNOWS_headers := spf report
+# names, defaults and checks of all settings
 KNOWS_settings := verdict spf report sent-log compat
+# the tables of docs/design.md: pure
 KNOWS_verdict := report sent-log
+# SPF: who handed the message to our MX, and may he?
 KNOWS_spf :=
+# message -> report: lib-mail only
 KNOWS_report :=
+# what was sent, serials, keys: libc, SQLite, OpenSSL, no Dovecot
 KNOWS_sent-log :=
+# what differs between Dovecot 2.3 and 2.4
 KNOWS_compat :=

@@ -6,7 +6,7 @@
 #include "mail-storage-private.h"
 #include "mail-user.h"
 #include "delivery-lda.h"
-#include "delivery-mail.h"
+#include "headers/delivery-mail.h"
 #include "delivery-report.h"
 #include "delivery-spf.h"
 

@@ -13,7 +13,7 @@
 #include "lmtp-common.h"
 #include "lmtp-recipient.h"
 #include "delivery-lmtp.h"
-#include "delivery-mail.h"
+#include "headers/delivery-mail.h"
 #include "delivery-report.h"
 #include "delivery-spf.h"
 #include "delivery-user.h"

@@ -19,7 +19,7 @@
 struct delivery_report {
 	pool_t pool;
 	const struct report *report;
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	struct judgement judgement;
 	/* why the action is not the one that the verdict asked for */
 	const char *failure;
@@ -75,12 +75,12 @@ delivery_report_begin(const struct report *report, struct mail_user *user,
 	delivery = p_new(pool, struct delivery_report, 1);
 	delivery->pool = pool;
 	delivery->report = report;
-	delivery->log = mailbox_log_init(user, event);
-	mailbox_log_make_home(delivery->log);
-	if (delivery->log->log != NULL && delivery->log->set->sources_valid &&
-	    sent_log_set_listed_sources(delivery->log->log, now, &error) < 0)
-		mailbox_log_set_unavailable(delivery->log, error);
-	judge_report(delivery->log, report, &judge_envelope, now,
+	delivery->buser = backscatter_user_init(user, event);
+	backscatter_user_make_home(delivery->buser);
+	if (delivery->buser->log != NULL && delivery->buser->set->sources_valid &&
+	    sent_log_set_listed_sources(delivery->buser->log, now, &error) < 0)
+		backscatter_user_set_unavailable(delivery->buser, error);
+	judge_report(delivery->buser, report, &judge_envelope, now,
 		     &delivery->judgement);
 	delivery->judgement.facts.log_error =
 		p_strdup(pool, delivery->judgement.facts.log_error);
@@ -139,7 +139,7 @@ delivery_report_quarantine(struct delivery_report *delivery,
 			   struct mail_deliver_context *ctx,
 			   struct mail_storage **storage_r)
 {
-	const char *name = delivery->log->set->mailbox;
+	const char *name = delivery->buser->set->mailbox;
 	const char *error = "mailbox can't be opened";
 
 	if (quarantine_mailbox_create(ctx->rcpt_user, name, &error) == 0) {
@@ -193,8 +193,8 @@ static void delivery_report_count(struct delivery_report *delivery)
 	    result->verdict != VERDICT_GENUINE)
 		return;
 	if (facts_count_report(&delivery->judgement.facts, delivery->report,
-			       delivery->log->log, time(NULL), &error) < 0) {
-		e_error(delivery->log->event,
+			       delivery->buser->log, time(NULL), &error) < 0) {
+		e_error(delivery->buser->event,
 			"backscatter: Counting a report failed: %s", error);
 	}
 }
@@ -203,19 +203,19 @@ static void delivery_report_count(struct delivery_report *delivery)
    that was sent since. */
 static void delivery_report_restart_coverage(struct delivery_report *delivery)
 {
-	struct mailbox_log *log = delivery->log;
+	struct backscatter_user *buser = delivery->buser;
 	time_t now = time(NULL);
 	const char *error;
 
-	if (sent_log_set_coverage(log->log, now, SENT_LOG_COVERAGE_ROWS_LOST, now,
+	if (sent_log_set_coverage(buser->log, now, SENT_LOG_COVERAGE_ROWS_LOST, now,
 				  &error) < 0) {
-		e_error(log->event, "backscatter: sent log %s: %s - coverage "
-			"can't be restarted", log->path, error);
+		e_error(buser->event, "backscatter: sent log %s: %s - coverage "
+			"can't be restarted", buser->path, error);
 		return;
 	}
-	e_warning(log->event, "backscatter: sent log %s: a serial that this log "
+	e_warning(buser->event, "backscatter: sent log %s: a serial that this log "
 		  "issued came back and has no row, so rows were lost (a restored "
-		  "snapshot?): coverage starts anew", log->path);
+		  "snapshot?): coverage starts anew", buser->path);
 }
 
 /* What was done in the end. */
@@ -237,26 +237,26 @@ delivery_report_log(const struct delivery_report *delivery, bool stored)
 		delivery_report_action(delivery, stored));
 
 	if (delivery->failure != NULL)
-		e_error(delivery->log->event, "%s (%s)", line, delivery->failure);
+		e_error(delivery->buser->event, "%s (%s)", line, delivery->failure);
 	else if (judgement->result.reason == VERDICT_REASON_LOG_UNAVAILABLE &&
 		 judgement->log_failed)
-		e_error(delivery->log->event, "%s", line);
+		e_error(delivery->buser->event, "%s", line);
 	else
-		e_info(delivery->log->event, "%s", line);
+		e_info(delivery->buser->event, "%s", line);
 }
 
 /* A report in the quarantine may wait for a copy that was stored past the plugin. */
 static void delivery_report_catch_up(struct delivery_report *delivery)
 {
-	struct mailbox_log *log = delivery->log;
+	struct backscatter_user *buser = delivery->buser;
 	const char *error;
 
 	/* done already, or it would have been */
 	if (delivery->judgement.caught_up ||
 	    delivery->judgement.not_caught_up != NULL)
 		return;
-	if (sent_log_has_remembered_reports(log->log, &error) > 0)
-		(void)catch_up(log, time(NULL), &error);
+	if (sent_log_has_remembered_reports(buser->log, &error) > 0)
+		(void)catch_up(buser, time(NULL), &error);
 }
 
 void delivery_report_end(struct delivery_report **_delivery, bool stored)
@@ -272,15 +272,15 @@ void delivery_report_end(struct delivery_report **_delivery, bool stored)
 	if (stored && delivery->judgement.facts.verdict.log_available) {
 		if (delivery->placed && delivery->failure == NULL) {
 			delivery->place.quarantined = TRUE;
-			rejudge_remember(delivery->log, delivery->report,
+			rejudge_remember(delivery->buser, delivery->report,
 					 &delivery->judgement,
 					 &delivery->place);
 		}
 		/* this one, if its original was logged meanwhile, and those
 		   whose original was logged without a Dovecot process */
 		delivery_report_catch_up(delivery);
-		rejudge_due_reports(delivery->log);
+		rejudge_due_reports(delivery->buser);
 	}
-	mailbox_log_deinit(&delivery->log);
+	backscatter_user_deinit(&delivery->buser);
 	pool_unref(&delivery->pool);
 }

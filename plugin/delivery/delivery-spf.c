@@ -22,7 +22,7 @@ const struct spf_settings *
 delivery_spf_settings(struct mail_user *raw_user, pool_t pool,
 		      struct event *event)
 {
-	const struct spf_settings *set = compat_spf_settings_get(raw_user, pool);
+	const struct spf_settings *set = spf_settings_get(raw_user, pool);
 	const char *const *error;
 
 	for (error = set->errors; *error != NULL; error++)

@@ -16,12 +16,12 @@ void backscatter_plugin_init(struct module *module)
 	delivery_user_init(module);
 	delivery_init();
 	delivery_stored_init(module);
-	imap_sent_init(module);
+	saved_copy_init(module);
 }
 
 void backscatter_plugin_deinit(void)
 {
-	imap_sent_deinit();
+	saved_copy_deinit();
 	delivery_stored_deinit();
 	delivery_deinit();
 	delivery_user_deinit();

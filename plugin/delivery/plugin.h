@@ -1,10 +1,9 @@
 #ifndef PLUGIN_H
 #define PLUGIN_H
 
-/* The names that Dovecot's module loader looks for: everything else in the module
-   is hidden, so that its rooms can't clash with those of our other modules. */
+/* The names that Dovecot's module loader looks for. */
 
-#define PLUGIN_EXPORT __attribute__((visibility("default")))
+#include "compat/plugin-export.h"
 
 struct module;
 

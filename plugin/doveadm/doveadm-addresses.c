@@ -71,8 +71,8 @@ addresses_print_asked(struct doveadm_mail_cmd_context *ctx,
 static int
 cmd_addresses_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 {
-	struct mailbox_log *log = mailbox_log_init(user, user->event);
-	struct sender_addresses *senders = sender_addresses_init(log);
+	struct backscatter_user *buser = backscatter_user_init(user, user->event);
+	struct sender_addresses *senders = sender_addresses_init(buser);
 	const char *const *addresses;
 	int ret;
 
@@ -81,7 +81,7 @@ cmd_addresses_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 	else
 		ret = addresses_print_all(ctx, user, senders);
 	sender_addresses_deinit(&senders);
-	mailbox_log_deinit(&log);
+	backscatter_user_deinit(&buser);
 	return ret;
 }
 

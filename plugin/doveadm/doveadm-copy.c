@@ -14,7 +14,7 @@
 #define SHOWN_MESSAGE_ID_MAX 100
 
 struct copy_search {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	const struct sent_log_row *row;
 	struct own_addresses *own;
 	/* of the mail that is looked at */
@@ -34,7 +34,7 @@ static bool copy_is_row(struct copy_search *search, struct mail *mail)
 			   search->row->logged_at, &copy, &error) < 0 ||
 	    copy.date != search->row->date || array_is_empty(&copy.identities))
 		return FALSE;
-	return sent_log_identity_hash(search->log->log,
+	return sent_log_identity_hash(search->buser->log,
 				      array_front(&copy.identities), hash,
 				      &error) > 0 &&
 		strcmp(hash, search->row->identity_hash) == 0;
@@ -76,7 +76,7 @@ static void copy_search_mails(struct copy_search *search, struct mailbox *box)
 	(void)mailbox_search_deinit(&ctx);
 	(void)mailbox_transaction_commit(&trans);
 	if (found != NULL)
-		search->found = p_strdup(search->log->pool, found);
+		search->found = p_strdup(search->buser->pool, found);
 }
 
 static void copy_search_mailbox(struct mailbox *box, void *context)
@@ -89,13 +89,13 @@ static void copy_search_mailbox(struct mailbox *box, void *context)
 }
 
 const char *
-doveadm_copy_find(struct mailbox_log *log, const struct sent_log_row *row)
+doveadm_copy_find(struct backscatter_user *buser, const struct sent_log_row *row)
 {
-	struct copy_search search = { .log = log, .row = row };
+	struct copy_search search = { .buser = buser, .row = row };
 
-	search.own = mailbox_log_own_addresses(log, NULL, log->pool);
+	search.own = backscatter_user_own_addresses(buser, NULL, buser->pool);
 	search.pool = pool_alloconly_create("backscatter copy search", 2048);
-	(void)sent_copy_foreach_mailbox(log->user, log->set,
+	(void)sent_copy_foreach_mailbox(buser->user, buser->set,
 					copy_search_mailbox, &search);
 	pool_unref(&search.pool);
 	return search.found;

@@ -40,12 +40,12 @@ struct coverage_report {
 	const char *unread;
 };
 
-static int coverage_count_rows(struct mailbox_log *log,
+static int coverage_count_rows(struct backscatter_user *buser,
 			       struct coverage_report *report,
 			       const char **error_r)
 {
 	for (unsigned int i = 0; i < N_ELEMENTS(counted_sources); i++) {
-		if (sent_log_count(log->log, counted_sources[i],
+		if (sent_log_count(buser->log, counted_sources[i],
 				   &report->rows[i], error_r) < 0)
 			return -1;
 	}
@@ -70,7 +70,7 @@ static const char *coverage_unread_mailbox(const struct sent_mailbox_state *stat
 }
 
 /* For as long as a delivery can't read all of them, it condemns nothing. */
-static int coverage_look_at_mailboxes(struct mailbox_log *log,
+static int coverage_look_at_mailboxes(struct backscatter_user *buser,
 				      struct coverage_report *report,
 				      const char **error_r)
 {
@@ -78,7 +78,7 @@ static int coverage_look_at_mailboxes(struct mailbox_log *log,
 	const struct sent_mailbox_state *state;
 	const char *unread;
 
-	if (sent_mailboxes_get_state(log, pool_datastack_create(), &states,
+	if (sent_mailboxes_get_state(buser, pool_datastack_create(), &states,
 				     error_r) < 0)
 		return -1;
 	array_foreach(&states, state) {
@@ -92,29 +92,29 @@ static int coverage_look_at_mailboxes(struct mailbox_log *log,
 	return 0;
 }
 
-static int coverage_report_read(struct mailbox_log *log, time_t now,
+static int coverage_report_read(struct backscatter_user *buser, time_t now,
 				bool exists, struct coverage_report *report_r,
 				const char **error_r)
 {
 	const struct coverage_policy policy = {
-		.listed_sources = log->set->sources,
-		.report_age = log->set->report_age,
-		.retention = log->set->retention,
+		.listed_sources = buser->set->sources,
+		.report_age = buser->set->report_age,
+		.retention = buser->set->retention,
 	};
 	struct coverage_view *view = &report_r->view;
 
 	i_zero(report_r);
 	report_r->exists = exists;
-	if (coverage_view_read(exists ? log->log : NULL, &policy, now, view,
+	if (coverage_view_read(exists ? buser->log : NULL, &policy, now, view,
 			       error_r) < 0 ||
-	    (exists && (coverage_count_rows(log, report_r, error_r) < 0 ||
-			coverage_look_at_mailboxes(log, report_r, error_r) < 0)))
+	    (exists && (coverage_count_rows(buser, report_r, error_r) < 0 ||
+			coverage_look_at_mailboxes(buser, report_r, error_r) < 0)))
 		return -1;
 	if (view->facts.unlisted_copy) {
 		report_r->unlisted_mail =
-			doveadm_copy_find(log, &view->unlisted_copy);
+			doveadm_copy_find(buser, &view->unlisted_copy);
 	}
-	report_r->sent_mailboxes = doveadm_sent_mailboxes_check(log,
+	report_r->sent_mailboxes = doveadm_sent_mailboxes_check(buser,
 		&report_r->sent_mailboxes_missing);
 	return 0;
 }
@@ -144,17 +144,17 @@ static const char *coverage_cause(const struct coverage_report *report)
 
 static const char *coverage_word(const struct coverage_report *report)
 {
-	const struct sent_log_coverage *log = &report->view.log;
-	bool ended = log->word == 0 || report->view.sources_changed;
+	const struct sent_log_coverage *buser = &report->view.log;
+	bool ended = buser->word == 0 || report->view.sources_changed;
 	string_t *word = t_str_new(64);
 
-	if (log->word_given == 0 && log->word == 0)
+	if (buser->word_given == 0 && buser->word == 0)
 		return "";
 	str_append(word, ended ? "ended" :
-		   log->word == SENT_LOG_COVERAGE_SET ? "--since" :
+		   buser->word == SENT_LOG_COVERAGE_SET ? "--since" :
 		   "import --complete");
-	if (log->word_given != 0)
-		str_printfa(word, " of %s", doveadm_log_time(log->word_given));
+	if (buser->word_given != 0)
+		str_printfa(word, " of %s", doveadm_log_time(buser->word_given));
 	return str_c(word);
 }
 
@@ -186,15 +186,15 @@ static const char *coverage_until_when(const struct coverage_report *report)
 
 static const char *coverage_whose_word(const struct coverage_report *report)
 {
-	const struct sent_log_coverage *log = &report->view.log;
+	const struct sent_log_coverage *buser = &report->view.log;
 
-	if (log->word == 0)
+	if (buser->word == 0)
 		return "every message sent since then is in the log";
 	return t_strdup_printf("covered since %s, on your word%s%s (%s)",
 		doveadm_log_time(report->view.facts.log_start),
-		log->word_given == 0 ? "" : " of ",
-		doveadm_log_time(log->word_given),
-		log->word == SENT_LOG_COVERAGE_SET ?
+		buser->word_given == 0 ? "" : " of ",
+		doveadm_log_time(buser->word_given),
+		buser->word == SENT_LOG_COVERAGE_SET ?
 		"coverage --since" : "import --complete");
 }
 
@@ -270,27 +270,27 @@ static void coverage_report_print(const struct coverage_report *report,
 /* Prints what holds now. Returns 0 or -1. */
 static int
 coverage_print(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
-	       struct mailbox_log *log, bool exists)
+	       struct backscatter_user *buser, bool exists)
 {
 	struct coverage_report report;
 	const char *error;
 
-	if (coverage_report_read(log, time(NULL), exists, &report, &error) < 0)
+	if (coverage_report_read(buser, time(NULL), exists, &report, &error) < 0)
 		return doveadm_log_failed(ctx, user, error);
-	coverage_report_print(&report, log->set->sources);
+	coverage_report_print(&report, buser->set->sources);
 	return 0;
 }
 
 static int coverage_show(struct doveadm_mail_cmd_context *ctx,
 			 struct mail_user *user)
 {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	int ret;
 
-	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_EXISTING, &log);
+	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_EXISTING, &buser);
 	if (ret >= 0)
-		ret = coverage_print(ctx, user, log, ret > 0);
-	mailbox_log_deinit(&log);
+		ret = coverage_print(ctx, user, buser, ret > 0);
+	backscatter_user_deinit(&buser);
 	return ret;
 }
 
@@ -298,28 +298,28 @@ static int
 coverage_set(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
 	     time_t start, enum sent_log_coverage_cause cause)
 {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	int ret;
 
-	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_CREATE, &log);
+	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_CREATE, &buser);
 	if (ret > 0)
-		ret = doveadm_log_set_coverage(ctx, user, log, start, cause);
+		ret = doveadm_log_set_coverage(ctx, user, buser, start, cause);
 	if (ret == 0)
-		ret = coverage_print(ctx, user, log, TRUE);
-	mailbox_log_deinit(&log);
+		ret = coverage_print(ctx, user, buser, TRUE);
+	backscatter_user_deinit(&buser);
 	return ret;
 }
 
 static int
 coverage_adopt(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	int ret;
 
-	ret = doveadm_log_adopt(ctx, user, &log);
+	ret = doveadm_log_adopt(ctx, user, &buser);
 	if (ret > 0)
-		ret = coverage_print(ctx, user, log, TRUE);
-	mailbox_log_deinit(&log);
+		ret = coverage_print(ctx, user, buser, TRUE);
+	backscatter_user_deinit(&buser);
 	return ret;
 }
 

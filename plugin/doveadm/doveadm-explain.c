@@ -74,16 +74,16 @@ explain_report(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
 {
 	struct judge_envelope envelope = { .can_reject = TRUE };
 	struct judgement judgement;
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	int ret;
 
 	(void)doveadm_cmd_param_str(ctx->cctx, "recipient",
 				    &envelope.recipient);
 	/* a log that can't be opened is explained, too */
-	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_CREATE, &log);
-	judge_report(log, report, &envelope, time(NULL), &judgement);
+	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_CREATE, &buser);
+	judge_report(buser, report, &envelope, time(NULL), &judgement);
 	explain_print(&judgement);
-	mailbox_log_deinit(&log);
+	backscatter_user_deinit(&buser);
 	return ret < 0 ? -1 : 0;
 }
 

@@ -32,7 +32,7 @@ static bool import_is_known(struct import_context *import,
 	const char *error;
 
 	array_foreach(&copy->identities, identity) {
-		int ret = sent_log_find(import->log->log, identity, NULL, 0,
+		int ret = sent_log_find(import->buser->log, identity, NULL, 0,
 					import->now, &entry, &error);
 
 		if (ret < 0)
@@ -98,7 +98,7 @@ int import_search(struct import_context *import, const char *const *except)
 			continue;
 		box = mailbox_alloc(info->ns->list, info->vname,
 				    MAILBOX_FLAG_READONLY);
-		if (doveadm_mailbox_is_searched(box, import->log->set) &&
+		if (doveadm_mailbox_is_searched(box, import->buser->set) &&
 		    doveadm_mailbox_exists(box))
 			import_search_mailbox(import, box);
 		mailbox_free(&box);

@@ -44,7 +44,7 @@ static void import_flush(struct import_context *import)
 					      copy->logged_at);
 			}
 		}
-		if (sent_copy_log(import->log, &import->batch, import->now,
+		if (sent_copy_log(import->buser, &import->batch, import->now,
 				  &error) < 0)
 			import_failed(import, error);
 		else
@@ -89,7 +89,7 @@ int import_read(struct import_context *import, pool_t pool, struct mail *mail,
 		return -1;
 	}
 	return copy_r->logged_at >=
-		import->now - (time_t)import->log->set->retention ? 1 : 0;
+		import->now - (time_t)import->buser->set->retention ? 1 : 0;
 }
 
 static void import_mail(struct import_context *import, struct mail *mail,
@@ -180,7 +180,7 @@ static void import_mark_read(struct import_context *import, struct mailbox *box,
 	};
 	const char *error;
 
-	if (sent_copy_log_read(import->log, &import->batch,
+	if (sent_copy_log_read(import->buser, &import->batch,
 			       mailbox_get_vname(box), &mark, import->now,
 			       &error) < 0)
 		import_failed(import, error);
@@ -212,7 +212,7 @@ static const char *import_missing(struct import_context *import)
 	struct sent_log_coverage coverage;
 	const char *error;
 
-	if ((import->log->set->sources & SENT_LOG_SOURCE_SENT) == 0) {
+	if ((import->buser->set->sources & SENT_LOG_SOURCE_SENT) == 0) {
 		/* The log's new start would reach back to copies that no listed
 		   source has logged: another way out (DESIGN.md 5.5). */
 		return "--complete needs 'sent' in backscatter_sources: copies "
@@ -234,7 +234,7 @@ static const char *import_missing(struct import_context *import)
 		return "not everything could be read: see the errors, and try "
 			"again";
 	}
-	if (sent_log_get_coverage(import->log->log, import->now, &coverage,
+	if (sent_log_get_coverage(import->buser->log, import->now, &coverage,
 				  &error) < 0) {
 		import_failed(import, error);
 		return "the log is unavailable";
@@ -251,11 +251,11 @@ static const char *import_missing(struct import_context *import)
    the log is complete as far back as it keeps rows. Returns 0 or -1. */
 static int import_complete(struct import_context *import)
 {
-	time_t start = import->now - (time_t)import->log->set->retention;
+	time_t start = import->now - (time_t)import->buser->set->retention;
 
-	if (import->log->set->sources == SENT_LOG_SOURCE_SENT)
+	if (import->buser->set->sources == SENT_LOG_SOURCE_SENT)
 		start = I_MAX(start, import->last_without_message_id);
-	return doveadm_log_set_coverage(import->ctx, import->user, import->log,
+	return doveadm_log_set_coverage(import->ctx, import->user, import->buser,
 					start, SENT_LOG_COVERAGE_IMPORTED);
 }
 
@@ -309,17 +309,17 @@ static void import_user(struct import_context *import)
 {
 	bool complete = import_wants_complete(import);
 
-	import->own = mailbox_log_own_addresses(import->log, NULL,
+	import->own = backscatter_user_own_addresses(import->buser, NULL,
 						pool_datastack_create());
 	import->unlisted = t_str_new(128);
 	import->batch_pool = pool_alloconly_create("backscatter import", 16384);
 	p_array_init(&import->batch, import->batch_pool, IMPORT_BATCH);
-	if (sent_copy_foreach_mailbox(import->user, import->log->set,
+	if (sent_copy_foreach_mailbox(import->user, import->buser->set,
 				      import_mailbox, import) < 0 ||
 	    (complete && import_search(import, import_except(import)) < 0))
 		import_failed(import, "Listing mailboxes failed");
 	pool_unref(&import->batch_pool);
-	rejudge_due_reports(import->log);
+	rejudge_due_reports(import->buser);
 
 	if (complete)
 		import_say_complete(import);
@@ -335,11 +335,11 @@ cmd_import_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 	};
 
 	if (doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_CREATE,
-			     &import.log) < 0)
+			     &import.buser) < 0)
 		import.failed = TRUE;
 	else
 		import_user(&import);
-	mailbox_log_deinit(&import.log);
+	backscatter_user_deinit(&import.buser);
 	return import.failed ? -1 : 0;
 }
 

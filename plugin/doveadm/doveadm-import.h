@@ -14,7 +14,7 @@ struct mailbox;
 struct import_context {
 	struct doveadm_mail_cmd_context *ctx;
 	struct mail_user *user;
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	struct own_addresses *own;
 	time_t now;
 

@@ -46,16 +46,16 @@ keys_print(const struct serial_keys *keys, const char *owner, bool issues)
 
 /* Returns 1 if the site has keys, 0 if not, -1 after the error was logged. */
 static int
-site_keys_print(struct doveadm_mail_cmd_context *ctx, struct mailbox_log *log)
+site_keys_print(struct doveadm_mail_cmd_context *ctx, struct backscatter_user *buser)
 {
 	struct serial_keys keys;
 	char *error;
 	int ret;
 
-	if (log->set->site_key == NULL)
+	if (buser->set->site_key == NULL)
 		return 0;
-	if (site_key_read(log->set->site_key, &keys, &error) < 0) {
-		ret = doveadm_log_failed(ctx, log->user, error);
+	if (site_key_read(buser->set->site_key, &keys, &error) < 0) {
+		ret = doveadm_log_failed(ctx, buser->user, error);
 		free(error);
 		return ret;
 	}
@@ -67,17 +67,17 @@ site_keys_print(struct doveadm_mail_cmd_context *ctx, struct mailbox_log *log)
 
 /* exists: the mailbox has a log. */
 static int
-key_list(struct doveadm_mail_cmd_context *ctx, struct mailbox_log *log,
+key_list(struct doveadm_mail_cmd_context *ctx, struct backscatter_user *buser,
 	 bool exists)
 {
 	struct serial_keys keys;
 	const char *error;
-	int site = site_keys_print(ctx, log);
+	int site = site_keys_print(ctx, buser);
 
 	if (site < 0 || !exists)
 		return site;
-	if (sent_log_get_serial_keys(log->log, time(NULL), &keys, &error) < 0)
-		return doveadm_log_failed(ctx, log->user, error);
+	if (sent_log_get_serial_keys(buser->log, time(NULL), &keys, &error) < 0)
+		return doveadm_log_failed(ctx, buser->user, error);
 	keys_print(&keys, "mailbox", site == 0);
 	serial_keys_clear(&keys);
 	return 0;
@@ -86,43 +86,43 @@ key_list(struct doveadm_mail_cmd_context *ctx, struct mailbox_log *log,
 static int
 cmd_key_list_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	int ret;
 
-	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_EXISTING, &log);
+	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_EXISTING, &buser);
 	if (ret >= 0)
-		ret = key_list(ctx, log, ret > 0);
-	mailbox_log_deinit(&log);
+		ret = key_list(ctx, buser, ret > 0);
+	backscatter_user_deinit(&buser);
 	return ret < 0 ? -1 : 0;
 }
 
 static int
-key_rotate(struct doveadm_mail_cmd_context *ctx, struct mailbox_log *log)
+key_rotate(struct doveadm_mail_cmd_context *ctx, struct backscatter_user *buser)
 {
 	struct serial_key key;
 	const char *error;
 
-	if (log->set->site_key != NULL) {
-		return doveadm_log_failed(ctx, log->user, t_strdup_printf(
+	if (buser->set->site_key != NULL) {
+		return doveadm_log_failed(ctx, buser->user, t_strdup_printf(
 			"backscatter_site_key is what this user sends with: "
 			"doveadm backscatter key generate %s makes a new one",
-			log->set->site_key));
+			buser->set->site_key));
 	}
-	if (sent_log_rotate_serial_key(log->log, time(NULL), &key, &error) < 0)
-		return doveadm_log_failed(ctx, log->user, error);
-	return key_list(ctx, log, TRUE);
+	if (sent_log_rotate_serial_key(buser->log, time(NULL), &key, &error) < 0)
+		return doveadm_log_failed(ctx, buser->user, error);
+	return key_list(ctx, buser, TRUE);
 }
 
 static int
 cmd_key_rotate_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	int ret;
 
-	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_CREATE, &log);
+	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_CREATE, &buser);
 	if (ret > 0)
-		ret = key_rotate(ctx, log);
-	mailbox_log_deinit(&log);
+		ret = key_rotate(ctx, buser);
+	backscatter_user_deinit(&buser);
 	return ret < 0 ? -1 : 0;
 }
 

@@ -22,13 +22,13 @@ int doveadm_log_failed(struct doveadm_mail_cmd_context *ctx,
 /* Could a log be made here? The home is made when it is needed, and with it all that
    leads to it. Returns 0, or -1 and what is wrong. */
 static int
-doveadm_log_check_place(const struct mailbox_log *log, const char **error_r)
+doveadm_log_check_place(const struct backscatter_user *buser, const char **error_r)
 {
-	const char *folder = t_strdup_until(log->path,
-					    strrchr(log->path, '/'));
+	const char *folder = t_strdup_until(buser->path,
+					    strrchr(buser->path, '/'));
 	const char *place = *folder == '\0' ? "/" : folder;
 
-	while (*log->set->db != '/' && *folder != '\0' &&
+	while (*buser->set->db != '/' && *folder != '\0' &&
 	       faccessat(AT_FDCWD, folder, F_OK, AT_EACCESS) < 0 &&
 	       errno == ENOENT)
 		place = folder = t_strdup_until(folder, strrchr(folder, '/'));
@@ -37,7 +37,7 @@ doveadm_log_check_place(const struct mailbox_log *log, const char **error_r)
 	if (faccessat(AT_FDCWD, place, W_OK | X_OK, AT_EACCESS) == 0)
 		return 0;
 	*error_r = t_strdup_printf("sent log %s: can't be made: the directory "
-		"%s %s", log->path, place,
+		"%s %s", buser->path, place,
 		errno == ENOENT ? "doesn't exist" : t_strdup_printf(
 			"can't be written by uid %ld (%s)", (long)geteuid(),
 			strerror(errno)));
@@ -46,49 +46,49 @@ doveadm_log_check_place(const struct mailbox_log *log, const char **error_r)
 
 static int
 doveadm_log_open_failed(struct doveadm_mail_cmd_context *ctx,
-			struct mailbox_log *log, const char *error)
+			struct backscatter_user *buser, const char *error)
 {
-	return doveadm_log_failed(ctx, log->user, t_strdup_printf(
-		"sent log %s: %s", log->path, error));
+	return doveadm_log_failed(ctx, buser->user, t_strdup_printf(
+		"sent log %s: %s", buser->path, error));
 }
 
 int doveadm_log_adopt(struct doveadm_mail_cmd_context *ctx,
-		      struct mail_user *user, struct mailbox_log **log_r)
+		      struct mail_user *user, struct backscatter_user **log_r)
 {
-	struct mailbox_log *log = *log_r = mailbox_log_init(user, user->event);
+	struct backscatter_user *buser = *log_r = backscatter_user_init(user, user->event);
 	const char *error;
 
-	if (log->log == NULL)
-		return doveadm_log_failed(ctx, user, log->error);
-	mailbox_log_make_home(log);
-	if (sent_log_adopt_owner(log->log, time(NULL), &error) < 0)
-		return doveadm_log_open_failed(ctx, log, error);
+	if (buser->log == NULL)
+		return doveadm_log_failed(ctx, user, buser->error);
+	backscatter_user_make_home(buser);
+	if (sent_log_adopt_owner(buser->log, time(NULL), &error) < 0)
+		return doveadm_log_open_failed(ctx, buser, error);
 	return 1;
 }
 
 int doveadm_log_open(struct doveadm_mail_cmd_context *ctx,
 		     struct mail_user *user, enum doveadm_log_open how,
-		     struct mailbox_log **log_r)
+		     struct backscatter_user **log_r)
 {
-	struct mailbox_log *log = *log_r = mailbox_log_init(user, user->event);
+	struct backscatter_user *buser = *log_r = backscatter_user_init(user, user->event);
 	const char *error;
 	struct stat st;
 
-	if (log->log == NULL)
-		return doveadm_log_failed(ctx, user, log->error);
+	if (buser->log == NULL)
+		return doveadm_log_failed(ctx, user, buser->error);
 	if (how == DOVEADM_LOG_OPEN_EXISTING &&
-	    stat(log->path, &st) < 0 && errno == ENOENT) {
-		return doveadm_log_check_place(log, &error) < 0 ?
+	    stat(buser->path, &st) < 0 && errno == ENOENT) {
+		return doveadm_log_check_place(buser, &error) < 0 ?
 			doveadm_log_failed(ctx, user, error) : 0;
 	}
-	mailbox_log_make_home(log);
-	if (sent_log_open(log->log, time(NULL), &error) < 0)
-		return doveadm_log_open_failed(ctx, log, error);
+	backscatter_user_make_home(buser);
+	if (sent_log_open(buser->log, time(NULL), &error) < 0)
+		return doveadm_log_open_failed(ctx, buser, error);
 	return 1;
 }
 
 int doveadm_log_set_coverage(struct doveadm_mail_cmd_context *ctx,
-			     struct mail_user *user, struct mailbox_log *log,
+			     struct mail_user *user, struct backscatter_user *buser,
 			     time_t start, enum sent_log_coverage_cause cause)
 {
 	time_t now = time(NULL);
@@ -97,10 +97,10 @@ int doveadm_log_set_coverage(struct doveadm_mail_cmd_context *ctx,
 
 	/* or the next delivery would find another list than the one stored, and
 	   start coverage anew */
-	if (log->set->sources_valid)
-		ret = sent_log_set_listed_sources(log->log, now, &error);
+	if (buser->set->sources_valid)
+		ret = sent_log_set_listed_sources(buser->log, now, &error);
 	if (ret >= 0) {
-		ret = sent_log_set_coverage(log->log, start, cause, now, &error);
+		ret = sent_log_set_coverage(buser->log, start, cause, now, &error);
 		if (ret == 0) {
 			error = "a message left without being logged "
 				"meanwhile, so coverage starts anew: try again";

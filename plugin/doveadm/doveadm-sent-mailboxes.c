@@ -48,15 +48,15 @@ static void count_mailbox(struct mailbox *box, void *context)
 		(*count)++;
 }
 
-static void check_listed(struct mailbox_log *log, const char *name,
+static void check_listed(struct backscatter_user *buser, const char *name,
 			 string_t *missing)
 {
-	struct mailbox *box = mailbox_alloc_for_user(log->user, name,
+	struct mailbox *box = mailbox_alloc_for_user(buser->user, name,
 						     MAILBOX_FLAG_READONLY);
 	enum mail_namespace_type type = mailbox_get_namespace(box)->type;
 
 	if (type != MAIL_NAMESPACE_TYPE_PRIVATE) {
-		e_error(log->event, "backscatter: backscatter_sent_mailboxes "
+		e_error(buser->event, "backscatter: backscatter_sent_mailboxes "
 			"has the wrong value '%s': allowed are the user's own "
 			"mailboxes, and this is a %s one", name,
 			type == MAIL_NAMESPACE_TYPE_PUBLIC ?
@@ -68,17 +68,17 @@ static void check_listed(struct mailbox_log *log, const char *name,
 	mailbox_free(&box);
 }
 
-unsigned int doveadm_sent_mailboxes_check(struct mailbox_log *log,
+unsigned int doveadm_sent_mailboxes_check(struct backscatter_user *buser,
 					  const char **missing_r)
 {
-	const char *const *name = log->set->sent_mailboxes;
+	const char *const *name = buser->set->sent_mailboxes;
 	string_t *missing = t_str_new(64);
 	unsigned int count = 0;
 
-	(void)sent_copy_foreach_mailbox(log->user, log->set, count_mailbox,
+	(void)sent_copy_foreach_mailbox(buser->user, buser->set, count_mailbox,
 					&count);
 	for (; *name != NULL; name++)
-		check_listed(log, *name, missing);
+		check_listed(buser, *name, missing);
 	*missing_r = str_len(missing) > 0 ? str_c(missing) : NULL;
 	return count;
 }

@@ -3,7 +3,7 @@
 
 /* The mailboxes of a user, as far as sent messages lie in them. */
 
-#include "user/mailbox-log.h"
+#include "user/backscatter-user.h"
 
 struct mailbox;
 
@@ -11,7 +11,7 @@ struct mailbox;
    used yet is none). *missing_r: those of backscatter_sent_mailboxes that he doesn't
    have, "a, b", NULL = none. One that can't count (public, shared) is logged as an
    error. */
-unsigned int doveadm_sent_mailboxes_check(struct mailbox_log *log,
+unsigned int doveadm_sent_mailboxes_check(struct backscatter_user *buser,
 					  const char **missing_r);
 
 /* It is there, and not only because its settings would create it. */

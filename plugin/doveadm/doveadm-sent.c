@@ -19,7 +19,7 @@
  */
 
 static int
-sent_add_message(struct mailbox_log *log, const char *message_id,
+sent_add_message(struct backscatter_user *buser, const char *message_id,
 		 const char *const *recipients, const char **error_r)
 {
 	struct sent_log_identity identity = {
@@ -47,7 +47,7 @@ sent_add_message(struct mailbox_log *log, const char *message_id,
 	message.recipients = array_get(&addresses, &count);
 	message.recipient_count = count;
 	message.logged_at = now;
-	return sent_log_add(log->log, &message, 1, now, error_r);
+	return sent_log_add(buser->log, &message, 1, now, error_r);
 }
 
 static int
@@ -56,20 +56,20 @@ cmd_sent_add_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 	static const char *const none[] = { NULL };
 	const char *const *recipients;
 	const char *message_id, *error;
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	int ret;
 
 	if (!doveadm_cmd_param_str(ctx->cctx, "message-id", &message_id))
 		i_unreached();
 	if (!doveadm_cmd_param_array(ctx->cctx, "recipient", &recipients))
 		recipients = none;
-	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_CREATE, &log);
-	if (ret > 0 && sent_add_message(log, message_id, recipients,
+	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_CREATE, &buser);
+	if (ret > 0 && sent_add_message(buser, message_id, recipients,
 					&error) < 0)
 		ret = doveadm_log_failed(ctx, user, error);
 	if (ret > 0)
-		rejudge_due_reports(log);
-	mailbox_log_deinit(&log);
+		rejudge_due_reports(buser);
+	backscatter_user_deinit(&buser);
 	return ret < 0 ? -1 : 0;
 }
 
@@ -120,20 +120,20 @@ static void sent_list_print(const struct sent_log_row *row)
 	doveadm_print(row->identity_hash);
 }
 
-static int sent_list_print_all(struct mailbox_log *log, const char **error_r)
+static int sent_list_print_all(struct backscatter_user *buser, const char **error_r)
 {
 	struct sent_log_row rows[SENT_LIST_PAGE];
 	size_t count;
 	int64_t last_id = 0;
 	int ret;
 
-	while ((ret = sent_log_list(log->log, last_id, rows, N_ELEMENTS(rows),
+	while ((ret = sent_log_list(buser->log, last_id, rows, N_ELEMENTS(rows),
 				    &count, error_r)) > 0) {
 		for (size_t i = 0; i < count; i++) T_BEGIN {
 			sent_list_print(&rows[i]);
 		} T_END;
 		last_id = rows[count - 1].id;
-		mailbox_log_begin(log);
+		backscatter_user_begin(buser);
 	}
 	return ret;
 }
@@ -141,14 +141,14 @@ static int sent_list_print_all(struct mailbox_log *log, const char **error_r)
 static int
 cmd_sent_list_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	const char *error;
 	int ret;
 
-	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_EXISTING, &log);
-	if (ret > 0 && sent_list_print_all(log, &error) < 0)
+	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_EXISTING, &buser);
+	if (ret > 0 && sent_list_print_all(buser, &error) < 0)
 		ret = doveadm_log_failed(ctx, user, error);
-	mailbox_log_deinit(&log);
+	backscatter_user_deinit(&buser);
 	return ret < 0 ? -1 : 0;
 }
 
@@ -196,14 +196,14 @@ static const enum sent_log_source counted_sources[] = {
 	SENT_LOG_SOURCE_ADMIN,
 };
 
-static int sent_count_print(struct mailbox_log *log, bool exists,
+static int sent_count_print(struct backscatter_user *buser, bool exists,
 			    const char **error_r)
 {
 	uint64_t counts[N_ELEMENTS(counted_sources)] = { 0 };
 	unsigned int i;
 
 	for (i = 0; exists && i < N_ELEMENTS(counted_sources); i++) {
-		if (sent_log_count(log->log, counted_sources[i], &counts[i],
+		if (sent_log_count(buser->log, counted_sources[i], &counts[i],
 				   error_r) < 0)
 			return -1;
 	}
@@ -215,14 +215,14 @@ static int sent_count_print(struct mailbox_log *log, bool exists,
 static int
 cmd_sent_count_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	const char *error;
 	int ret;
 
-	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_EXISTING, &log);
-	if (ret >= 0 && sent_count_print(log, ret > 0, &error) < 0)
+	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_EXISTING, &buser);
+	if (ret >= 0 && sent_count_print(buser, ret > 0, &error) < 0)
 		ret = doveadm_log_failed(ctx, user, error);
-	mailbox_log_deinit(&log);
+	backscatter_user_deinit(&buser);
 	return ret < 0 ? -1 : 0;
 }
 

@@ -3,7 +3,7 @@
 #include "lib.h"
 #include "hostpid.h"
 #include "doveadm-print.h"
-#include "compat/doveadm-compat.h"
+#include "doveadm-compat.h"
 #include "spf/spf.h"
 #include "spf/spf-networks.h"
 #include "doveadm-backscatter.h"

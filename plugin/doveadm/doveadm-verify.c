@@ -59,11 +59,11 @@ static void verify_print(const struct verify_result *result)
 
 /* Own addresses that are written out, and the one of the tag if it is own. */
 static const char *const *
-verify_addresses(struct mailbox_log *log, const char *tagged,
+verify_addresses(struct backscatter_user *buser, const char *tagged,
 		 unsigned int *count_r)
 {
 	pool_t pool = pool_datastack_create();
-	struct own_addresses *own = mailbox_log_own_addresses(log, NULL, pool);
+	struct own_addresses *own = backscatter_user_own_addresses(buser, NULL, pool);
 
 	if (tagged != NULL && own_addresses_match(own, tagged))
 		own_addresses_add_recipient(own, tagged);
@@ -71,7 +71,7 @@ verify_addresses(struct mailbox_log *log, const char *tagged,
 	return own_addresses_list(own, pool);
 }
 
-static void verify_keys(struct mailbox_log *log, const char *tagged,
+static void verify_keys(struct backscatter_user *buser, const char *tagged,
 			struct verify_result *result)
 {
 	const char *const *addresses;
@@ -79,10 +79,10 @@ static void verify_keys(struct mailbox_log *log, const char *tagged,
 	unsigned int count;
 	time_t now = time(NULL);
 
-	addresses = verify_addresses(log, tagged, &count);
-	mailbox_keys_get(log, now, &keys, &own);
+	addresses = verify_addresses(buser, tagged, &count);
+	mailbox_keys_get(buser, now, &keys, &own);
 	serial_verify(&keys, result->serial, addresses, count,
-		      now - (time_t)log->set->retention, &result->check);
+		      now - (time_t)buser->set->retention, &result->check);
 	serial_keys_clear(&keys);
 	serial_keys_clear(&own);
 	if (result->check.status >= SERIAL_EXPIRED)
@@ -90,7 +90,7 @@ static void verify_keys(struct mailbox_log *log, const char *tagged,
 }
 
 static int
-verify_log(struct doveadm_mail_cmd_context *ctx, struct mailbox_log *log,
+verify_log(struct doveadm_mail_cmd_context *ctx, struct backscatter_user *buser,
 	   struct verify_result *result)
 {
 	struct sent_log_identity identity = { .kind = SENT_LOG_IDENTITY_SERIAL };
@@ -102,10 +102,10 @@ verify_log(struct doveadm_mail_cmd_context *ctx, struct mailbox_log *log,
 	if (!serial_normalise(result->serial, serial))
 		return 0;
 	identity.value = serial;
-	ret = sent_log_find(log->log, &identity, NULL, 0, time(NULL), &entry,
+	ret = sent_log_find(buser->log, &identity, NULL, 0, time(NULL), &entry,
 			    &error);
 	if (ret < 0)
-		return doveadm_log_failed(ctx, log->user, error);
+		return doveadm_log_failed(ctx, buser->user, error);
 	result->logged = ret > 0;
 	return 0;
 }
@@ -114,7 +114,7 @@ static int
 cmd_verify_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 {
 	struct verify_result result = { .logged = FALSE };
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	const char *text;
 	int ret;
 
@@ -122,18 +122,18 @@ cmd_verify_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 		i_unreached();
 	result.serial = tag_get_serial(text, compat_recipient_delimiter(user,
 						pool_datastack_create()));
-	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_EXISTING, &log);
+	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_EXISTING, &buser);
 	if (ret >= 0) {
 		const char *tagged = result.serial == NULL ? NULL : text;
 
 		if (result.serial == NULL)
 			result.serial = text;
 		if (ret > 0)
-			ret = verify_log(ctx, log, &result);
-		verify_keys(log, tagged, &result);
+			ret = verify_log(ctx, buser, &result);
+		verify_keys(buser, tagged, &result);
 		verify_print(&result);
 	}
-	mailbox_log_deinit(&log);
+	backscatter_user_deinit(&buser);
 	return ret < 0 ? -1 : 0;
 }
 

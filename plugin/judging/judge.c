@@ -12,19 +12,19 @@
 #define JUDGE_LOG_MESSAGE_ID_MAX 200
 
 static void
-judge_gather(struct mailbox_log *log, const struct report *report,
+judge_gather(struct backscatter_user *buser, const struct report *report,
 	     const struct judge_envelope *envelope, time_t now,
 	     struct facts *facts_r)
 {
 	const char *const host_names[] = { my_hostname, my_hostdomain(), NULL };
 	struct facts_policy policy = {
-		.listed_sources = log->set->sources,
-		.report_age = log->set->report_age,
-		.retention = log->set->retention,
+		.listed_sources = buser->set->sources,
+		.report_age = buser->set->report_age,
+		.retention = buser->set->retention,
 		.host_names = host_names,
 	};
 	struct own_addresses *own =
-		mailbox_log_own_addresses(log, envelope->recipient,
+		backscatter_user_own_addresses(buser, envelope->recipient,
 					  pool_datastack_create());
 	const char *const envelope_recipients[] = {
 		envelope->recipient != NULL ? envelope->recipient :
@@ -38,19 +38,19 @@ judge_gather(struct mailbox_log *log, const struct report *report,
 		.keys = &keys,
 		.mailbox_keys = &mailbox_keys,
 		.envelope_recipients = envelope_recipients,
-		.delimiters = compat_recipient_delimiter(log->user,
+		.delimiters = compat_recipient_delimiter(buser->user,
 							 pool_datastack_create()),
 	};
 
-	mailbox_keys_get(log, now, &keys, &mailbox_keys);
-	facts_gather(report, log->log, own, &keyed, &policy, now, facts_r);
+	mailbox_keys_get(buser, now, &keys, &mailbox_keys);
+	facts_gather(report, buser->log, own, &keyed, &policy, now, facts_r);
 	serial_keys_clear(&keys);
 	serial_keys_clear(&mailbox_keys);
-	if (log->log == NULL)
-		facts_r->log_error = log->error;
-	if (facts_r->log_error != NULL && log->path != NULL) {
+	if (buser->log == NULL)
+		facts_r->log_error = buser->error;
+	if (facts_r->log_error != NULL && buser->path != NULL) {
 		facts_r->log_error = t_strdup_printf("sent log %s: %s",
-			log->path, facts_r->log_error);
+			buser->path, facts_r->log_error);
 	}
 }
 
@@ -75,14 +75,14 @@ judge_without_proof(enum catch_up_result caught_up, const char *error,
 
 /* Only a log that has been brought up to date may convict. */
 static void
-judge_caught_up(struct mailbox_log *log, const struct report *report,
+judge_caught_up(struct backscatter_user *buser, const struct report *report,
 		const struct judge_envelope *envelope, time_t now,
 		struct judgement *judgement)
 {
 	const char *error;
-	enum catch_up_result caught_up = catch_up(log, now, &error);
+	enum catch_up_result caught_up = catch_up(buser, now, &error);
 
-	judge_gather(log, report, envelope, now, &judgement->facts);
+	judge_gather(buser, report, envelope, now, &judgement->facts);
 	verdict_decide(&judgement->facts.verdict, &judgement->result);
 	judgement->caught_up = caught_up == CATCH_UP_DONE;
 	judgement->log_failed = caught_up == CATCH_UP_FAILED ||
@@ -92,23 +92,23 @@ judge_caught_up(struct mailbox_log *log, const struct report *report,
 		judge_without_proof(caught_up, error, judgement);
 }
 
-void judge_report(struct mailbox_log *log, const struct report *report,
+void judge_report(struct backscatter_user *buser, const struct report *report,
 		  const struct judge_envelope *envelope, time_t now,
 		  struct judgement *judgement_r)
 {
 	struct action_facts action_facts;
 
 	i_zero(judgement_r);
-	judge_gather(log, report, envelope, now, &judgement_r->facts);
+	judge_gather(buser, report, envelope, now, &judgement_r->facts);
 	judgement_r->log_failed = !judgement_r->facts.verdict.log_available;
 	verdict_decide(&judgement_r->facts.verdict, &judgement_r->result);
 	if (judgement_r->result.verdict == VERDICT_BACKSCATTER)
-		judge_caught_up(log, report, envelope, now, judgement_r);
+		judge_caught_up(buser, report, envelope, now, judgement_r);
 
 	i_zero(&action_facts);
-	action_facts.wanted = log->set->actions[report->class];
+	action_facts.wanted = buser->set->actions[report->class];
 	action_facts.only_submission_listed =
-		log->set->sources == SENT_LOG_SOURCE_SUBMISSION;
+		buser->set->sources == SENT_LOG_SOURCE_SUBMISSION;
 	action_facts.can_reject = envelope->can_reject;
 	judgement_r->action = action_decide(&judgement_r->facts.verdict,
 					    &judgement_r->result,

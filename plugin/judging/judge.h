@@ -6,7 +6,7 @@
 
 #include "verdict/action.h"
 #include "facts.h"
-#include "user/mailbox-log.h"
+#include "user/backscatter-user.h"
 
 /* What the delivery knows beside the message. */
 struct judge_envelope {
@@ -26,7 +26,7 @@ struct judgement {
 	enum action action;
 	/* It would have been backscatter, but the Sent mailboxes could not be read
 	   to their end: why; NULL = they were, or that didn't matter. Of the
-	   mailbox_log's pool. */
+	   backscatter_user's pool. */
 	const char *not_caught_up;
 	/* the Sent mailboxes were read, and are in the log as they are now */
 	bool caught_up;
@@ -38,7 +38,7 @@ struct judgement {
    read into the log first (sent/catch-up.h), and is judged again by what it knows
    then. Never fails; strings in *judgement_r live in the data
    stack frame of the caller. */
-void judge_report(struct mailbox_log *log, const struct report *report,
+void judge_report(struct backscatter_user *buser, const struct report *report,
 		  const struct judge_envelope *envelope, time_t now,
 		  struct judgement *judgement_r);
 

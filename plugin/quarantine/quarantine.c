@@ -5,7 +5,7 @@
 #include "mail-storage.h"
 #include "mail-user.h"
 #include "report/report-scan.h"
-#include "delivery/delivery-mail.h"
+#include "headers/delivery-mail.h"
 #include "quarantine.h"
 
 /* Messages at the end of INBOX among which a copy is looked for. */

@@ -61,7 +61,7 @@ get_identities(const struct report *report,
 	}
 }
 
-void rejudge_remember(struct mailbox_log *log, const struct report *report,
+void rejudge_remember(struct backscatter_user *buser, const struct report *report,
 		      const struct judgement *judgement,
 		      const struct sent_log_stored_report *place)
 {
@@ -77,11 +77,11 @@ void rejudge_remember(struct mailbox_log *log, const struct report *report,
 	first = array_get(&identities, &count);
 	if (count == 0)
 		return;
-	if (sent_log_remember_report(log->log, place, first, count,
+	if (sent_log_remember_report(buser->log, place, first, count,
 				     report->class == REPORT_CLASS_MDN ?
-				     log->set->retention : log->set->report_age,
+				     buser->set->retention : buser->set->report_age,
 				     time(NULL), &error) < 0) {
-		e_error(log->event, "backscatter: sent log %s: %s - the report "
-			"won't be judged again", log->path, error);
+		e_error(buser->event, "backscatter: sent log %s: %s - the report "
+			"won't be judged again", buser->path, error);
 	}
 }

@@ -4,7 +4,7 @@
 #include "ioloop.h"
 #include "mail-storage-private.h"
 #include "mail-user.h"
-#include "user/mailbox-log.h"
+#include "user/backscatter-user.h"
 #include "rejudge.h"
 #include "rejudge-timer.h"
 
@@ -29,11 +29,11 @@ static bool user_has_transactions(struct mail_user *user)
 
 static void rejudge_timer_tick(struct rejudge_timer *timer)
 {
-	if (user_has_transactions(timer->log->user))
+	if (user_has_transactions(timer->buser->user))
 		return;
 	timeout_remove(&timer->timeout);
-	mailbox_log_begin(timer->log);
-	rejudge_due_reports(timer->log);
+	backscatter_user_begin(timer->buser);
+	rejudge_due_reports(timer->buser);
 }
 
 /* Not at once: the transaction that logs isn't finished, plugins would take what is
@@ -51,5 +51,5 @@ void rejudge_timer_end(struct rejudge_timer *timer)
 	if (timer->timeout == NULL)
 		return;
 	timeout_remove(&timer->timeout);
-	rejudge_due_reports(timer->log);
+	rejudge_due_reports(timer->buser);
 }

@@ -5,11 +5,11 @@
    shortly afterwards, as soon as none of the user's mailboxes has a transaction
    open. */
 
-struct mailbox_log;
+struct backscatter_user;
 struct timeout;
 
 struct rejudge_timer {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	/* NULL = nothing is due as far as we know */
 	struct timeout *timeout;
 };

@@ -18,7 +18,7 @@
 #define REJUDGE_SUFFIX ".rejudge"
 
 struct rejudge_context {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	/* A process was interrupted while it moved reports: one of them may be in
 	   INBOX already. */
 	bool interrupted;
@@ -33,9 +33,9 @@ rejudge_forget(struct rejudge_context *ctx,
 {
 	const char *error;
 
-	if (sent_log_forget_report(ctx->log->log, place->id, &error) >= 0)
+	if (sent_log_forget_report(ctx->buser->log, place->id, &error) >= 0)
 		return 0;
-	*error_r = t_strdup_printf("sent log %s: %s", ctx->log->path, error);
+	*error_r = t_strdup_printf("sent log %s: %s", ctx->buser->path, error);
 	return -1;
 }
 
@@ -66,9 +66,9 @@ rejudge_count(struct rejudge_context *ctx, const struct report *report,
 	const char *error;
 
 	if (judgement->result.verdict == VERDICT_GENUINE &&
-	    facts_count_report(&judgement->facts, report, ctx->log->log,
+	    facts_count_report(&judgement->facts, report, ctx->buser->log,
 			       time(NULL), &error) < 0) {
-		e_error(ctx->log->event,
+		e_error(ctx->buser->event,
 			"backscatter: Counting a report failed: %s", error);
 	}
 }
@@ -77,7 +77,7 @@ static void
 rejudge_log(struct rejudge_context *ctx, const struct report *report,
 	    const struct judgement *judgement, const char *action)
 {
-	e_info(ctx->log->event, "backscatter: %s action=%s",
+	e_info(ctx->buser->event, "backscatter: %s action=%s",
 	       judgement_log_line(judgement, report), action);
 }
 
@@ -106,12 +106,12 @@ rejudge_moved(struct rejudge_context *ctx,
 	const char *error;
 
 	if (quarantine_expunge(&ctx->quarantine, &error) < 0) {
-		e_error(ctx->log->event, "backscatter: A report was copied to "
+		e_error(ctx->buser->event, "backscatter: A report was copied to "
 			"INBOX, but expunging UID %u failed: %s", place->uid,
 			error);
 	}
 	if (rejudge_forget(ctx, place, &error) < 0)
-		e_error(ctx->log->event, "backscatter: %s", error);
+		e_error(ctx->buser->event, "backscatter: %s", error);
 }
 
 /* Judges the report that was found, and moves it if it is no backscatter. */
@@ -124,7 +124,7 @@ rejudge_found(struct rejudge_context *ctx, const struct report *report,
 	const struct judge_envelope envelope = { .recipient = NULL };
 	struct judgement judgement;
 
-	judge_report(ctx->log, report, &envelope, time(NULL), &judgement);
+	judge_report(ctx->buser, report, &envelope, time(NULL), &judgement);
 	if (!judgement.facts.verdict.log_available) {
 		*error_r = judgement.not_caught_up != NULL ?
 			judgement.not_caught_up : judgement.facts.log_error;
@@ -155,8 +155,8 @@ rejudge_quarantined(struct rejudge_context *ctx,
 	int ret;
 
 	if (ctx->opened < 0) {
-		ctx->opened = quarantine_open(&ctx->quarantine, ctx->log->user,
-					      ctx->log->set->mailbox, error_r);
+		ctx->opened = quarantine_open(&ctx->quarantine, ctx->buser->user,
+					      ctx->buser->set->mailbox, error_r);
 	}
 	ret = ctx->opened <= 0 ? ctx->opened :
 		quarantine_find(&ctx->quarantine, place, &input, error_r);
@@ -164,10 +164,10 @@ rejudge_quarantined(struct rejudge_context *ctx,
 		return -1;
 	if (ret == 0) {
 		/* by the user, or the mailbox is another one by now */
-		e_info(ctx->log->event, "backscatter: The original of the "
+		e_info(ctx->buser->event, "backscatter: The original of the "
 		       "report with UID %u in mailbox %s was logged, but the "
 		       "report isn't there any more", place->uid,
-		       ctx->log->set->mailbox);
+		       ctx->buser->set->mailbox);
 		return rejudge_forget(ctx, place, error_r);
 	}
 
@@ -192,41 +192,41 @@ rejudge_report(struct rejudge_context *ctx,
 	else
 		ret = rejudge_forget(ctx, place, &error);
 	if (ret < 0) {
-		e_error(ctx->log->event, "backscatter: Judging the report with "
+		e_error(ctx->buser->event, "backscatter: Judging the report with "
 			"UID %u in mailbox %s again failed: %s - it stays there, "
 			"and is tried again with the next message sent", place->uid,
-			ctx->log->set->mailbox, error);
+			ctx->buser->set->mailbox, error);
 	}
 	return ret;
 }
 
 /* Returns 1 and the reports, 0 if there are none, -1 after an error was logged. */
 static int
-rejudge_list(struct mailbox_log *log, struct sent_log_stored_report *places_r,
+rejudge_list(struct backscatter_user *buser, struct sent_log_stored_report *places_r,
 	     size_t max, size_t *count_r)
 {
 	const char *error;
-	int ret = sent_log_list_due_reports(log->log, places_r, max, count_r,
+	int ret = sent_log_list_due_reports(buser->log, places_r, max, count_r,
 					    &error);
 
 	if (ret < 0) {
-		e_error(log->event, "backscatter: sent log %s: %s - reports "
-			"that are due aren't judged again", log->path, error);
+		e_error(buser->event, "backscatter: sent log %s: %s - reports "
+			"that are due aren't judged again", buser->path, error);
 	}
 	return ret;
 }
 
 /* Returns TRUE if nothing was left undone. */
-static bool rejudge_locked(struct mailbox_log *log, bool interrupted)
+static bool rejudge_locked(struct backscatter_user *buser, bool interrupted)
 {
 	struct rejudge_context ctx = {
-		.log = log, .interrupted = interrupted, .opened = -1
+		.buser = buser, .interrupted = interrupted, .opened = -1
 	};
 	struct sent_log_stored_report places[REJUDGE_MAX_REPORTS];
 	unsigned int failures = 0;
 	size_t count;
 
-	if (rejudge_list(log, places, N_ELEMENTS(places), &count) < 0)
+	if (rejudge_list(buser, places, N_ELEMENTS(places), &count) < 0)
 		return FALSE;
 	for (size_t i = 0; i < count && failures < REJUDGE_MAX_FAILURES; i++)
 	T_BEGIN {
@@ -244,7 +244,7 @@ static bool rejudge_locked(struct mailbox_log *log, bool interrupted)
    removed with the lock: *left_r: it was there, so a process has been
    interrupted (or another has just had it). */
 static int
-rejudge_lock(struct mailbox_log *log, struct file_lock **lock_r, bool *left_r)
+rejudge_lock(struct backscatter_user *buser, struct file_lock **lock_r, bool *left_r)
 {
 	const struct file_create_settings set = {
 		.lock_timeout_secs = REJUDGE_LOCK_SECS,
@@ -255,13 +255,13 @@ rejudge_lock(struct mailbox_log *log, struct file_lock **lock_r, bool *left_r)
 			.allow_deadlock = TRUE,
 		},
 	};
-	const char *error, *path = t_strconcat(log->path, REJUDGE_SUFFIX, NULL);
+	const char *error, *path = t_strconcat(buser->path, REJUDGE_SUFFIX, NULL);
 	bool created;
 
 	*left_r = FALSE;
-	if (sent_log_look_beside(log->log, REJUDGE_SUFFIX, &error) < 0 ||
+	if (sent_log_look_beside(buser->log, REJUDGE_SUFFIX, &error) < 0 ||
 	    file_create_locked(path, &set, lock_r, &created, &error) < 0) {
-		e_error(log->event, "backscatter: Locking %s failed: %s - "
+		e_error(buser->event, "backscatter: Locking %s failed: %s - "
 			"reports that are due aren't judged again", path, error);
 		return -1;
 	}
@@ -269,26 +269,26 @@ rejudge_lock(struct mailbox_log *log, struct file_lock **lock_r, bool *left_r)
 	return 0;
 }
 
-static void rejudge_with_lock(struct mailbox_log *log)
+static void rejudge_with_lock(struct backscatter_user *buser)
 {
 	struct file_lock *lock;
 	bool left;
 
-	if (rejudge_lock(log, &lock, &left) < 0)
+	if (rejudge_lock(buser, &lock, &left) < 0)
 		return;
-	if (!rejudge_locked(log, left) && left)
+	if (!rejudge_locked(buser, left) && left)
 		file_lock_set_unlink_on_free(lock, FALSE);
 	file_lock_free(&lock);
 }
 
-void rejudge_due_reports(struct mailbox_log *log)
+void rejudge_due_reports(struct backscatter_user *buser)
 {
 	struct sent_log_stored_report place;
 	size_t count;
 
-	if (log->log == NULL || rejudge_list(log, &place, 1, &count) <= 0)
+	if (buser->log == NULL || rejudge_list(buser, &place, 1, &count) <= 0)
 		return;
 	T_BEGIN {
-		rejudge_with_lock(log);
+		rejudge_with_lock(buser);
 	} T_END;
 }

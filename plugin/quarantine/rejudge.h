@@ -10,7 +10,7 @@
 /* Remembers a report that was stored at this place just now; place->quarantined
    must be set, and the log have answered so far. Does nothing if its original is
    known already, or if it names none. An error is logged. */
-void rejudge_remember(struct mailbox_log *log, const struct report *report,
+void rejudge_remember(struct backscatter_user *buser, const struct report *report,
 		      const struct judgement *judgement,
 		      const struct sent_log_stored_report *place);
 
@@ -21,6 +21,6 @@ void rejudge_remember(struct mailbox_log *log, const struct report *report,
    in one of the user's mailboxes: its locks would be waited for in vain. Each report
    that is judged leaves a line in log->event; one that fails stays where it is, is
    logged as an error, and is due again the next time. */
-void rejudge_due_reports(struct mailbox_log *log);
+void rejudge_due_reports(struct backscatter_user *buser);
 
 #endif

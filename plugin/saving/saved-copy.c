@@ -14,15 +14,15 @@
 
 #include <time.h>
 
-#define IMAP_SENT_USER_CONTEXT(obj) \
-	MODULE_CONTEXT(obj, imap_sent_user_module)
-#define IMAP_SENT_MAILBOX_CONTEXT(obj) \
-	MODULE_CONTEXT_REQUIRE(obj, imap_sent_storage_module)
-#define IMAP_SENT_TRANSACTION_CONTEXT(obj) \
-	MODULE_CONTEXT_REQUIRE(obj, imap_sent_storage_module)
+#define SAVED_COPY_USER_CONTEXT(obj) \
+	MODULE_CONTEXT(obj, saved_copy_user_module)
+#define SAVED_COPY_MAILBOX_CONTEXT(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, saved_copy_storage_module)
+#define SAVED_COPY_TRANSACTION_CONTEXT(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, saved_copy_storage_module)
 
 /* UIDs that one mailbox gave to copies that are in the log. */
-struct imap_sent_saved {
+struct saved_copy_saved {
 	/* NULL = none */
 	char *mailbox;
 	uint32_t uid_validity, first_uid, last_uid;
@@ -31,15 +31,15 @@ struct imap_sent_saved {
 	char *last_value;
 };
 
-struct imap_sent_user {
+struct saved_copy_user {
 	union mail_user_module_context module_ctx;
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	struct own_addresses *own;
 	struct rejudge_timer rejudge;
-	struct imap_sent_saved saved;
+	struct saved_copy_saved saved;
 };
 
-struct imap_sent_transaction {
+struct saved_copy_transaction {
 	union mailbox_transaction_module_context module_ctx;
 	pool_t pool;
 	ARRAY_TYPE(sent_copy) copies;
@@ -49,9 +49,9 @@ struct imap_sent_transaction {
 	const char *error;
 };
 
-static MODULE_CONTEXT_DEFINE_INIT(imap_sent_user_module,
+static MODULE_CONTEXT_DEFINE_INIT(saved_copy_user_module,
 				  &mail_user_module_register);
-static MODULE_CONTEXT_DEFINE_INIT(imap_sent_storage_module,
+static MODULE_CONTEXT_DEFINE_INIT(saved_copy_storage_module,
 				  &mail_storage_module_register);
 
 /* The services through which a user's own clients save. */
@@ -60,12 +60,12 @@ static const char *const sending_services[] = {
 };
 
 static void
-imap_sent_collect(struct mailbox_transaction_context *trans, struct mail *mail)
+saved_copy_collect(struct mailbox_transaction_context *trans, struct mail *mail)
 {
-	struct imap_sent_transaction *strans =
-		IMAP_SENT_TRANSACTION_CONTEXT(trans);
-	struct imap_sent_user *suser =
-		IMAP_SENT_USER_CONTEXT(trans->box->storage->user);
+	struct saved_copy_transaction *strans =
+		SAVED_COPY_TRANSACTION_CONTEXT(trans);
+	struct saved_copy_user *suser =
+		SAVED_COPY_USER_CONTEXT(trans->box->storage->user);
 	struct sent_copy copy;
 	const char *error;
 
@@ -78,12 +78,12 @@ imap_sent_collect(struct mailbox_transaction_context *trans, struct mail *mail)
 }
 
 /* So much of it has come that it can be logged. Returns TRUE if it is. */
-static bool imap_sent_collect_header(struct mailbox_transaction_context *trans)
+static bool saved_copy_collect_header(struct mailbox_transaction_context *trans)
 {
-	struct imap_sent_transaction *strans =
-		IMAP_SENT_TRANSACTION_CONTEXT(trans);
-	struct imap_sent_user *suser =
-		IMAP_SENT_USER_CONTEXT(trans->box->storage->user);
+	struct saved_copy_transaction *strans =
+		SAVED_COPY_TRANSACTION_CONTEXT(trans);
+	struct saved_copy_user *suser =
+		SAVED_COPY_USER_CONTEXT(trans->box->storage->user);
 	const struct save_header *header = &strans->header;
 	struct sent_copy copy;
 	const char *error;
@@ -103,31 +103,31 @@ static bool imap_sent_collect_header(struct mailbox_transaction_context *trans)
 
 /* Over quota, a full disk, cut off: the message may have left all the same.
    is_fault: it is no wish of the client's. */
-static void imap_sent_not_saved(struct mail_save_context *ctx, bool is_fault)
+static void saved_copy_not_saved(struct mail_save_context *ctx, bool is_fault)
 {
-	struct imap_sent_transaction *strans =
-		IMAP_SENT_TRANSACTION_CONTEXT(ctx->transaction);
+	struct saved_copy_transaction *strans =
+		SAVED_COPY_TRANSACTION_CONTEXT(ctx->transaction);
 
-	/* see imap_sent_copy() */
+	/* see saved_copy_copy() */
 	if (ctx->copying_via_save)
 		return;
-	if (!imap_sent_collect_header(ctx->transaction) && is_fault)
+	if (!saved_copy_collect_header(ctx->transaction) && is_fault)
 		strans->error = "the copy could not be stored";
 	save_header_end(&strans->header);
 }
 
 static int
-imap_sent_save_begin(struct mail_save_context *ctx, struct istream *input)
+saved_copy_save_begin(struct mail_save_context *ctx, struct istream *input)
 {
 	union mailbox_module_context *mctx =
-		IMAP_SENT_MAILBOX_CONTEXT(ctx->transaction->box);
-	struct imap_sent_transaction *strans =
-		IMAP_SENT_TRANSACTION_CONTEXT(ctx->transaction);
+		SAVED_COPY_MAILBOX_CONTEXT(ctx->transaction->box);
+	struct saved_copy_transaction *strans =
+		SAVED_COPY_TRANSACTION_CONTEXT(ctx->transaction);
 
 	if (!ctx->copying_via_save)
 		input = save_header_begin(&strans->header, input);
 	if (mctx->super.save_begin(ctx, input) < 0) {
-		imap_sent_not_saved(ctx, TRUE);
+		saved_copy_not_saved(ctx, TRUE);
 		return -1;
 	}
 	return 0;
@@ -135,85 +135,85 @@ imap_sent_save_begin(struct mail_save_context *ctx, struct istream *input)
 
 /* Where the size is known, the quota plugin refuses before anything is read, and
    before it calls us: only its error tells. */
-static void imap_sent_save_cancel(struct mail_save_context *ctx)
+static void saved_copy_save_cancel(struct mail_save_context *ctx)
 {
 	struct mailbox *box = ctx->transaction->box;
-	union mailbox_module_context *mctx = IMAP_SENT_MAILBOX_CONTEXT(box);
+	union mailbox_module_context *mctx = SAVED_COPY_MAILBOX_CONTEXT(box);
 	enum mail_error error;
 
 	(void)mailbox_get_last_error(box, &error);
-	imap_sent_not_saved(ctx, error == MAIL_ERROR_NOQUOTA);
+	saved_copy_not_saved(ctx, error == MAIL_ERROR_NOQUOTA);
 	mctx->super.save_cancel(ctx);
 }
 
-static int imap_sent_save_finish(struct mail_save_context *ctx)
+static int saved_copy_save_finish(struct mail_save_context *ctx)
 {
 	union mailbox_module_context *mctx =
-		IMAP_SENT_MAILBOX_CONTEXT(ctx->transaction->box);
-	struct imap_sent_transaction *strans =
-		IMAP_SENT_TRANSACTION_CONTEXT(ctx->transaction);
-	/* a copy that is made by saving is collected by imap_sent_copy() */
+		SAVED_COPY_MAILBOX_CONTEXT(ctx->transaction->box);
+	struct saved_copy_transaction *strans =
+		SAVED_COPY_TRANSACTION_CONTEXT(ctx->transaction);
+	/* a copy that is made by saving is collected by saved_copy_copy() */
 	struct mail *mail = ctx->copying_via_save ? NULL : ctx->dest_mail;
 
 	if (mctx->super.save_finish(ctx) < 0) {
-		imap_sent_not_saved(ctx, TRUE);
+		saved_copy_not_saved(ctx, TRUE);
 		return -1;
 	}
 	save_header_end(&strans->header);
 	if (mail != NULL) T_BEGIN {
-		imap_sent_collect(ctx->transaction, mail);
+		saved_copy_collect(ctx->transaction, mail);
 	} T_END;
 	return 0;
 }
 
-static int imap_sent_copy(struct mail_save_context *ctx, struct mail *mail)
+static int saved_copy_copy(struct mail_save_context *ctx, struct mail *mail)
 {
 	union mailbox_module_context *mctx =
-		IMAP_SENT_MAILBOX_CONTEXT(ctx->transaction->box);
+		SAVED_COPY_MAILBOX_CONTEXT(ctx->transaction->box);
 
 	int ret = mctx->super.copy(ctx, mail);
 
 	/* stored or not, it is a copy of what was sent */
 	T_BEGIN {
-		imap_sent_collect(ctx->transaction, mail);
+		saved_copy_collect(ctx->transaction, mail);
 	} T_END;
 	return ret;
 }
 
 static struct mailbox_transaction_context *
-imap_sent_transaction_begin(struct mailbox *box,
+saved_copy_transaction_begin(struct mailbox *box,
 			    enum mailbox_transaction_flags flags,
 			    const char *reason)
 {
-	union mailbox_module_context *mctx = IMAP_SENT_MAILBOX_CONTEXT(box);
+	union mailbox_module_context *mctx = SAVED_COPY_MAILBOX_CONTEXT(box);
 	struct mailbox_transaction_context *trans =
 		mctx->super.transaction_begin(box, flags, reason);
 	pool_t pool = pool_alloconly_create("backscatter sent copies", 512);
-	struct imap_sent_transaction *strans =
-		p_new(pool, struct imap_sent_transaction, 1);
+	struct saved_copy_transaction *strans =
+		p_new(pool, struct saved_copy_transaction, 1);
 
 	strans->pool = pool;
 	p_array_init(&strans->copies, pool, 1);
-	MODULE_CONTEXT_SET(trans, imap_sent_storage_module, strans);
+	MODULE_CONTEXT_SET(trans, saved_copy_storage_module, strans);
 	return trans;
 }
 
 /* The message is in the Sent mailbox, or will be, and most likely on its way. */
 static void
-imap_sent_failed(struct imap_sent_user *suser, const char *error)
+saved_copy_failed(struct saved_copy_user *suser, const char *error)
 {
-	struct event *event = suser->log->event;
+	struct event *event = suser->buser->event;
 	const char *gap_error;
 
-	if (suser->log->log == NULL) {
+	if (suser->buser->log == NULL) {
 		e_error(event, "backscatter: Sent copy not logged: %s - run "
 			"'doveadm backscatter coverage restart -u %s' when "
-			"this is mended", error, suser->log->user->username);
+			"this is mended", error, suser->buser->user->username);
 		return;
 	}
 	/* the log's own, and valid only until its next call */
-	error = t_strdup_printf("sent log %s: %s", suser->log->path, error);
-	if (sent_log_mark_gap(suser->log->log, &gap_error) > 0) {
+	error = t_strdup_printf("sent log %s: %s", suser->buser->path, error);
+	if (sent_log_mark_gap(suser->buser->log, &gap_error) > 0) {
 		e_error(event, "backscatter: Sent copy not logged: %s - "
 			"coverage restarts when the log can be written again",
 			error);
@@ -222,15 +222,15 @@ imap_sent_failed(struct imap_sent_user *suser, const char *error)
 	e_error(event, "backscatter: Sent copy not logged: %s, nor the gap "
 		"marked: %s - run 'doveadm backscatter coverage restart -u %s' "
 		"when this is mended", error, gap_error,
-		suser->log->user->username);
+		suser->buser->user->username);
 }
 
 /* Written when the session ends, or a save doesn't follow on it: a write for each
    would be one more that the client waits for. Who misses it reads a copy once
    more. */
-static void imap_sent_write_saved(struct imap_sent_user *suser)
+static void saved_copy_write_saved(struct saved_copy_user *suser)
 {
-	struct imap_sent_saved *saved = &suser->saved;
+	struct saved_copy_saved *saved = &suser->saved;
 	const struct sent_log_identity last = {
 		.kind = saved->last_kind, .value = saved->last_value
 	};
@@ -238,19 +238,19 @@ static void imap_sent_write_saved(struct imap_sent_user *suser)
 
 	if (saved->mailbox == NULL)
 		return;
-	if (suser->log->log != NULL &&
-	    sent_log_raise_mark(suser->log->log, saved->mailbox,
+	if (suser->buser->log != NULL &&
+	    sent_log_raise_mark(suser->buser->log, saved->mailbox,
 				saved->uid_validity, saved->first_uid,
 				saved->last_uid, &last, &error) < 0) {
-		e_debug(suser->log->event, "backscatter: sent log %s: %s - "
+		e_debug(suser->buser->event, "backscatter: sent log %s: %s - "
 			"what was saved to %s is read once more",
-			suser->log->path, error, saved->mailbox);
+			suser->buser->path, error, saved->mailbox);
 	}
 	i_free(saved->mailbox);
 	i_free(saved->last_value);
 }
 
-static void imap_sent_set_last(struct imap_sent_saved *saved,
+static void saved_copy_set_last(struct saved_copy_saved *saved,
 			       const struct sent_log_identity *last)
 {
 	i_free(saved->last_value);
@@ -259,11 +259,11 @@ static void imap_sent_set_last(struct imap_sent_saved *saved,
 }
 
 static void
-imap_sent_saved(struct imap_sent_user *suser, struct mailbox *box,
+saved_copy_saved(struct saved_copy_user *suser, struct mailbox *box,
 		const struct mail_transaction_commit_changes *changes,
 		const struct sent_log_identity *last)
 {
-	struct imap_sent_saved *saved = &suser->saved;
+	struct saved_copy_saved *saved = &suser->saved;
 	const char *mailbox = mailbox_get_vname(box);
 	const struct seq_range *uids;
 
@@ -276,52 +276,52 @@ imap_sent_saved(struct imap_sent_user *suser, struct mailbox *box,
 	    saved->uid_validity == changes->uid_validity &&
 	    saved->last_uid + 1 == uids->seq1) {
 		saved->last_uid = uids->seq2;
-		imap_sent_set_last(saved, last);
+		saved_copy_set_last(saved, last);
 		return;
 	}
-	imap_sent_write_saved(suser);
+	saved_copy_write_saved(suser);
 	saved->mailbox = i_strdup(mailbox);
 	saved->uid_validity = changes->uid_validity;
 	saved->first_uid = uids->seq1;
 	saved->last_uid = uids->seq2;
-	imap_sent_set_last(saved, last);
+	saved_copy_set_last(saved, last);
 }
 
 /* Returns TRUE if all that the transaction saves is in the log. */
 static bool
-imap_sent_log(struct imap_sent_user *suser, struct imap_sent_transaction *strans)
+saved_copy_log(struct saved_copy_user *suser, struct saved_copy_transaction *strans)
 {
 	const char *error = strans->error;
 
 	if (array_count(&strans->copies) > 0) {
 		const char *log_error;
 
-		mailbox_log_begin(suser->log);
-		if (sent_copy_log(suser->log, &strans->copies, time(NULL),
+		backscatter_user_begin(suser->buser);
+		if (sent_copy_log(suser->buser, &strans->copies, time(NULL),
 				  &log_error) < 0)
 			error = log_error;
 		else
 			rejudge_timer_start(&suser->rejudge);
 	}
 	if (error != NULL)
-		imap_sent_failed(suser, error);
+		saved_copy_failed(suser, error);
 	return error == NULL;
 }
 
 /* Stored or not, the messages have left: a rollback logs them as a commit does.
    Returns an identity of the last one if all are in the log, else NULL. */
 static const struct sent_log_identity *
-imap_sent_transaction_end(struct mailbox_transaction_context *trans)
+saved_copy_transaction_end(struct mailbox_transaction_context *trans)
 {
-	struct imap_sent_transaction *strans =
-		IMAP_SENT_TRANSACTION_CONTEXT(trans);
-	struct imap_sent_user *suser =
-		IMAP_SENT_USER_CONTEXT(trans->box->storage->user);
+	struct saved_copy_transaction *strans =
+		SAVED_COPY_TRANSACTION_CONTEXT(trans);
+	struct saved_copy_user *suser =
+		SAVED_COPY_USER_CONTEXT(trans->box->storage->user);
 	struct sent_log_identity *last = NULL;
 	bool all_logged;
 
 	T_BEGIN {
-		all_logged = imap_sent_log(suser, strans);
+		all_logged = saved_copy_log(suser, strans);
 	} T_END;
 	if (all_logged && array_count(&strans->copies) > 0) {
 		const struct sent_copy *copy = array_back(&strans->copies);
@@ -336,103 +336,103 @@ imap_sent_transaction_end(struct mailbox_transaction_context *trans)
 }
 
 static int
-imap_sent_transaction_commit(struct mailbox_transaction_context *trans,
+saved_copy_transaction_commit(struct mailbox_transaction_context *trans,
 			     struct mail_transaction_commit_changes *changes_r)
 {
 	struct mailbox *box = trans->box;
-	union mailbox_module_context *mctx = IMAP_SENT_MAILBOX_CONTEXT(box);
-	struct imap_sent_user *suser =
-		IMAP_SENT_USER_CONTEXT(box->storage->user);
-	const struct sent_log_identity *last = imap_sent_transaction_end(trans);
+	union mailbox_module_context *mctx = SAVED_COPY_MAILBOX_CONTEXT(box);
+	struct saved_copy_user *suser =
+		SAVED_COPY_USER_CONTEXT(box->storage->user);
+	const struct sent_log_identity *last = saved_copy_transaction_end(trans);
 
 	if (mctx->super.transaction_commit(trans, changes_r) < 0)
 		return -1;
 	if (last != NULL)
-		imap_sent_saved(suser, box, changes_r, last);
+		saved_copy_saved(suser, box, changes_r, last);
 	return 0;
 }
 
 static void
-imap_sent_transaction_rollback(struct mailbox_transaction_context *trans)
+saved_copy_transaction_rollback(struct mailbox_transaction_context *trans)
 {
 	union mailbox_module_context *mctx =
-		IMAP_SENT_MAILBOX_CONTEXT(trans->box);
+		SAVED_COPY_MAILBOX_CONTEXT(trans->box);
 
-	(void)imap_sent_transaction_end(trans);
+	(void)saved_copy_transaction_end(trans);
 	mctx->super.transaction_rollback(trans);
 }
 
-static void imap_sent_mailbox_allocated(struct mailbox *box)
+static void saved_copy_mailbox_allocated(struct mailbox *box)
 {
-	struct imap_sent_user *suser =
-		IMAP_SENT_USER_CONTEXT(box->storage->user);
+	struct saved_copy_user *suser =
+		SAVED_COPY_USER_CONTEXT(box->storage->user);
 	struct mailbox_vfuncs *v = box->vlast;
 	union mailbox_module_context *mctx;
 
-	if (suser == NULL || !sent_copy_is_sent_mailbox(box, suser->log->set))
+	if (suser == NULL || !sent_copy_is_sent_mailbox(box, suser->buser->set))
 		return;
 
 	mctx = p_new(box->pool, union mailbox_module_context, 1);
 	mctx->super = *v;
 	box->vlast = &mctx->super;
-	v->save_begin = imap_sent_save_begin;
-	v->save_cancel = imap_sent_save_cancel;
-	v->save_finish = imap_sent_save_finish;
-	v->copy = imap_sent_copy;
-	v->transaction_begin = imap_sent_transaction_begin;
-	v->transaction_commit = imap_sent_transaction_commit;
-	v->transaction_rollback = imap_sent_transaction_rollback;
-	MODULE_CONTEXT_SET_SELF(box, imap_sent_storage_module, mctx);
+	v->save_begin = saved_copy_save_begin;
+	v->save_cancel = saved_copy_save_cancel;
+	v->save_finish = saved_copy_save_finish;
+	v->copy = saved_copy_copy;
+	v->transaction_begin = saved_copy_transaction_begin;
+	v->transaction_commit = saved_copy_transaction_commit;
+	v->transaction_rollback = saved_copy_transaction_rollback;
+	MODULE_CONTEXT_SET_SELF(box, saved_copy_storage_module, mctx);
 }
 
-static void imap_sent_user_deinit_pre(struct mail_user *user)
+static void saved_copy_user_deinit_pre(struct mail_user *user)
 {
-	struct imap_sent_user *suser = IMAP_SENT_USER_CONTEXT(user);
+	struct saved_copy_user *suser = SAVED_COPY_USER_CONTEXT(user);
 
-	imap_sent_write_saved(suser);
+	saved_copy_write_saved(suser);
 	rejudge_timer_end(&suser->rejudge);
 	suser->module_ctx.super.deinit_pre(user);
 }
 
-static void imap_sent_user_deinit(struct mail_user *user)
+static void saved_copy_user_deinit(struct mail_user *user)
 {
-	struct imap_sent_user *suser = IMAP_SENT_USER_CONTEXT(user);
+	struct saved_copy_user *suser = SAVED_COPY_USER_CONTEXT(user);
 
-	mailbox_log_deinit(&suser->log);
+	backscatter_user_deinit(&suser->buser);
 	suser->module_ctx.super.deinit(user);
 }
 
-static void imap_sent_user_created(struct mail_user *user)
+static void saved_copy_user_created(struct mail_user *user)
 {
 	struct mail_user_vfuncs *v = user->vlast;
-	struct imap_sent_user *suser;
+	struct saved_copy_user *suser;
 
 	if (user->autocreated || user->service == NULL ||
 	    !str_array_find(sending_services, user->service))
 		return;
 
-	suser = p_new(user->pool, struct imap_sent_user, 1);
+	suser = p_new(user->pool, struct saved_copy_user, 1);
 	suser->module_ctx.super = *v;
 	user->vlast = &suser->module_ctx.super;
-	v->deinit_pre = imap_sent_user_deinit_pre;
-	v->deinit = imap_sent_user_deinit;
-	suser->log = mailbox_log_init(user, user->event);
-	suser->rejudge.log = suser->log;
-	suser->own = mailbox_log_own_addresses(suser->log, NULL, user->pool);
-	MODULE_CONTEXT_SET(user, imap_sent_user_module, suser);
+	v->deinit_pre = saved_copy_user_deinit_pre;
+	v->deinit = saved_copy_user_deinit;
+	suser->buser = backscatter_user_init(user, user->event);
+	suser->rejudge.buser = suser->buser;
+	suser->own = backscatter_user_own_addresses(suser->buser, NULL, user->pool);
+	MODULE_CONTEXT_SET(user, saved_copy_user_module, suser);
 }
 
-static struct mail_storage_hooks imap_sent_hooks = {
-	.mail_user_created = imap_sent_user_created,
-	.mailbox_allocated = imap_sent_mailbox_allocated,
+static struct mail_storage_hooks saved_copy_hooks = {
+	.mail_user_created = saved_copy_user_created,
+	.mailbox_allocated = saved_copy_mailbox_allocated,
 };
 
-void imap_sent_init(struct module *module)
+void saved_copy_init(struct module *module)
 {
-	mail_storage_hooks_add(module, &imap_sent_hooks);
+	mail_storage_hooks_add(module, &saved_copy_hooks);
 }
 
-void imap_sent_deinit(void)
+void saved_copy_deinit(void)
 {
-	mail_storage_hooks_remove(&imap_sent_hooks);
+	mail_storage_hooks_remove(&saved_copy_hooks);
 }

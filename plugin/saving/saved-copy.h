@@ -1,5 +1,5 @@
-#ifndef IMAP_SENT_H
-#define IMAP_SENT_H
+#ifndef SAVED_COPY_H
+#define SAVED_COPY_H
 
 /* The imap adapter: logs every message that a user's client saves to a Sent
    mailbox. Also for doveadm and dsync, never for lda and lmtp: mail to
@@ -7,7 +7,7 @@
 
 struct module;
 
-void imap_sent_init(struct module *module);
-void imap_sent_deinit(void);
+void saved_copy_init(struct module *module);
+void saved_copy_deinit(void);
 
 #endif

@@ -26,7 +26,7 @@
 #define CATCH_UP_LOCK_SECS 1
 
 struct catch_up_context {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	struct read_copies read;
 	/* NULL = nothing had to be read so far */
 	struct file_lock *lock;
@@ -43,20 +43,20 @@ static void catch_up_set(struct catch_up_context *ctx,
 	if (result <= ctx->result)
 		return;
 	ctx->result = result;
-	ctx->error = p_strdup(ctx->log->pool, error);
+	ctx->error = p_strdup(ctx->buser->pool, error);
 }
 
 static void catch_up_log_failed(struct catch_up_context *ctx, const char *error)
 {
-	if (ctx->log->log != NULL)
-		mailbox_log_set_unavailable(ctx->log, error);
-	catch_up_set(ctx, CATCH_UP_FAILED, ctx->log->error);
+	if (ctx->buser->log != NULL)
+		backscatter_user_set_unavailable(ctx->buser, error);
+	catch_up_set(ctx, CATCH_UP_FAILED, ctx->buser->error);
 }
 
 /* The file is there for as long as a process reads, or was killed while it did. */
 static const char *catch_up_lock_path(struct catch_up_context *ctx)
 {
-	return t_strconcat(ctx->log->path, ".catch-up", NULL);
+	return t_strconcat(ctx->buser->path, ".catch-up", NULL);
 }
 
 /* Returns TRUE if this is the process that reads. */
@@ -103,7 +103,7 @@ static void catch_up_pause(struct catch_up_context *ctx, struct mailbox *box)
 {
 	const char *error;
 
-	if (sent_log_stop_reading(ctx->log->log, mailbox_get_vname(box),
+	if (sent_log_stop_reading(ctx->buser->log, mailbox_get_vname(box),
 				  ctx->read.now, &error) < 0)
 		catch_up_log_failed(ctx, error);
 }
@@ -200,8 +200,8 @@ catch_up_read(struct catch_up_context *ctx, struct mailbox *box,
 		catch_up_grant_reading(ctx);
 		ret = read_copies(&ctx->read, box, mark, &error);
 	}
-	if (ctx->log->log == NULL)
-		catch_up_set(ctx, CATCH_UP_FAILED, ctx->log->error);
+	if (ctx->buser->log == NULL)
+		catch_up_set(ctx, CATCH_UP_FAILED, ctx->buser->error);
 	else if (ret < 0)
 		catch_up_mailbox_failed(ctx, box, error);
 	else if (ret == 0) {
@@ -225,7 +225,7 @@ catch_up_look(struct catch_up_context *ctx, struct mailbox *box,
 	const char *error;
 	int ret;
 
-	if (sent_log_get_mark(ctx->log->log, mailbox_get_vname(box), mark_r,
+	if (sent_log_get_mark(ctx->buser->log, mailbox_get_vname(box), mark_r,
 			      &error) < 0) {
 		catch_up_log_failed(ctx, error);
 		return 0;
@@ -291,24 +291,24 @@ catch_up_mailbox(struct mailbox *box, const char *why_not, void *context)
 			box->storage->set->parsed_lock_method,
 			mail_storage_get_lock_timeout(box->storage, UINT_MAX));
 	}
-	return ctx->log->log != NULL;
+	return ctx->buser->log != NULL;
 }
 
 enum catch_up_result
-catch_up(struct mailbox_log *log, time_t now, const char **error_r)
+catch_up(struct backscatter_user *buser, time_t now, const char **error_r)
 {
-	struct catch_up_context ctx = { .log = log };
+	struct catch_up_context ctx = { .buser = buser };
 
-	*error_r = log->error;
-	if (log->log == NULL)
+	*error_r = buser->error;
+	if (buser->log == NULL)
 		return CATCH_UP_FAILED;
-	ctx.read.log = log;
+	ctx.read.buser = buser;
 	ctx.read.now = now;
 	ctx.read.deadline_msecs = read_copies_clock_msecs() +
 		CATCH_UP_BUDGET_MSECS;
 	T_BEGIN {
-		ctx.read.own = mailbox_log_own_addresses(log, NULL, log->pool);
-		sent_mailboxes_foreach(log->user, log->set, catch_up_mailbox,
+		ctx.read.own = backscatter_user_own_addresses(buser, NULL, buser->pool);
+		sent_mailboxes_foreach(buser->user, buser->set, catch_up_mailbox,
 				       &ctx);
 	} T_END;
 	if (ctx.lock != NULL)

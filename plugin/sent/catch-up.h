@@ -6,7 +6,7 @@
    nothing is lost where a copy was stored past the plugin: by an imap without it, a
    server-side copy, dsync, a restored backup. */
 
-#include "user/mailbox-log.h"
+#include "user/backscatter-user.h"
 
 enum catch_up_result {
 	/* Everything that lies in the Sent mailboxes is in the log. */
@@ -25,6 +25,6 @@ enum catch_up_result {
    now: this host's clock. *error_r: what keeps it from being done, for the log line
    of the report; allocated from log->pool. */
 enum catch_up_result
-catch_up(struct mailbox_log *log, time_t now, const char **error_r);
+catch_up(struct backscatter_user *buser, time_t now, const char **error_r);
 
 #endif

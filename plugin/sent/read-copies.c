@@ -50,7 +50,7 @@ static bool range_is_empty(const struct uid_range *range)
 /* All of reader->range from this UID on has been read: writes that, and its rows. */
 static int reader_flush(struct copy_reader *reader, uint32_t read_from)
 {
-	struct mailbox_log *log = reader->read->log;
+	struct backscatter_user *buser = reader->read->buser;
 	struct sent_log_mailbox_mark *mark = reader->mark;
 	struct uid_range unread = reader->below;
 	const char *error;
@@ -69,11 +69,11 @@ static int reader_flush(struct copy_reader *reader, uint32_t read_from)
 	/* What couldn't be read isn't tried again for each report of a storm. */
 	mark->stopped_at = reader->late || mark->unreadable_count > 0 ?
 		reader->read->now : 0;
-	ret = sent_copy_log_read(log, &reader->copies,
+	ret = sent_copy_log_read(buser, &reader->copies,
 				 mailbox_get_vname(reader->box), mark,
 				 reader->read->now, &error);
 	if (ret < 0)
-		mailbox_log_set_unavailable(log, error);
+		backscatter_user_set_unavailable(buser, error);
 	p_clear(reader->pool);
 	p_array_init(&reader->copies, reader->pool, READ_BATCH);
 	return ret < 0 ? -1 : 0;
@@ -96,7 +96,7 @@ static int reader_add_unreadable(struct copy_reader *reader, const char *error,
 		return -1;
 	mark->unreadable[mark->unreadable_count++] = reader->mail->uid;
 	if (!known) {
-		e_error(reader->read->log->event, "backscatter: The Sent copy "
+		e_error(reader->read->buser->event, "backscatter: The Sent copy "
 			"with UID %u in mailbox %s can't be read: %s - nothing "
 			"is called backscatter until it can, or is gone",
 			reader->mail->uid, mailbox_get_vname(reader->box), error);
@@ -122,7 +122,7 @@ static int reader_read_copy(struct copy_reader *reader, struct sent_copy *copy_r
 	/* without any date it may be of today */
 	if (!sent_copy_set_logged_at(copy_r, received, read->now))
 		copy_r->logged_at = read->now;
-	if (copy_r->logged_at < read->now - (time_t)read->log->set->retention)
+	if (copy_r->logged_at < read->now - (time_t)read->buser->set->retention)
 		return 0;
 	/* mail to user+Sent@ must not fill the log */
 	return copy_r->from_own_address || !copy_r->was_delivered ? 1 : 0;
@@ -244,7 +244,7 @@ int read_copies(const struct read_copies *read, struct mailbox *box,
 	*error_r = NULL;
 	ret = reader_run(&reader, status.uidnext, error_r);
 	if (*error_r == NULL)
-		*error_r = read->log->error;
+		*error_r = read->buser->error;
 	pool_unref(&reader.pool);
 	mail_free(&reader.mail);
 	mailbox_transaction_rollback(&trans);

@@ -3,12 +3,12 @@
 
 /* Reads the copies in one Sent mailbox into the log. */
 
-#include "user/mailbox-log.h"
+#include "user/backscatter-user.h"
 
 struct mailbox;
 
 struct read_copies {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	const struct own_addresses *own;
 	time_t now;
 	/* CLOCK_MONOTONIC: whoever waits for this waits no longer */
@@ -22,7 +22,7 @@ int64_t read_copies_clock_msecs(void);
    rows. A copy that can't be read is named in an error line once, and in the mark.
    Returns 1 if all has been read, 0 if the deadline came first, or -1 and an error
    (data stack) of the mailbox; an error of the log closes it (see
-   mailbox_log_set_unavailable()). */
+   backscatter_user_set_unavailable()). */
 int read_copies(const struct read_copies *read, struct mailbox *box,
 		struct sent_log_mailbox_mark *mark, const char **error_r);
 

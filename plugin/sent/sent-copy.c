@@ -362,16 +362,16 @@ sent_copy_to_message(const struct sent_copy *copy,
 
 /* An old copy (an import) broke it then, not now. */
 static int
-sent_copy_break_coverage(struct mailbox_log *log, time_t start, time_t now,
+sent_copy_break_coverage(struct backscatter_user *buser, time_t start, time_t now,
 			 const char **error_r)
 {
 	struct sent_log_coverage coverage;
 
-	if (sent_log_get_coverage(log->log, now, &coverage, error_r) < 0)
+	if (sent_log_get_coverage(buser->log, now, &coverage, error_r) < 0)
 		return -1;
 	if (coverage.start >= start)
 		return 1;
-	return sent_log_set_coverage(log->log, start,
+	return sent_log_set_coverage(buser->log, start,
 		SENT_LOG_COVERAGE_NO_MESSAGE_ID, now, error_r);
 }
 
@@ -391,20 +391,20 @@ newest_without_message_id(const ARRAY_TYPE(sent_copy) *copies)
 
 /* Before the rows: who ends in between leaves too little coverage, not too much. */
 static int
-sent_copy_settle_coverage(struct mailbox_log *log,
+sent_copy_settle_coverage(struct backscatter_user *buser,
 			  const ARRAY_TYPE(sent_copy) *copies, time_t now,
 			  const char **error_r)
 {
 	time_t newest = newest_without_message_id(copies);
 
-	if (newest == 0 || log->set->sources != SENT_LOG_SOURCE_SENT)
+	if (newest == 0 || buser->set->sources != SENT_LOG_SOURCE_SENT)
 		return 1;
-	return sent_copy_break_coverage(log, newest, now, error_r);
+	return sent_copy_break_coverage(buser, newest, now, error_r);
 }
 
 /* mark: NULL, or that of this mailbox. */
 static int
-sent_copy_add(struct mailbox_log *log, const ARRAY_TYPE(sent_copy) *copies,
+sent_copy_add(struct backscatter_user *buser, const ARRAY_TYPE(sent_copy) *copies,
 	      const char *mailbox, const struct sent_log_mailbox_mark *mark,
 	      time_t now, const char **error_r)
 {
@@ -418,34 +418,34 @@ sent_copy_add(struct mailbox_log *log, const ARRAY_TYPE(sent_copy) *copies,
 		sent_copy_to_message(copy, array_append_space(&messages));
 	first = array_get(&messages, &count);
 	if (mark == NULL)
-		return sent_log_add(log->log, first, count, now, error_r);
-	return sent_log_add_read(log->log, first, count, mailbox, mark, now,
+		return sent_log_add(buser->log, first, count, now, error_r);
+	return sent_log_add_read(buser->log, first, count, mailbox, mark, now,
 				 error_r);
 }
 
-int sent_copy_log_read(struct mailbox_log *log,
+int sent_copy_log_read(struct backscatter_user *buser,
 		       const ARRAY_TYPE(sent_copy) *copies, const char *mailbox,
 		       const struct sent_log_mailbox_mark *mark, time_t now,
 		       const char **error_r)
 {
 	int ret;
 
-	if (log->log == NULL) {
-		*error_r = log->error;
+	if (buser->log == NULL) {
+		*error_r = buser->error;
 		return -1;
 	}
 	T_BEGIN {
-		ret = sent_copy_settle_coverage(log, copies, now, error_r);
+		ret = sent_copy_settle_coverage(buser, copies, now, error_r);
 		if (ret >= 0) {
-			ret = sent_copy_add(log, copies, mailbox, mark, now,
+			ret = sent_copy_add(buser, copies, mailbox, mark, now,
 					    error_r);
 		}
 	} T_END;
 	return ret < 0 ? -1 : 1;
 }
 
-int sent_copy_log(struct mailbox_log *log, const ARRAY_TYPE(sent_copy) *copies,
+int sent_copy_log(struct backscatter_user *buser, const ARRAY_TYPE(sent_copy) *copies,
 		  time_t now, const char **error_r)
 {
-	return sent_copy_log_read(log, copies, NULL, NULL, now, error_r);
+	return sent_copy_log_read(buser, copies, NULL, NULL, now, error_r);
 }

@@ -5,7 +5,7 @@
    copies, and what the log needs to know of one. For the imap adapter and
    "doveadm backscatter import". */
 
-#include "user/mailbox-log.h"
+#include "user/backscatter-user.h"
 
 struct mail;
 struct mailbox;
@@ -63,11 +63,11 @@ int sent_copy_read_block(pool_t pool, const void *block, size_t size,
 /* Writes copies into the log as source "sent". A copy without Message-ID restarts
    coverage where "sent" is the only source listed: a report on it could not be
    recognised. Returns 1, or -1 and an error. */
-int sent_copy_log(struct mailbox_log *log, const ARRAY_TYPE(sent_copy) *copies,
+int sent_copy_log(struct backscatter_user *buser, const ARRAY_TYPE(sent_copy) *copies,
 		  time_t now, const char **error_r);
 /* The same for copies (or none) read from this mailbox, together with how far it has
    been read now. */
-int sent_copy_log_read(struct mailbox_log *log,
+int sent_copy_log_read(struct backscatter_user *buser,
 		       const ARRAY_TYPE(sent_copy) *copies, const char *mailbox,
 		       const struct sent_log_mailbox_mark *mark, time_t now,
 		       const char **error_r);

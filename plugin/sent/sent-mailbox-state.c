@@ -54,7 +54,7 @@ bool sent_mailbox_is_read(const struct sent_log_mailbox_mark *mark,
 }
 
 struct state_context {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	pool_t pool;
 	ARRAY_TYPE(sent_mailbox_state) *states;
 	const char *error;
@@ -88,23 +88,23 @@ add_state(struct mailbox *box, const char *why_not, void *context)
 	state->why_not = p_strdup(ctx->pool, why_not);
 	if (why_not != NULL)
 		return TRUE;
-	if (sent_log_get_mark(ctx->log->log, state->name, &mark,
+	if (sent_log_get_mark(ctx->buser->log, state->name, &mark,
 			      &ctx->error) < 0)
 		return FALSE;
 	get_state(box, ctx, &mark, state);
 	return TRUE;
 }
 
-int sent_mailboxes_get_state(struct mailbox_log *log, pool_t pool,
+int sent_mailboxes_get_state(struct backscatter_user *buser, pool_t pool,
 			     ARRAY_TYPE(sent_mailbox_state) *states_r,
 			     const char **error_r)
 {
 	struct state_context ctx = {
-		.log = log, .pool = pool, .states = states_r
+		.buser = buser, .pool = pool, .states = states_r
 	};
 
 	p_array_init(states_r, pool, 4);
-	sent_mailboxes_foreach(log->user, log->set, add_state, &ctx);
+	sent_mailboxes_foreach(buser->user, buser->set, add_state, &ctx);
 	*error_r = ctx.error;
 	return ctx.error == NULL ? 0 : -1;
 }

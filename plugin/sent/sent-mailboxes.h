@@ -5,7 +5,7 @@
    \Sent, and backscatter_sent_mailboxes. Never by walking through his folders: a
    delivery has no time for that. Only in his own private namespaces. */
 
-#include "user/mailbox-log.h"
+#include "user/backscatter-user.h"
 
 struct mailbox;
 struct mailbox_status;
@@ -49,7 +49,7 @@ struct sent_mailbox_state {
 };
 ARRAY_DEFINE_TYPE(sent_mailbox_state, struct sent_mailbox_state);
 /* All of them. Allocated from pool. Returns 0, or -1 and the log's error. */
-int sent_mailboxes_get_state(struct mailbox_log *log, pool_t pool,
+int sent_mailboxes_get_state(struct backscatter_user *buser, pool_t pool,
 			     ARRAY_TYPE(sent_mailbox_state) *states_r,
 			     const char **error_r);
 

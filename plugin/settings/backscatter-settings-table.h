@@ -25,4 +25,4 @@ BACKSCATTER_SETTING(site_key, "", parse_site_key, NONE)
 BACKSCATTER_SETTING(sender_check, "log", parse_sender_check, NONE)
 BACKSCATTER_SETTING(tag, "no", parse_tag, NONE)
 /* backscatter_sender_dict is written in another way in each Dovecot: see
-   compat_sender_dict_init() */
+   backscatter_sender_dict_init() */

@@ -6,6 +6,9 @@
 #include "report/report.h"
 #include "verdict/action.h"
 
+struct dict;
+struct mail_user;
+
 /* What the submission service does with a sender that its user doesn't own. */
 enum sender_check {
 	SENDER_CHECK_OFF,
@@ -60,10 +63,19 @@ int backscatter_yes_no_parse(const char *value, bool *yes_r);
 /* Returns the value of a setting by its full name, NULL = not set. */
 typedef const char *
 backscatter_setting_get_t(const char *name, void *context);
-/* Never fails: see errors. Allocated from pool. A user's settings are read by
-   compat_settings_get(). */
+/* Never fails: see errors. Allocated from pool. */
 const struct backscatter_settings *
 backscatter_settings_parse(pool_t pool, backscatter_setting_get_t *get,
 			   void *context);
+
+/* The settings of this user, with userdb overrides: from plugin {} in 2.3, typed
+   settings in 2.4. Allocated from pool. Never fails. */
+const struct backscatter_settings *
+backscatter_settings_get(struct mail_user *user, pool_t pool);
+/* Opens the dict of backscatter_sender_dict: in 2.3 a string in plugin {}
+   ("proxy::senders"), in 2.4 a section with a dict in it. Returns 1, 0 if none is
+   set, or -1 and an error. */
+int backscatter_sender_dict_init(struct mail_user *user, struct dict **dict_r,
+			    const char **error_r);
 
 #endif

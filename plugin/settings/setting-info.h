@@ -21,9 +21,9 @@ struct backscatter_typed_settings {
 
 extern const struct setting_parser_info backscatter_setting_parser_info;
 
-/* compat_spf_settings_get() for who has an event only. */
+/* spf_settings_get() for who has an event only. */
 const struct spf_settings *
-compat_event_spf_settings_get(struct event *event, pool_t pool);
+spf_settings_get_for_event(struct event *event, pool_t pool);
 
 /* backscatter_setting_get_t; context: struct backscatter_typed_settings */
 const char *backscatter_typed_setting_get(const char *name, void *context);

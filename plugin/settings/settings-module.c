@@ -7,7 +7,7 @@
 
 #include "settings-parser.h"
 #include "setting-info.h"
-#include "delivery/plugin.h"
+#include "compat/plugin-export.h"
 
 extern PLUGIN_EXPORT const struct setting_parser_info *backscatter_settings_set_infos[];
 extern PLUGIN_EXPORT const char *backscatter_settings_version;

@@ -34,4 +34,8 @@ struct spf_settings {
 const struct spf_settings *
 spf_settings_parse(pool_t pool, backscatter_setting_get_t *get, void *context);
 
+/* As they are for this user. */
+const struct spf_settings *
+spf_settings_get(struct mail_user *user, pool_t pool);
+
 #endif

@@ -134,8 +134,9 @@ check_explanation(struct spf_evaluation *evaluation,
 	if (text == NULL)
 		return NULL;
 	expanded = str_new(default_pool, SPF_MAX_EXPLANATION + 1);
-	if (spf_macro_expand(evaluation, t_strndup(text->data, text->size),
-			     domain, SPF_MACRO_IN_EXPLANATION, expanded) &&
+	if (spf_macro_expand(evaluation, spf_evaluation_macro_value,
+			     t_strndup(text->data, text->size), domain,
+			     SPF_MACRO_IN_EXPLANATION, expanded) &&
 	    str_len(expanded) > 0 &&
 	    check_is_printable(str_c(expanded), str_len(expanded))) {
 		explanation = p_strndup(evaluation->pool, str_c(expanded),

@@ -345,8 +345,8 @@ spf_evaluation_target(struct spf_evaluation *evaluation, const char *domain_spec
 	if (domain_spec == NULL)
 		return domain;
 	name = str_new(default_pool, SPF_MAX_NAME + 1);
-	if (spf_macro_expand(evaluation, domain_spec, domain,
-			     SPF_MACRO_IN_RECORD, name)) {
+	if (spf_macro_expand(evaluation, spf_evaluation_macro_value, domain_spec,
+			     domain, SPF_MACRO_IN_RECORD, name)) {
 		size = str_len(name);
 		if (size > 0 && str_c(name)[size - 1] == '.')
 			str_truncate(name, size - 1);

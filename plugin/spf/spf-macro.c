@@ -6,7 +6,6 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
-#include "spf-evaluation.h"
 #include "spf-limits.h"
 #include "spf-macro.h"
 
@@ -219,7 +218,8 @@ static void macro_trim(string_t *dest, enum spf_macro_place place)
 	}
 }
 
-bool spf_macro_expand(struct spf_evaluation *evaluation, const char *text,
+bool spf_macro_expand(struct spf_evaluation *evaluation,
+		      spf_macro_value_t *macro_value, const char *text,
 		      const char *domain, enum spf_macro_place place,
 		      string_t *dest)
 {
@@ -230,8 +230,7 @@ bool spf_macro_expand(struct spf_evaluation *evaluation, const char *text,
 		if (macro.letter == '\0') {
 			str_append_data(dest, macro.value, macro.value_size);
 		} else T_BEGIN {
-			value = spf_evaluation_macro_value(evaluation,
-							   macro.letter, domain);
+			value = macro_value(evaluation, macro.letter, domain);
 			if (value != NULL)
 				macro_append_transformed(dest, &macro, value);
 			else

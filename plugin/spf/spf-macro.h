@@ -39,13 +39,20 @@ struct spf_macro {
 int spf_macro_next(const char **text, const char *end, enum spf_macro_place place,
 		   struct spf_macro *macro_r, const char **error_r);
 
+/* What a macro letter stands for in a record of this domain; NULL: can't be
+   expanded. */
+typedef const char *
+spf_macro_value_t(struct spf_evaluation *evaluation, char letter,
+		  const char *domain);
+
 /* Expands a macro string that spf_macro_next() reads without error. domain is the
    one of the record where it stands (%{d}). Appends to dest, which must not
    lie in the data stack; of a result longer
    than SPF_MAX_EXPANSION the left end (of a name) or the right end (of an
    explanation) may be missing. Returns FALSE if it can't be expanded: a local part
    that is not ASCII matches nothing (RFC 8616, section 4). */
-bool spf_macro_expand(struct spf_evaluation *evaluation, const char *text,
+bool spf_macro_expand(struct spf_evaluation *evaluation,
+		      spf_macro_value_t *macro_value, const char *text,
 		      const char *domain, enum spf_macro_place place,
 		      string_t *dest);
 

@@ -4,26 +4,18 @@
 /* The header of a message that is being sent: who it says it is from, and what a
    report could name it by. Reads; judges nothing and knows no user. */
 
+#include "outgoing-senders.h"
+
 struct istream;
 
 /* More of a header than this is not looked at. */
 #define OUTGOING_MAX_HEADER_BYTES (1024 * 1024)
-/* Addresses looked at in one field, and Message-ID fields in one message. */
-#define OUTGOING_MAX_ADDRESSES 1000
+/* Message-ID fields in one message */
 #define OUTGOING_MAX_MESSAGE_IDS 8
 /* From, Sender, Resent-From and Resent-Sender together */
 #define OUTGOING_MAX_SENDER_FIELDS 100
 /* bytes of a field that can't be read */
 #define OUTGOING_MAX_SHOWN_VALUE 200
-
-/* An address that the message claims as its sender (RFC 5322, 3.6.2, 3.6.6). */
-struct outgoing_sender {
-	/* "From", "Sender", "Resent-From" or "Resent-Sender" */
-	const char *field;
-	/* user@domain, without quotes; also what an encoded word shows as one */
-	const char *address;
-};
-ARRAY_DEFINE_TYPE(outgoing_sender, struct outgoing_sender);
 
 /* A header that two readers may read differently, so that its senders can't be told.
    All of it is the message's word but for problem. */

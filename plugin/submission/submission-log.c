@@ -58,7 +58,7 @@ get_recipients(const struct smtp_server_transaction *trans,
 }
 
 static int
-add_row(struct mailbox_log *log, const struct outgoing_message *message,
+add_row(struct backscatter_user *buser, const struct outgoing_message *message,
 	const struct smtp_server_transaction *trans, const char *serial,
 	time_t now, const char **error_r)
 {
@@ -67,8 +67,8 @@ add_row(struct mailbox_log *log, const struct outgoing_message *message,
 	struct sent_log_message row;
 	unsigned int count;
 
-	if (log->log == NULL) {
-		*error_r = log->error;
+	if (buser->log == NULL) {
+		*error_r = buser->error;
 		return -1;
 	}
 	get_identities(message, trans, serial, &identities);
@@ -81,30 +81,30 @@ add_row(struct mailbox_log *log, const struct outgoing_message *message,
 	row.recipient_count = count;
 	row.logged_at = now;
 	row.date = message->date;
-	return sent_log_add(log->log, &row, 1, now, error_r);
+	return sent_log_add(buser->log, &row, 1, now, error_r);
 }
 
-static const char *log_path(const struct mailbox_log *log)
+static const char *log_path(const struct backscatter_user *buser)
 {
-	return log->path == NULL ? "" : t_strconcat(log->path, ": ", NULL);
+	return buser->path == NULL ? "" : t_strconcat(buser->path, ": ", NULL);
 }
 
-void submission_log_message(struct mailbox_log *log,
+void submission_log_message(struct backscatter_user *buser,
 			    const struct outgoing_message *message,
 			    const struct smtp_server_transaction *trans,
 			    const char *serial, time_t now)
 {
 	const char *error;
 
-	if (add_row(log, message, trans, serial, now, &error) > 0)
+	if (add_row(buser, message, trans, serial, now, &error) > 0)
 		return;
-	e_error(log->event, "backscatter: sent log %s%s - message %s is sent "
-		"without being logged, coverage starts anew", log_path(log),
+	e_error(buser->event, "backscatter: sent log %s%s - message %s is sent "
+		"without being logged, coverage starts anew", log_path(buser),
 		error, *serial == '\0' ? "without serial" : serial);
-	if (log->log != NULL && sent_log_mark_gap(log->log, &error) > 0)
+	if (buser->log != NULL && sent_log_mark_gap(buser->log, &error) > 0)
 		return;
-	e_error(log->event, "backscatter: sent log %s%s - the gap can't be "
+	e_error(buser->event, "backscatter: sent log %s%s - the gap can't be "
 		"marked: when the log works again, run doveadm backscatter "
-		"coverage restart -u %s", log_path(log), error,
-		log->user->username);
+		"coverage restart -u %s", log_path(buser), error,
+		buser->user->username);
 }

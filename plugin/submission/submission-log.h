@@ -3,7 +3,7 @@
 
 /* The row of a message that is being submitted. */
 
-#include "user/mailbox-log.h"
+#include "user/backscatter-user.h"
 #include "outgoing-message.h"
 #include "sent-log/serial.h"
 
@@ -13,7 +13,7 @@ struct smtp_server_transaction;
    afterwards. Where that fails, the gap mark is set, and where that fails, too, an
    error line says what to do: the message may leave in every case. serial: "" =
    it leaves without one. */
-void submission_log_message(struct mailbox_log *log,
+void submission_log_message(struct backscatter_user *buser,
 			    const struct outgoing_message *message,
 			    const struct smtp_server_transaction *trans,
 			    const char *serial, time_t now);

@@ -3,7 +3,9 @@
 
 /* The names that Dovecot's module loader looks for. */
 
-#include "delivery/plugin.h"
+#include "compat/plugin-export.h"
+
+struct module;
 
 extern PLUGIN_EXPORT const char *submission_backscatter_plugin_version;
 PLUGIN_EXPORT void submission_backscatter_plugin_init(struct module *module);

@@ -27,7 +27,7 @@ static bool
 check_address(struct submission_sender *sender, const char *where,
 	      const char *address, struct submission_refusal *refusal_r)
 {
-	const char *user = sender->log->user->username;
+	const char *user = sender->buser->user->username;
 	const char *source, *error;
 	int ret = sender_addresses_own(sender->addresses, address, &source,
 				       &error);
@@ -35,7 +35,7 @@ check_address(struct submission_sender *sender, const char *where,
 	if (ret > 0)
 		return TRUE;
 	if (ret < 0) {
-		e_error(sender->log->event, "backscatter: "
+		e_error(sender->buser->event, "backscatter: "
 			"backscatter_sender_dict: %s", error);
 		refusal_r->status = 451;
 		refusal_r->enhanced_code = "4.3.0";
@@ -57,7 +57,7 @@ static bool
 refuse_or_log(struct submission_sender *sender, bool refuses,
 	      const struct submission_refusal *refusal)
 {
-	e_info(sender->log->event, "backscatter: %s: %s", refuses ?
+	e_info(sender->buser->event, "backscatter: %s: %s", refuses ?
 	       "Refused" : "backscatter_sender_check=both would refuse",
 	       refusal->text);
 	return !refuses;
@@ -67,7 +67,7 @@ bool submission_sender_check_envelope(struct submission_sender *sender,
 				      const char *mail_from,
 				      struct submission_refusal *refusal_r)
 {
-	enum sender_check check = sender->log->set->sender_check;
+	enum sender_check check = sender->buser->set->sender_check;
 
 	if (check == SENDER_CHECK_OFF || *mail_from == '\0' ||
 	    check_address(sender, "MAIL FROM", mail_from, refusal_r))
@@ -120,7 +120,7 @@ bool submission_sender_check_header(struct submission_sender *sender,
 				    const struct outgoing_message *message,
 				    struct submission_refusal *refusal_r)
 {
-	enum sender_check check = sender->log->set->sender_check;
+	enum sender_check check = sender->buser->set->sender_check;
 
 	if (check == SENDER_CHECK_OFF || check == SENDER_CHECK_ENVELOPE ||
 	    check_header(sender, message, refusal_r))

@@ -4,12 +4,12 @@
 /* May this user send as this address? backscatter_sender_check, and the words in
    which a refusal or a log line says so. */
 
-#include "user/mailbox-log.h"
+#include "user/backscatter-user.h"
 #include "outgoing-message.h"
 #include "user/sender-addresses.h"
 
 struct submission_sender {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	struct sender_addresses *addresses;
 };
 

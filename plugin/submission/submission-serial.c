@@ -19,12 +19,12 @@ struct submission_mail {
 };
 
 void submission_serial_init(struct submission_serial *serial,
-			    struct mailbox_log *log, pool_t pool)
+			    struct backscatter_user *buser, pool_t pool)
 {
 	i_zero(serial);
-	serial->log = log;
-	serial->own = mailbox_log_own_addresses(log, NULL, pool);
-	serial->recipient_delimiter = compat_recipient_delimiter(log->user,
+	serial->buser = buser;
+	serial->own = backscatter_user_own_addresses(buser, NULL, pool);
+	serial->recipient_delimiter = compat_recipient_delimiter(buser->user,
 								 pool);
 }
 
@@ -41,9 +41,9 @@ static int submission_serial_get_key(struct submission_serial *serial)
 
 	if (serial->has_key)
 		return 0;
-	if (mailbox_keys_get_issuing(serial->log, time(NULL), &serial->key,
+	if (mailbox_keys_get_issuing(serial->buser, time(NULL), &serial->key,
 				     &error) < 0) {
-		e_error(serial->log->event, "backscatter: No serial key: %s",
+		e_error(serial->buser->event, "backscatter: No serial key: %s",
 			error);
 		return -1;
 	}
@@ -58,7 +58,7 @@ static void submission_serial_issue(struct submission_serial *serial,
 				    char text_r[SERIAL_TEXT_SIZE])
 {
 	const char *address = smtp_address_isnull(mail_from) ?
-		serial->log->user->username :
+		serial->buser->user->username :
 		own_addresses_without_detail(serial->own,
 					     smtp_address_encode(mail_from));
 
@@ -67,7 +67,7 @@ static void submission_serial_issue(struct submission_serial *serial,
 		return;
 	if (serial_issue(&serial->key, address, time(NULL), text_r) < 0) {
 		text_r[0] = '\0';
-		e_error(serial->log->event,
+		e_error(serial->buser->event,
 			"backscatter: OpenSSL can't make a serial");
 	}
 }
@@ -112,7 +112,7 @@ void submission_serial_mark_envelope(struct submission_serial *serial,
 		return;
 	if (data->params.envid == NULL && relay_has_dsn)
 		data->params.envid = p_strdup(cmd->pool, mail->text);
-	if (serial->log->set->tag)
+	if (serial->buser->set->tag)
 		submission_serial_tag(serial, cmd->pool, data, mail->text);
 }
 

@@ -4,7 +4,7 @@
 /* The serials of one submission session: issued at MAIL, where they still can go
    into the envelope, and held until DATA. */
 
-#include "user/mailbox-log.h"
+#include "user/backscatter-user.h"
 #include "sent-log/serial.h"
 
 struct smtp_address;
@@ -12,7 +12,7 @@ struct smtp_server_cmd_ctx;
 struct smtp_server_cmd_mail;
 
 struct submission_serial {
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	struct own_addresses *own;
 	const char *recipient_delimiter;
 	struct serial_key key;
@@ -23,7 +23,7 @@ struct submission_serial {
 
 /* Touches no file. Allocated from pool where it needs to. */
 void submission_serial_init(struct submission_serial *serial,
-			    struct mailbox_log *log, pool_t pool);
+			    struct backscatter_user *buser, pool_t pool);
 /* Overwrites the key. */
 void submission_serial_deinit(struct submission_serial *serial);
 

@@ -30,7 +30,7 @@
 struct submission_backscatter_client {
 	union submission_module_context module_ctx;
 	/* prepared when the first message comes */
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	struct submission_sender sender;
 	struct submission_serial serial;
 };
@@ -43,13 +43,13 @@ static void
 submission_prepare(struct submission_backscatter_client *bclient,
 		   struct client *client)
 {
-	if (bclient->log != NULL)
+	if (bclient->buser != NULL)
 		return;
-	bclient->log = mailbox_log_init(client->user, client->user->event);
-	mailbox_log_make_home(bclient->log);
-	bclient->sender.log = bclient->log;
-	bclient->sender.addresses = sender_addresses_init(bclient->log);
-	submission_serial_init(&bclient->serial, bclient->log, client->pool);
+	bclient->buser = backscatter_user_init(client->user, client->user->event);
+	backscatter_user_make_home(bclient->buser);
+	bclient->sender.buser = bclient->buser;
+	bclient->sender.addresses = sender_addresses_init(bclient->buser);
+	submission_serial_init(&bclient->serial, bclient->buser, client->pool);
 }
 
 /* Headers */
@@ -117,7 +117,7 @@ submission_mail_real(struct client *client, struct smtp_server_cmd_ctx *cmd,
 	struct submission_refusal refusal;
 
 	submission_prepare(bclient, client);
-	mailbox_log_begin(bclient->log);
+	backscatter_user_begin(bclient->buser);
 	if (!submission_sender_check_envelope(&bclient->sender,
 			smtp_address_isnull(data->path) ? "" :
 			smtp_address_encode(data->path), &refusal)) {
@@ -168,7 +168,7 @@ submission_data_read(struct submission_backscatter_client *bclient,
 	}
 	submission_serial_take(&bclient->serial, trans->mail_from, serial);
 	header = submission_header(client, trans, message, serial);
-	submission_log_message(bclient->log, message, trans, serial,
+	submission_log_message(bclient->buser, message, trans, serial,
 			       time(NULL));
 
 	stream = submission_stream(header, input);
@@ -195,7 +195,7 @@ submission_data(struct client *client, struct smtp_server_cmd_ctx *cmd,
 		/* What can't be read here, the base can't read either, and
 		   says so to the client. */
 		if (outgoing_message_read(pool, input, &message, &error) < 0) {
-			e_error(bclient->log->event,
+			e_error(bclient->buser->event,
 				"backscatter: Reading the message failed: %s",
 				error);
 		}
@@ -213,10 +213,10 @@ static void submission_client_destroy(struct client *client)
 	struct submission_backscatter_client *bclient =
 		SUBMISSION_CLIENT_CONTEXT(client);
 
-	if (bclient->log != NULL) {
+	if (bclient->buser != NULL) {
 		submission_serial_deinit(&bclient->serial);
 		sender_addresses_deinit(&bclient->sender.addresses);
-		mailbox_log_deinit(&bclient->log);
+		backscatter_user_deinit(&bclient->buser);
 	}
 	bclient->module_ctx.super.destroy(client);
 }

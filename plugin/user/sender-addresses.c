@@ -20,7 +20,7 @@ ARRAY_DEFINE_TYPE(sender_address, struct sender_address);
 
 struct sender_addresses {
 	pool_t pool;
-	struct mailbox_log *log;
+	struct backscatter_user *buser;
 	struct own_addresses *own;
 
 	struct dict *dict;
@@ -30,7 +30,7 @@ struct sender_addresses {
 	bool dict_opened;
 };
 
-struct sender_addresses *sender_addresses_init(struct mailbox_log *log)
+struct sender_addresses *sender_addresses_init(struct backscatter_user *buser)
 {
 	pool_t pool = pool_alloconly_create("backscatter sender addresses",
 					    1024);
@@ -38,8 +38,8 @@ struct sender_addresses *sender_addresses_init(struct mailbox_log *log)
 		p_new(pool, struct sender_addresses, 1);
 
 	senders->pool = pool;
-	senders->log = log;
-	senders->own = mailbox_log_own_addresses(log, NULL, pool);
+	senders->buser = buser;
+	senders->own = backscatter_user_own_addresses(buser, NULL, pool);
 	return senders;
 }
 
@@ -63,7 +63,7 @@ static int sender_dict_open(struct sender_addresses *senders,
 	if (!senders->dict_opened) {
 		senders->dict_opened = TRUE;
 		senders->dict_state =
-			compat_sender_dict_init(senders->log->user,
+			backscatter_sender_dict_init(senders->buser->user,
 						&senders->dict, &error);
 		if (senders->dict_state < 0) {
 			senders->dict_error = p_strdup(senders->pool, error);
@@ -78,7 +78,7 @@ static int sender_dict_lookup(struct sender_addresses *senders,
 			      const char *address, const char **error_r)
 {
 	const struct dict_op_settings *set =
-		mail_user_get_dict_op_settings(senders->log->user);
+		mail_user_get_dict_op_settings(senders->buser->user);
 	const char *key = t_strconcat(SENDER_DICT_PREFIX,
 				      dict_escape_string(address), NULL);
 	/* drivers may allocate the value in a deeper frame of the data stack */
@@ -173,7 +173,7 @@ static int sender_dict_iterate(struct sender_addresses *senders, pool_t pool,
 			       const char **error_r)
 {
 	const struct dict_op_settings *set =
-		mail_user_get_dict_op_settings(senders->log->user);
+		mail_user_get_dict_op_settings(senders->buser->user);
 	struct dict_iterate_context *iter;
 	const size_t prefix_len = strlen(SENDER_DICT_PREFIX);
 	const char *key, *value, *name, *error;

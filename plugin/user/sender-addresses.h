@@ -5,7 +5,7 @@
    backscatter_sender_dict. The bridge from mail_user and Dovecot's dict to
    verdict/ownership.h. */
 
-#include "mailbox-log.h"
+#include "backscatter-user.h"
 
 struct sender_addresses;
 
@@ -19,7 +19,7 @@ struct sender_address {
 /* log: has to outlive it; only its user, event and settings are used. The dict is
    opened when it is first needed, and then kept open. */
 struct sender_addresses *
-sender_addresses_init(struct mailbox_log *log);
+sender_addresses_init(struct backscatter_user *buser);
 void sender_addresses_deinit(struct sender_addresses **senders);
 
 /* May the user send as address (local@domain, in any case, with any detail, any

@@ -23,12 +23,12 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     if report.failed:
         for name, log in item.stash.get(LOGS, []):
-            report.sections.append((name, str(log)))
+            report.sections.append((name, log() if callable(log) else str(log)))
 
 
 @pytest.fixture
 def attach_log(request):
-    """attach_log(name, log): shown if the test fails."""
+    """attach_log(name, log): shown if the test fails; a function: what it returns then."""
     logs = request.node.stash.setdefault(LOGS, [])
     return lambda name, log: logs.append((name, log))
 
@@ -42,6 +42,7 @@ def dovecot_factory(attach_log):
         dovecot = Dovecot(*args, **settings)
         instances.append(dovecot)
         attach_log(f"Dovecot {dovecot.folder}", dovecot.log)
+        attach_log("its processes", dovecot.processes)
         return dovecot.start()
 
     yield make

@@ -165,6 +165,9 @@ class Dovecot:
     def running(self) -> bool:
         return self._daemon is not None
 
+    def processes(self) -> str:
+        return self._daemon.processes() if self._daemon else "none"
+
     def halt(self) -> None:
         """Ends the processes; the folder stays, start() goes on with it."""
         if self._daemon is not None:

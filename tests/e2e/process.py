@@ -94,6 +94,11 @@ class Daemon:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def processes(self) -> str:
+        """What runs of it, a line each: for the report of a failed test."""
+        return "\n".join(f"{pid} {name}: {describe(pid)}" for pid, name in processes(self.pid).items()) + \
+            f"\nits output is {'read' if self._reader.is_alive() else 'not read any more'}"
+
     def stop(self) -> None:
         """SIGTERM, then SIGKILL for what is still there after a while; returns when nothing of it runs any more."""
         if self.running():
@@ -131,6 +136,17 @@ def processes(session: int) -> dict[int, str]:
         if int(process_session) == session and state != b"Z":
             found[int(pid)] = name.decode(errors="replace")
     return found
+
+
+def describe(pid: int) -> str:
+    """State, the system call it waits in, and its open pipes and sockets."""
+    try:
+        folder = Path("/proc", str(pid))
+        state = re.search(r"^State:\s*(.*)", (folder / "status").read_text(), re.M)[1]
+        files = " ".join(f"{file.name}={os.readlink(file)}" for file in (folder / "fd").iterdir())
+        return f"{state}, syscall {(folder / 'syscall').read_text().split()[0]}, {files}"
+    except OSError as error:
+        return str(error)   # it ended meanwhile
 
 
 def loopback_address() -> str:

@@ -16,7 +16,7 @@
 static inline const struct spf_settings *
 compat_doveadm_spf_settings(struct doveadm_cmd_context *cctx, pool_t pool)
 {
-	return compat_event_spf_settings_get(cctx->event, pool);
+	return spf_settings_get_for_event(cctx->event, pool);
 }
 
 /* init(ctx) */

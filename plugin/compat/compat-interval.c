@@ -1,7 +1,7 @@
 /* Times as Dovecot writes them. The parsers are weak as in dovecot-2.3.c. */
 
 #include "lib.h"
-#include "compat/dovecot-compat.h"
+#include "dovecot-compat.h"
 
 #if DOVECOT_VERSION_MINOR >= 4
 #include "str-parse.h"

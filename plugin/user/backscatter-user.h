@@ -1,5 +1,5 @@
-#ifndef MAILBOX_LOG_H
-#define MAILBOX_LOG_H
+#ifndef BACKSCATTER_USER_H
+#define BACKSCATTER_USER_H
 
 /* The sent log of a Dovecot user: his settings, the file that they name, and his
    own addresses. The bridge between mail_user and the rooms. */
@@ -10,7 +10,7 @@
 
 struct mail_user;
 
-struct mailbox_log {
+struct backscatter_user {
 	pool_t pool;
 	struct mail_user *user;
 	/* for log lines */
@@ -25,22 +25,22 @@ struct mailbox_log {
 
 /* Reads the user's settings (wrong ones are logged as errors) and prepares his
    log; touches no file. event: for log lines. */
-struct mailbox_log *
-mailbox_log_init(struct mail_user *user, struct event *event);
+struct backscatter_user *
+backscatter_user_init(struct mail_user *user, struct event *event);
 /* Makes the user's home if the log is to lie there: Dovecot does so when mail is
    first stored, and he may send, or get a bounce, before. Not before his namespaces
    are there. */
-void mailbox_log_make_home(struct mailbox_log *log);
+void backscatter_user_make_home(struct backscatter_user *buser);
 /* Another message or command of this session: the log may take its time again. */
-void mailbox_log_begin(struct mailbox_log *log);
-void mailbox_log_deinit(struct mailbox_log **log);
+void backscatter_user_begin(struct backscatter_user *buser);
+void backscatter_user_deinit(struct backscatter_user **buser);
 /* The log did not answer: closes it, so that nobody waits for it again. */
-void mailbox_log_set_unavailable(struct mailbox_log *log, const char *error);
+void backscatter_user_set_unavailable(struct backscatter_user *buser, const char *error);
 
 /* The user's login, the addresses of his settings, and recipient (the address
    that the envelope gave for him; NULL = none). Allocated from pool. */
 struct own_addresses *
-mailbox_log_own_addresses(struct mailbox_log *log, const char *recipient,
+backscatter_user_own_addresses(struct backscatter_user *buser, const char *recipient,
 			  pool_t pool);
 
 #endif
