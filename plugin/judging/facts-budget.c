@@ -4,11 +4,6 @@
 #include "lib.h"
 #include "facts-private.h"
 
-/* Reports per original, class and recipient, each time that the original was sent. A
-   message that failed is reported once; the rest is slack for relays that report
-   twice. */
-#define FACTS_BUDGET_FAILED 3
-#define FACTS_BUDGET_OTHER 30
 /* Reports on recipients that the log doesn't know (a list's members, a
    forwarded copy) share one budget: the message's recipients and this. */
 #define FACTS_BUDGET_UNKNOWN_RECIPIENTS 100
@@ -47,9 +42,7 @@ replay_budget(enum report_class class, const struct sent_log_report_count *count
 		return count->times_sent * (count->recipient_count +
 					    FACTS_BUDGET_UNKNOWN_RECIPIENTS);
 	}
-	return count->times_sent * (class == REPORT_CLASS_DSN_FAILED ||
-				    class == REPORT_CLASS_BOUNCE ?
-				    FACTS_BUDGET_FAILED : FACTS_BUDGET_OTHER);
+	return count->times_sent * report_class_info(class)->budget;
 }
 
 /* Used up only if it is so for every recipient named: an alias that fans out

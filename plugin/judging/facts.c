@@ -188,7 +188,7 @@ gather_coverage(struct facts_context *ctx, const struct facts_policy *policy)
 			       &error) < 0)
 		facts_log_failed(facts, error);
 	*coverage = view.facts;
-	coverage->late_report = ctx->report->class == REPORT_CLASS_MDN;
+	coverage->late_report = report_class_info(ctx->report->class)->late;
 	coverage->original_date = ctx->report->original_date;
 	coverage->arrival_date = ctx->report->arrival_date;
 	facts->coverage = view.log;

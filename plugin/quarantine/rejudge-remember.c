@@ -78,7 +78,7 @@ void rejudge_remember(struct backscatter_user *buser, const struct report *repor
 	if (count == 0)
 		return;
 	if (sent_log_remember_report(buser->log, place, first, count,
-				     report->class == REPORT_CLASS_MDN ?
+				     report_class_info(report->class)->late ?
 				     buser->set->retention : buser->set->report_age,
 				     time(NULL), &error) < 0) {
 		e_error(buser->event, "backscatter: sent log %s: %s - the report "

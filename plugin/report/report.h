@@ -34,6 +34,28 @@ enum report_class {
 	REPORT_CLASS_COUNT
 };
 
+/* What a class means to the other rooms. */
+struct report_class_info {
+	/* as it stands in headers, logs and settings; "none" for
+	   REPORT_CLASS_NONE */
+	const char *name;
+	/* Says what became of a message that was sent: backscatter_action holds
+	   for it. The other classes are annotated by default. */
+	bool bounce;
+	/* people and filters answer whatever they like: may acquit only */
+	bool never_convicted;
+	/* comes when the recipient reads his mail, not within
+	   backscatter_report_age */
+	bool late;
+	/* Genuine reports for each original and recipient, each time that the
+	   original was sent. A message that failed is reported once; the rest is
+	   for relays that report twice. */
+	unsigned int budget;
+};
+const struct report_class_info *report_class_info(enum report_class class);
+/* its name */
+const char *report_class_name(enum report_class class);
+
 /* What the envelope says of the report's sender. */
 enum report_sender {
 	/* no envelope at hand (a file): Return-Path is looked at instead */
@@ -181,10 +203,6 @@ struct report {
 	   part.) */
 	bool body_truncated:1;
 };
-
-/* Name of the class as it stands in headers, logs and settings
-   ("dsn-failed"); "none" for REPORT_CLASS_NONE. */
-const char *report_class_name(enum report_class class);
 
 /* The first Message-ID in a header field's value, normalised as those of a report:
    what is logged and what is looked up must be the same. NULL = none; allocated

@@ -115,8 +115,7 @@ static bool is_other_recipient(const struct verdict_facts *facts)
 
 static bool is_never_condemned(const struct verdict_facts *facts)
 {
-	return facts->class == REPORT_CLASS_AUTO_REPLY ||
-		facts->class == REPORT_CLASS_ARF;
+	return report_class_info(facts->class)->never_convicted;
 }
 
 static bool is_other_address(const struct verdict_facts *facts)
