@@ -195,7 +195,7 @@ static void delivery_report_count(struct delivery_report *delivery)
 	if (facts_count_report(&delivery->judgement.facts, delivery->report,
 			       delivery->buser->log, time(NULL), &error) < 0) {
 		e_error(delivery->buser->event,
-			"backscatter: Counting a report failed: %s", error);
+			"Counting a report failed: %s", error);
 	}
 }
 
@@ -209,11 +209,11 @@ static void delivery_report_restart_coverage(struct delivery_report *delivery)
 
 	if (sent_log_set_coverage(buser->log, now, SENT_LOG_COVERAGE_ROWS_LOST, now,
 				  &error) < 0) {
-		e_error(buser->event, "backscatter: sent log %s: %s - coverage "
+		e_error(buser->event, "sent log %s: %s - coverage "
 			"can't be restarted", buser->path, error);
 		return;
 	}
-	e_warning(buser->event, "backscatter: sent log %s: a serial that this log "
+	e_warning(buser->event, "sent log %s: a serial that this log "
 		  "issued came back and has no row, so rows were lost (a restored "
 		  "snapshot?): coverage starts anew", buser->path);
 }
@@ -232,7 +232,7 @@ static void
 delivery_report_log(const struct delivery_report *delivery, bool stored)
 {
 	const struct judgement *judgement = &delivery->judgement;
-	const char *line = t_strdup_printf("backscatter: %s action=%s",
+	const char *line = t_strdup_printf("%s action=%s",
 		judgement_log_line(judgement, delivery->report),
 		delivery_report_action(delivery, stored));
 

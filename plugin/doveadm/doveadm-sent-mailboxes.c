@@ -56,7 +56,7 @@ static void check_listed(struct backscatter_user *buser, const char *name,
 	enum mail_namespace_type type = mailbox_get_namespace(box)->type;
 
 	if (type != MAIL_NAMESPACE_TYPE_PRIVATE) {
-		e_error(buser->event, "backscatter: backscatter_sent_mailboxes "
+		e_error(buser->event, "backscatter_sent_mailboxes "
 			"has the wrong value '%s': allowed are the user's own "
 			"mailboxes, and this is a %s one", name,
 			type == MAIL_NAMESPACE_TYPE_PUBLIC ?

@@ -81,7 +81,7 @@ void rejudge_remember(struct backscatter_user *buser, const struct report *repor
 				     report_class_info(report->class)->late ?
 				     buser->set->retention : buser->set->report_age,
 				     time(NULL), &error) < 0) {
-		e_error(buser->event, "backscatter: sent log %s: %s - the report "
+		e_error(buser->event, "sent log %s: %s - the report "
 			"won't be judged again", buser->path, error);
 	}
 }

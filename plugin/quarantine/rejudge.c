@@ -69,7 +69,7 @@ rejudge_count(struct rejudge_context *ctx, const struct report *report,
 	    facts_count_report(&judgement->facts, report, ctx->buser->log,
 			       time(NULL), &error) < 0) {
 		e_error(ctx->buser->event,
-			"backscatter: Counting a report failed: %s", error);
+			"Counting a report failed: %s", error);
 	}
 }
 
@@ -77,7 +77,7 @@ static void
 rejudge_log(struct rejudge_context *ctx, const struct report *report,
 	    const struct judgement *judgement, const char *action)
 {
-	e_info(ctx->buser->event, "backscatter: %s action=%s",
+	e_info(ctx->buser->event, "%s action=%s",
 	       judgement_log_line(judgement, report), action);
 }
 
@@ -106,12 +106,12 @@ rejudge_moved(struct rejudge_context *ctx,
 	const char *error;
 
 	if (quarantine_expunge(&ctx->quarantine, &error) < 0) {
-		e_error(ctx->buser->event, "backscatter: A report was copied to "
+		e_error(ctx->buser->event, "A report was copied to "
 			"INBOX, but expunging UID %u failed: %s", place->uid,
 			error);
 	}
 	if (rejudge_forget(ctx, place, &error) < 0)
-		e_error(ctx->buser->event, "backscatter: %s", error);
+		e_error(ctx->buser->event, "%s", error);
 }
 
 /* Judges the report that was found, and moves it if it is no backscatter. */
@@ -164,7 +164,7 @@ rejudge_quarantined(struct rejudge_context *ctx,
 		return -1;
 	if (ret == 0) {
 		/* by the user, or the mailbox is another one by now */
-		e_info(ctx->buser->event, "backscatter: The original of the "
+		e_info(ctx->buser->event, "The original of the "
 		       "report with UID %u in mailbox %s was logged, but the "
 		       "report isn't there any more", place->uid,
 		       ctx->buser->set->mailbox);
@@ -192,7 +192,7 @@ rejudge_report(struct rejudge_context *ctx,
 	else
 		ret = rejudge_forget(ctx, place, &error);
 	if (ret < 0) {
-		e_error(ctx->buser->event, "backscatter: Judging the report with "
+		e_error(ctx->buser->event, "Judging the report with "
 			"UID %u in mailbox %s again failed: %s - it stays there, "
 			"and is tried again with the next message sent", place->uid,
 			ctx->buser->set->mailbox, error);
@@ -210,7 +210,7 @@ rejudge_list(struct backscatter_user *buser, struct sent_log_stored_report *plac
 					    &error);
 
 	if (ret < 0) {
-		e_error(buser->event, "backscatter: sent log %s: %s - reports "
+		e_error(buser->event, "sent log %s: %s - reports "
 			"that are due aren't judged again", buser->path, error);
 	}
 	return ret;
@@ -261,7 +261,7 @@ rejudge_lock(struct backscatter_user *buser, struct file_lock **lock_r, bool *le
 	*left_r = FALSE;
 	if (sent_log_look_beside(buser->log, REJUDGE_SUFFIX, &error) < 0 ||
 	    file_create_locked(path, &set, lock_r, &created, &error) < 0) {
-		e_error(buser->event, "backscatter: Locking %s failed: %s - "
+		e_error(buser->event, "Locking %s failed: %s - "
 			"reports that are due aren't judged again", path, error);
 		return -1;
 	}

@@ -206,7 +206,7 @@ saved_copy_failed(struct saved_copy_user *suser, const char *error)
 	const char *gap_error;
 
 	if (suser->buser->log == NULL) {
-		e_error(event, "backscatter: Sent copy not logged: %s - run "
+		e_error(event, "Sent copy not logged: %s - run "
 			"'doveadm backscatter coverage restart -u %s' when "
 			"this is mended", error, suser->buser->user->username);
 		return;
@@ -214,12 +214,12 @@ saved_copy_failed(struct saved_copy_user *suser, const char *error)
 	/* the log's own, and valid only until its next call */
 	error = t_strdup_printf("sent log %s: %s", suser->buser->path, error);
 	if (sent_log_mark_gap(suser->buser->log, &gap_error) > 0) {
-		e_error(event, "backscatter: Sent copy not logged: %s - "
+		e_error(event, "Sent copy not logged: %s - "
 			"coverage restarts when the log can be written again",
 			error);
 		return;
 	}
-	e_error(event, "backscatter: Sent copy not logged: %s, nor the gap "
+	e_error(event, "Sent copy not logged: %s, nor the gap "
 		"marked: %s - run 'doveadm backscatter coverage restart -u %s' "
 		"when this is mended", error, gap_error,
 		suser->buser->user->username);
@@ -242,7 +242,7 @@ static void saved_copy_write_saved(struct saved_copy_user *suser)
 	    sent_log_raise_mark(suser->buser->log, saved->mailbox,
 				saved->uid_validity, saved->first_uid,
 				saved->last_uid, &last, &error) < 0) {
-		e_debug(suser->buser->event, "backscatter: sent log %s: %s - "
+		e_debug(suser->buser->event, "sent log %s: %s - "
 			"what was saved to %s is read once more",
 			suser->buser->path, error, saved->mailbox);
 	}

@@ -96,7 +96,7 @@ static int reader_add_unreadable(struct copy_reader *reader, const char *error,
 		return -1;
 	mark->unreadable[mark->unreadable_count++] = reader->mail->uid;
 	if (!known) {
-		e_error(reader->read->buser->event, "backscatter: The Sent copy "
+		e_error(reader->read->buser->event, "The Sent copy "
 			"with UID %u in mailbox %s can't be read: %s - nothing "
 			"is called backscatter until it can, or is gone",
 			reader->mail->uid, mailbox_get_vname(reader->box), error);

@@ -98,12 +98,12 @@ void submission_log_message(struct backscatter_user *buser,
 
 	if (add_row(buser, message, trans, serial, now, &error) > 0)
 		return;
-	e_error(buser->event, "backscatter: sent log %s%s - message %s is sent "
+	e_error(buser->event, "sent log %s%s - message %s is sent "
 		"without being logged, coverage starts anew", log_path(buser),
 		error, *serial == '\0' ? "without serial" : serial);
 	if (buser->log != NULL && sent_log_mark_gap(buser->log, &error) > 0)
 		return;
-	e_error(buser->event, "backscatter: sent log %s%s - the gap can't be "
+	e_error(buser->event, "sent log %s%s - the gap can't be "
 		"marked: when the log works again, run doveadm backscatter "
 		"coverage restart -u %s", log_path(buser), error,
 		buser->user->username);

@@ -35,8 +35,7 @@ check_address(struct submission_sender *sender, const char *where,
 	if (ret > 0)
 		return TRUE;
 	if (ret < 0) {
-		e_error(sender->buser->event, "backscatter: "
-			"backscatter_sender_dict: %s", error);
+		e_error(sender->buser->event, "backscatter_sender_dict: %s", error);
 		refusal_r->status = 451;
 		refusal_r->enhanced_code = "4.3.0";
 		refusal_r->text = t_strdup_printf("%s: <%s>: Addresses of %s "
@@ -57,7 +56,7 @@ static bool
 refuse_or_log(struct submission_sender *sender, bool refuses,
 	      const struct submission_refusal *refusal)
 {
-	e_info(sender->buser->event, "backscatter: %s: %s", refuses ?
+	e_info(sender->buser->event, "%s: %s", refuses ?
 	       "Refused" : "backscatter_sender_check=both would refuse",
 	       refusal->text);
 	return !refuses;

@@ -43,7 +43,7 @@ static int submission_serial_get_key(struct submission_serial *serial)
 		return 0;
 	if (mailbox_keys_get_issuing(serial->buser, time(NULL), &serial->key,
 				     &error) < 0) {
-		e_error(serial->buser->event, "backscatter: No serial key: %s",
+		e_error(serial->buser->event, "No serial key: %s",
 			error);
 		return -1;
 	}
@@ -68,7 +68,7 @@ static void submission_serial_issue(struct submission_serial *serial,
 	if (serial_issue(&serial->key, address, time(NULL), text_r) < 0) {
 		text_r[0] = '\0';
 		e_error(serial->buser->event,
-			"backscatter: OpenSSL can't make a serial");
+			"OpenSSL can't make a serial");
 	}
 }
 

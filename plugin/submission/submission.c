@@ -196,7 +196,7 @@ submission_data(struct client *client, struct smtp_server_cmd_ctx *cmd,
 		   says so to the client. */
 		if (outgoing_message_read(pool, input, &message, &error) < 0) {
 			e_error(bclient->buser->event,
-				"backscatter: Reading the message failed: %s",
+				"Reading the message failed: %s",
 				error);
 		}
 		ret = submission_data_read(bclient, client, cmd, trans,

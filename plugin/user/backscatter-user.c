@@ -17,7 +17,7 @@ static void backscatter_user_notice(const char *line, void *context)
 {
 	struct backscatter_user *buser = context;
 
-	e_warning(buser->event, "backscatter: %s", line);
+	e_warning(buser->event, "%s", line);
 }
 
 /* Not before the file is opened: his namespaces may not be there yet when the log is
@@ -78,11 +78,11 @@ backscatter_user_init(struct mail_user *user, struct event *event)
 
 	buser->pool = pool;
 	buser->user = user;
-	buser->event = event;
-	event_ref(event);
+	buser->event = event_create(event);
+	event_set_append_log_prefix(buser->event, "backscatter: ");
 	buser->set = backscatter_settings_get(user, pool);
 	for (error = buser->set->errors; *error != NULL; error++)
-		e_error(event, "backscatter: %s", *error);
+		e_error(buser->event, "%s", *error);
 
 	i_zero(&set);
 	set.path = buser->path = backscatter_user_path(buser);

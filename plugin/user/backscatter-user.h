@@ -13,7 +13,7 @@ struct mail_user;
 struct backscatter_user {
 	pool_t pool;
 	struct mail_user *user;
-	/* for log lines */
+	/* for log lines, which begin with "backscatter: " */
 	struct event *event;
 	const struct backscatter_settings *set;
 	/* NULL if the settings lead to no file */

@@ -16,7 +16,7 @@ static int site_keys_get(struct backscatter_user *buser, struct serial_keys *key
 		return 0;
 	if (site_key_read(buser->set->site_key, keys_r, &error) == 0)
 		return keys_r->count > 0 ? 1 : 0;
-	e_error(buser->event, "backscatter: backscatter_site_key: %s", error);
+	e_error(buser->event, "backscatter_site_key: %s", error);
 	free(error);
 	return -1;
 }
