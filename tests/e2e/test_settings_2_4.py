@@ -30,7 +30,7 @@ SENDER_DICT = "backscatter_sender_dict"
 
 def table() -> dict[str, str]:
     """Every setting and its default, from the plugin's own tables."""
-    text = "".join((ROOT / "plugin" / f"{name}-settings-table.h").read_text() for name in ("backscatter", "spf"))
+    text = "".join((ROOT / "plugin" / "settings" / f"{name}-settings-table.h").read_text() for name in ("backscatter", "spf"))
     return {f"backscatter_{name}": default
             for name, default in re.findall(r'^(?:BACKSCATTER|SPF)_SETTING\((\w+), "(.*?)"', text, re.MULTILINE)}
 
