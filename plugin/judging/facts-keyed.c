@@ -179,6 +179,34 @@ static void gather_other_addresses(struct facts_context *ctx)
 	add_other_addresses(ctx, &ctx->report->original_senders);
 }
 
+static bool is_tagged(const char *address, const struct facts_keyed *keyed)
+{
+	const char *serial = tag_get_serial(address, keyed->delimiters);
+
+	return serial != NULL && serial_is_well_formed(serial);
+}
+
+bool facts_has_keyed(const struct report *report,
+		     const struct facts_keyed *keyed)
+{
+	const char *const *recipient, *address, *serial;
+
+	for (recipient = keyed->envelope_recipients; *recipient != NULL; recipient++) {
+		if (is_tagged(*recipient, keyed))
+			return TRUE;
+	}
+	array_foreach_elem(&report->to, address) {
+		if (is_tagged(address, keyed))
+			return TRUE;
+	}
+	array_foreach_elem(&report->serials, serial) {
+		if (serial_is_well_formed(serial))
+			return TRUE;
+	}
+	return report->envelope_id != NULL &&
+		serial_is_well_formed(report->envelope_id);
+}
+
 void facts_gather_keyed(struct facts_context *ctx)
 {
 	const struct report *report = ctx->report;

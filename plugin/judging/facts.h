@@ -54,6 +54,10 @@ struct facts {
 	struct sent_log_row unlisted_copy;
 };
 
+/* The report brings something that keys can verify. */
+bool facts_has_keyed(const struct report *report,
+		     const struct facts_keyed *keyed);
+
 /* Collects the facts on a report that was delivered to the mailbox of this log
    at now (this host's clock). Never fails: a log that doesn't answer, or is NULL,
    is a fact.

@@ -42,7 +42,9 @@ judge_gather(struct backscatter_user *buser, const struct report *report,
 							 pool_datastack_create()),
 	};
 
-	mailbox_keys_get(buser, now, &keys, &mailbox_keys);
+	keys.count = mailbox_keys.count = 0;
+	if (facts_has_keyed(report, &keyed))
+		mailbox_keys_get(buser, now, &keys, &mailbox_keys);
 	facts_gather(report, buser->log, own, &keyed, &policy, now, facts_r);
 	serial_keys_clear(&keys);
 	serial_keys_clear(&mailbox_keys);
