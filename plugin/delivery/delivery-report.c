@@ -9,10 +9,10 @@
 #include "mail-storage.h"
 #include "mail-user.h"
 #include "judging/judge.h"
+#include "quarantine/quarantine-save.h"
 #include "quarantine/rejudge.h"
 #include "sent/catch-up.h"
 #include "delivery-report.h"
-#include "quarantine/delivery-stored.h"
 
 #include <time.h>
 
@@ -98,62 +98,17 @@ bool delivery_report_is_rejected(const struct delivery_report *delivery)
 	return delivery->judgement.action == ACTION_REJECT;
 }
 
-/* Opens the mailbox, or creates and subscribes it. */
-static int quarantine_mailbox_open(struct mailbox *box)
-{
-	enum mail_error error;
-
-	if (mailbox_open(box) == 0)
-		return 0;
-	(void)mailbox_get_last_error(box, &error);
-	if (error != MAIL_ERROR_NOTFOUND)
-		return -1;
-	/* another delivery may be creating it at this moment */
-	if (mailbox_create(box, NULL, FALSE) < 0) {
-		(void)mailbox_get_last_error(box, &error);
-		if (error != MAIL_ERROR_EXISTS)
-			return -1;
-	}
-	if (mailbox_set_subscribed(box, TRUE) < 0)
-		return -1;
-	return mailbox_open(box);
-}
-
-/* lda_mailbox_autocreate is off by default, and says nothing about ours. */
-static int
-quarantine_mailbox_create(struct mail_user *user, const char *name,
-			  const char **error_r)
-{
-	struct mailbox *box = mailbox_alloc_for_user(user, name,
-						     MAILBOX_FLAG_POST_SESSION);
-	int ret = quarantine_mailbox_open(box);
-
-	if (ret < 0)
-		*error_r = t_strdup(mailbox_get_last_internal_error(box, NULL));
-	mailbox_free(&box);
-	return ret;
-}
-
 static int
 delivery_report_quarantine(struct delivery_report *delivery,
 			   struct mail_deliver_context *ctx,
 			   struct mail_storage **storage_r)
 {
-	const char *name = delivery->buser->set->mailbox;
-	const char *error = "mailbox can't be opened";
+	const char *error, *name = delivery->buser->set->mailbox;
+	int ret = quarantine_save(ctx, name, storage_r, &delivery->place, &error);
 
-	if (quarantine_mailbox_create(ctx->rcpt_user, name, &error) == 0) {
-		int ret;
-
-		delivery_stored_begin(ctx->rcpt_user);
-		ret = mail_deliver_save(ctx, name, 0, NULL, storage_r);
-		delivery->placed = delivery_stored_end(&delivery->place);
-		if (ret == 0)
-			return 0;
-		if (*storage_r != NULL) {
-			error = mail_storage_get_last_internal_error(*storage_r,
-								     NULL);
-		}
+	if (ret >= 0) {
+		delivery->placed = ret > 0;
+		return 0;
 	}
 	delivery->failure = p_strdup_printf(delivery->pool,
 		"quarantine in %s failed: %s - delivered as any mail", name, error);

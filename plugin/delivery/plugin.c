@@ -4,7 +4,7 @@
 #include "lib.h"
 #include "module-dir.h"
 #include "delivery.h"
-#include "quarantine/delivery-stored.h"
+#include "quarantine/quarantine-save.h"
 #include "delivery-user.h"
 #include "saving/saved-copy.h"
 #include "plugin.h"
@@ -15,14 +15,14 @@ void backscatter_plugin_init(struct module *module)
 {
 	delivery_user_init(module);
 	delivery_init();
-	delivery_stored_init(module);
+	quarantine_save_init(module);
 	saved_copy_init(module);
 }
 
 void backscatter_plugin_deinit(void)
 {
 	saved_copy_deinit();
-	delivery_stored_deinit();
+	quarantine_save_deinit();
 	delivery_deinit();
 	delivery_user_deinit();
 }

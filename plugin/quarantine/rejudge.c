@@ -1,13 +1,102 @@
-/* Judges again what is due. Where mail lies and how it moves is for
-   quarantine.c. */
+/* Reports that are judged again: remembered when they are filed, judged when their
+   original was logged. Where mail lies and how it moves is for quarantine.c. */
 
 #include "lib.h"
 #include "file-create-locked.h"
 #include "quarantine.h"
 #include "rejudge.h"
 #include "report/report-scan.h"
+#include "array.h"
+#include "ioloop.h"
+#include "mail-storage-private.h"
+#include "mail-user.h"
+#include "user/backscatter-user.h"
 
 #include <time.h>
+
+/* Remembering */
+
+/* What identifies an original, at most; the best evidence stands first. */
+#define REJUDGE_MAX_IDENTITIES 16
+
+ARRAY_DEFINE_TYPE(sent_log_identity, struct sent_log_identity);
+
+static void
+add_identity(ARRAY_TYPE(sent_log_identity) *identities,
+	     enum sent_log_identity_kind kind, const char *value)
+{
+	struct sent_log_identity *identity;
+
+	if (value == NULL ||
+	    array_count(identities) >= REJUDGE_MAX_IDENTITIES)
+		return;
+	identity = array_append_space(identities);
+	identity->kind = kind;
+	identity->value = value;
+}
+
+/* text: the serial header, or an envelope id, which may be a serial. */
+static void
+add_serial(ARRAY_TYPE(sent_log_identity) *identities, const char *text)
+{
+	char serial[SERIAL_TEXT_SIZE];
+
+	if (text != NULL && serial_normalise(text, serial)) {
+		add_identity(identities, SENT_LOG_IDENTITY_SERIAL,
+			     t_strdup(serial));
+	}
+}
+
+/* All that facts.c looks for in the log. */
+static void
+get_identities(const struct report *report,
+	       ARRAY_TYPE(sent_log_identity) *identities_r)
+{
+	const struct report_message_id *message_id;
+	const char *reference, *serial;
+
+	t_array_init(identities_r, REJUDGE_MAX_IDENTITIES);
+	array_foreach_elem(&report->serials, serial)
+		add_serial(identities_r, serial);
+	add_serial(identities_r, report->envelope_id);
+	add_identity(identities_r, SENT_LOG_IDENTITY_ENVELOPE_ID,
+		     report->envelope_id);
+	array_foreach(&report->message_ids, message_id) {
+		add_identity(identities_r, SENT_LOG_IDENTITY_MESSAGE_ID,
+			     message_id->id);
+	}
+	array_foreach_elem(&report->references, reference) {
+		add_identity(identities_r, SENT_LOG_IDENTITY_MESSAGE_ID,
+			     reference);
+	}
+}
+
+void rejudge_remember(struct backscatter_user *buser, const struct report *report,
+		      const struct judgement *judgement,
+		      const struct sent_log_stored_report *place)
+{
+	ARRAY_TYPE(sent_log_identity) identities;
+	const struct sent_log_identity *first;
+	const char *error;
+	unsigned int count;
+
+	if (judgement->result.verdict == VERDICT_GENUINE ||
+	    judgement->facts.original.value != NULL)
+		return;
+	get_identities(report, &identities);
+	first = array_get(&identities, &count);
+	if (count == 0)
+		return;
+	if (sent_log_remember_report(buser->log, place, first, count,
+				     report_class_info(report->class)->late ?
+				     buser->set->retention : buser->set->report_age,
+				     time(NULL), &error) < 0) {
+		e_error(buser->event, "sent log %s: %s - the report "
+			"won't be judged again", buser->path, error);
+	}
+}
+
+/* Judging again */
 
 /* A call's work: the rest is still due the next time. */
 #define REJUDGE_MAX_REPORTS 100
@@ -291,4 +380,52 @@ void rejudge_due_reports(struct backscatter_user *buser)
 	T_BEGIN {
 		rejudge_with_lock(buser);
 	} T_END;
+}
+
+/* In a process that goes on */
+
+/* Until a command has ended, that is: short, but not tried all the time. */
+#define REJUDGE_TIMER_MSECS 20
+
+/* An open transaction may hold locks: to wait for them in the same process would be
+   to wait in vain. */
+static bool user_has_transactions(struct mail_user *user)
+{
+	const struct mail_storage *storage;
+	const struct mailbox *box;
+
+	for (storage = user->storages; storage != NULL; storage = storage->next) {
+		for (box = storage->mailboxes; box != NULL; box = box->next) {
+			if (mailbox_transaction_get_count(box) > 0)
+				return TRUE;
+		}
+	}
+	return FALSE;
+}
+
+static void rejudge_timer_tick(struct rejudge_timer *timer)
+{
+	if (user_has_transactions(timer->buser->user))
+		return;
+	timeout_remove(&timer->timeout);
+	backscatter_user_begin(timer->buser);
+	rejudge_due_reports(timer->buser);
+}
+
+/* Not at once: the transaction that logs isn't finished, plugins would take what is
+   saved for the client's doing, and the client waits. */
+void rejudge_timer_start(struct rejudge_timer *timer)
+{
+	if (timer->timeout != NULL)
+		return;
+	timer->timeout = timeout_add_short_to(io_loop_get_root(),
+		REJUDGE_TIMER_MSECS, rejudge_timer_tick, timer);
+}
+
+void rejudge_timer_end(struct rejudge_timer *timer)
+{
+	if (timer->timeout == NULL)
+		return;
+	timeout_remove(&timer->timeout);
+	rejudge_due_reports(timer->buser);
 }

@@ -7,7 +7,7 @@
 #include "mail-storage-private.h"
 #include "mail-storage-hooks.h"
 #include "mail-user.h"
-#include "quarantine/rejudge-timer.h"
+#include "quarantine/rejudge.h"
 #include "sent/sent-copy.h"
 #include "save-header.h"
 #include "saved-copy.h"
