@@ -8,7 +8,6 @@
 #include "verdict/tag.h"
 #include "doveadm-backscatter.h"
 #include "doveadm-log.h"
-#include "user/mailbox-keys.h"
 
 #include <time.h>
 
@@ -80,7 +79,7 @@ static void verify_keys(struct backscatter_user *buser, const char *tagged,
 	time_t now = time(NULL);
 
 	addresses = verify_addresses(buser, tagged, &count);
-	mailbox_keys_get(buser, now, &keys, &own);
+	backscatter_user_get_keys(buser, now, &keys, &own);
 	serial_verify(&keys, result->serial, addresses, count,
 		      now - (time_t)buser->set->retention, &result->check);
 	serial_keys_clear(&keys);

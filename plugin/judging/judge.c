@@ -5,7 +5,6 @@
 #include "str.h"
 #include "str-sanitize.h"
 #include "compat/dovecot-compat.h"
-#include "user/mailbox-keys.h"
 #include "sent/catch-up.h"
 #include "judge.h"
 
@@ -44,7 +43,7 @@ judge_gather(struct backscatter_user *buser, const struct report *report,
 
 	keys.count = mailbox_keys.count = 0;
 	if (facts_has_keyed(report, &keyed))
-		mailbox_keys_get(buser, now, &keys, &mailbox_keys);
+		backscatter_user_get_keys(buser, now, &keys, &mailbox_keys);
 	facts_gather(report, buser->log, own, &keyed, &policy, now, facts_r);
 	serial_keys_clear(&keys);
 	serial_keys_clear(&mailbox_keys);

@@ -7,7 +7,6 @@
 #include "mail-user.h"
 #include "compat/dovecot-compat.h"
 #include "verdict/tag.h"
-#include "user/mailbox-keys.h"
 #include "submission-serial.h"
 
 #include <time.h>
@@ -41,7 +40,7 @@ static int submission_serial_get_key(struct submission_serial *serial)
 
 	if (serial->has_key)
 		return 0;
-	if (mailbox_keys_get_issuing(serial->buser, time(NULL), &serial->key,
+	if (backscatter_user_get_issuing_key(serial->buser, time(NULL), &serial->key,
 				     &error) < 0) {
 		e_error(serial->buser->event, "No serial key: %s",
 			error);

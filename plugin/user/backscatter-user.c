@@ -1,5 +1,5 @@
-/* From mail_user to sent_log. What is logged and what is asked is decided by
-   the adapters. */
+/* From mail_user to the rooms. What is logged and what is asked is decided by the
+   rooms above. */
 
 #include "lib.h"
 #include "mail-namespace.h"
@@ -7,11 +7,14 @@
 #include "mailbox-list.h"
 #include "compat/dovecot-compat.h"
 #include "backscatter-user.h"
+#include "sent-log/site-key.h"
+
+#include <stdlib.h>
 
 /* How long the log may keep a delivery, a message that is sent or an IMAP command
    waiting, in all: longer than any transaction of ours takes, shorter than an MTA's
    or a mail client's patience. */
-#define MAILBOX_LOG_DEADLINE_MSECS 3000
+#define BACKSCATTER_USER_DEADLINE_MSECS 3000
 
 static void backscatter_user_notice(const char *line, void *context)
 {
@@ -71,7 +74,7 @@ static const char *backscatter_user_path(struct backscatter_user *buser)
 struct backscatter_user *
 backscatter_user_init(struct mail_user *user, struct event *event)
 {
-	pool_t pool = pool_alloconly_create("backscatter mailbox log", 2048);
+	pool_t pool = pool_alloconly_create("backscatter user", 2048);
 	struct backscatter_user *buser = p_new(pool, struct backscatter_user, 1);
 	struct sent_log_settings set;
 	const char *const *error;
@@ -89,7 +92,7 @@ backscatter_user_init(struct mail_user *user, struct event *event)
 	if (buser->path == NULL)
 		return buser;
 	set.network_filesystem = compat_mmap_disabled(user);
-	set.deadline_msecs = MAILBOX_LOG_DEADLINE_MSECS;
+	set.deadline_msecs = BACKSCATTER_USER_DEADLINE_MSECS;
 	set.retention_secs = buser->set->retention;
 	set.listed_sources = buser->set->sources;
 	set.notice = backscatter_user_notice;
@@ -145,4 +148,56 @@ backscatter_user_own_addresses(struct backscatter_user *buser, const char *recip
 	if (recipient != NULL)
 		own_addresses_add_recipient(own, recipient);
 	return own;
+}
+
+/* Keys */
+
+/* Returns 1, 0 if the site has none, -1 after an error line. */
+static int site_keys_get(struct backscatter_user *buser, struct serial_keys *keys_r)
+{
+	char *error;
+
+	keys_r->count = 0;
+	if (buser->set->site_key == NULL)
+		return 0;
+	if (site_key_read(buser->set->site_key, keys_r, &error) == 0)
+		return keys_r->count > 0 ? 1 : 0;
+	e_error(buser->event, "backscatter_site_key: %s", error);
+	free(error);
+	return -1;
+}
+
+int backscatter_user_get_issuing_key(struct backscatter_user *buser, time_t now,
+			     struct serial_key *key_r, const char **error_r)
+{
+	struct serial_keys site;
+
+	if (site_keys_get(buser, &site) > 0) {
+		*key_r = site.keys[site.count - 1];
+		serial_keys_clear(&site);
+		return 0;
+	}
+	if (buser->log == NULL) {
+		*error_r = buser->error;
+		return -1;
+	}
+	return sent_log_get_issuing_key(buser->log, now, key_r, error_r) < 0 ?
+		-1 : 0;
+}
+
+void backscatter_user_get_keys(struct backscatter_user *buser, time_t now,
+		      struct serial_keys *keys_r, struct serial_keys *own_r)
+{
+	const char *error;
+
+	own_r->count = 0;
+	(void)site_keys_get(buser, keys_r);
+	if (buser->log == NULL)
+		return;
+	if (sent_log_get_serial_keys(buser->log, now, own_r, &error) < 0) {
+		own_r->count = 0;
+		backscatter_user_set_unavailable(buser, error);
+		return;
+	}
+	serial_keys_add(keys_r, own_r);
 }

@@ -1,11 +1,12 @@
 #ifndef BACKSCATTER_USER_H
 #define BACKSCATTER_USER_H
 
-/* The sent log of a Dovecot user: his settings, the file that they name, and his
-   own addresses. The bridge between mail_user and the rooms. */
+/* A Dovecot user as the rooms see him: his settings, his log, his own addresses, his
+   serial keys. Knows mail_user and the settings; judges nothing. */
 
 #include "settings/backscatter-settings.h"
 #include "sent-log/sent-log.h"
+#include "sent-log/serial.h"
 #include "verdict/own-addresses.h"
 
 struct mail_user;
@@ -42,5 +43,21 @@ void backscatter_user_set_unavailable(struct backscatter_user *buser, const char
 struct own_addresses *
 backscatter_user_own_addresses(struct backscatter_user *buser, const char *recipient,
 			  pool_t pool);
+
+/* His serial keys: those of his log and, where backscatter_site_key names a file, the
+   site's. */
+
+/* The key that his messages are sent with: the site's newest, or else his log's
+   own. A site key that can't be read is logged as an error, and his own taken.
+   Returns 0, or -1 and an error. */
+int backscatter_user_get_issuing_key(struct backscatter_user *buser, time_t now,
+			     struct serial_key *key_r, const char **error_r);
+
+/* All that can verify a serial for him; *own_r: those of them that are his log's own.
+   A site key that can't be read is logged as an error and missing in *keys_r: then
+   its serials are of an unknown key. A log that doesn't answer becomes unavailable.
+   Clear both. */
+void backscatter_user_get_keys(struct backscatter_user *buser, time_t now,
+		      struct serial_keys *keys_r, struct serial_keys *own_r);
 
 #endif
