@@ -40,7 +40,4 @@ void facts_gather_originals(struct facts_context *ctx,
 /* facts-keyed.c: tag, envelope id and serial; without a log, too */
 void facts_gather_keyed(struct facts_context *ctx);
 
-/* facts-budget.c: reports on this original so far */
-void facts_gather_budget(struct facts_context *ctx);
-
 #endif

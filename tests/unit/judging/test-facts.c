@@ -54,7 +54,7 @@ static int setup(void **state)
 		       fixture->dir);
 	i_zero(&set);
 	set.path = fixture->path;
-	set.deadline_msecs = 1000;
+	set.deadline_msecs = 60000;
 	set.retention_secs = 90 * DAY;
 	set.listed_sources = SENT_LOG_SOURCE_SUBMISSION;
 	fixture->log = sent_log_init(&set);
