@@ -5,10 +5,8 @@
 #include "smtp-address.h"
 #include "mail-storage-private.h"
 #include "mail-user.h"
-#include "delivery-lda.h"
+#include "delivery.h"
 #include "headers/delivery-mail.h"
-#include "delivery-report.h"
-#include "delivery-spf.h"
 
 /* The address of -r. Without -r, rcpt_to is the one of -a or a guess made from
    the user name; both may name what was forwarded here. */

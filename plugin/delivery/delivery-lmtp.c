@@ -12,11 +12,8 @@
 #include "mail-user.h"
 #include "lmtp-common.h"
 #include "lmtp-recipient.h"
-#include "delivery-lmtp.h"
+#include "delivery.h"
 #include "headers/delivery-mail.h"
-#include "delivery-report.h"
-#include "delivery-spf.h"
-#include "delivery-user.h"
 
 /* These exist in the lmtp process only; one module serves all. */
 #pragma weak lmtp_client_created_hook_set

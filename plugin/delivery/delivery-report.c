@@ -12,7 +12,7 @@
 #include "quarantine/quarantine-save.h"
 #include "quarantine/rejudge.h"
 #include "sent/catch-up.h"
-#include "delivery-report.h"
+#include "delivery.h"
 
 #include <time.h>
 

@@ -5,12 +5,11 @@
 #include "hostpid.h"
 #include "str.h"
 #include "mail-user.h"
-#include "compat/dovecot-compat.h"
 #include "spf/spf.h"
 #include "spf/spf-header.h"
 #include "spf/spf-origin.h"
 #include "spf/spf-trusted.h"
-#include "delivery-spf.h"
+#include "delivery.h"
 
 /* One for the process, so that its cache serves all deliveries. */
 static struct {

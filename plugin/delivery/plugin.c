@@ -5,7 +5,6 @@
 #include "module-dir.h"
 #include "delivery.h"
 #include "quarantine/quarantine-save.h"
-#include "delivery-user.h"
 #include "saving/saved-copy.h"
 #include "plugin.h"
 
