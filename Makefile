@@ -63,7 +63,7 @@ $(PLUGIN): $(BUILD)/plugin/delivery/plugin.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -ldovecot-lda $(LIB_LIBS) $(SPF_LIBS)
 
-$(SUBMISSION_PLUGIN): $(BUILD)/plugin/submission/submission-plugin.o $(ARCHIVES)
+$(SUBMISSION_PLUGIN): $(BUILD)/plugin/submission/submission.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
 

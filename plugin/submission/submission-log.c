@@ -5,7 +5,7 @@
 #include "mail-user.h"
 #include "smtp-address.h"
 #include "smtp-server.h"
-#include "submission-log.h"
+#include "submission.h"
 
 ARRAY_DEFINE_TYPE(sent_log_identity, struct sent_log_identity);
 

@@ -4,7 +4,7 @@
 #include "lib.h"
 #include "array.h"
 #include "mail-user.h"
-#include "submission-sender.h"
+#include "submission.h"
 
 /* of an address in a reply or a log line */
 #define SHOWN_ADDRESS_MAX 120

@@ -7,7 +7,7 @@
 #include "mail-user.h"
 #include "compat/dovecot-compat.h"
 #include "verdict/tag.h"
-#include "submission-serial.h"
+#include "submission.h"
 
 #include <time.h>
 

@@ -9,6 +9,7 @@
 #include "istream-concat.h"
 #include "message-date.h"
 #include "module-context.h"
+#include "module-dir.h"
 #include "str.h"
 #include "smtp-address.h"
 #include "smtp-server.h"
@@ -16,10 +17,6 @@
 #include "submission-common.h"
 #include "submission-client.h"
 #include "report/report.h"
-#include "outgoing-message.h"
-#include "submission-log.h"
-#include "submission-sender.h"
-#include "submission-serial.h"
 #include "submission.h"
 
 #include <time.h>
@@ -237,13 +234,15 @@ static void submission_client_created(struct client **_client)
 		next_client_created(_client);
 }
 
-void submission_init(void)
+const char *submission_backscatter_plugin_version = DOVECOT_ABI_VERSION;
+
+void submission_backscatter_plugin_init(struct module *module ATTR_UNUSED)
 {
 	next_client_created =
 		submission_client_created_hook_set(submission_client_created);
 }
 
-void submission_deinit(void)
+void submission_backscatter_plugin_deinit(void)
 {
 	submission_client_created_hook_set(next_client_created);
 }
