@@ -5,7 +5,6 @@
 #include "lib.h"
 #include "message-date.h"
 #include "report-private.h"
-#include "report-received.h"
 
 /* Sieve's redirect, vacation and notify make such IDs (RFC 5230, 5435). */
 #define SIEVE_MESSAGE_ID_PREFIX "dovecot-sieve-"

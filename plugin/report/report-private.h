@@ -345,4 +345,49 @@ struct istream *report_wrapped_open(const struct report_wrapped *wrapped,
 /* report-evidence.c: which class the traits make */
 enum report_class report_evidence_class(const struct report_reader *reader);
 
+/* A Received line (RFC 5321, 4.4). Strings are on the data stack,
+   lower-case; NULL = absent. */
+struct report_received {
+	/* host that handed the message over, as it called itself */
+	const char *from;
+	/* host that took it in */
+	const char *by;
+	/* address behind "for" */
+	const char *recipient;
+	/* It was taken in locally or with a login: from one of the host's own
+	   users. */
+	bool submitted;
+};
+
+/* Anybody can write such a line: it may keep from convicting, nothing else. */
+void report_received_read(const char *value, struct report_received *received_r);
+
+/* Lines of a text, and the header blocks in it. */
+
+struct text_line {
+	/* without line end and trailing white space */
+	const unsigned char *start, *end;
+	/* start of the following line */
+	const unsigned char *next;
+};
+
+/* Cuts the line off that starts at pos. FALSE at the end. */
+bool text_line_get(const unsigned char *pos, const unsigned char *end,
+		   struct text_line *line_r);
+
+/* What of a text the reporter himself wrote. */
+struct text_notice {
+	/* from the text's start up to the first header block of a message */
+	const unsigned char *end;
+	/* goes on here, where that block was only a summary */
+	const unsigned char *rest, *rest_end;
+};
+
+/* Reads all header blocks in [text, end). */
+void report_text_blocks_read(struct report_reader *reader,
+			     const unsigned char *text,
+			     const unsigned char *end,
+			     enum report_text_kind kind,
+			     struct text_notice *notice_r);
+
 #endif

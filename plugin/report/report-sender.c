@@ -5,7 +5,6 @@
 #include "rfc822-parser.h"
 #include "rfc2231-parser.h"
 #include "report-private.h"
-#include "report-received.h"
 #include "report-words.h"
 
 static const enum report_trait speaker_traits[] = {

@@ -3,7 +3,6 @@
 
 #include "lib.h"
 #include "report-private.h"
-#include "report-text.h"
 
 /* A block of fewer message fields is a summary ("To: ..., Subject: ...") */
 #define TEXT_BLOCK_MIN_FIELDS 3

@@ -1,10 +1,40 @@
 /* The words by which reports are known. */
 
 #include "lib.h"
+#include "charset-utf8.h"
 #include "str.h"
+#include "unichar.h"
+#include "message-header-decode.h"
 #include "message-address.h"
-#include "report-decode.h"
 #include "report-words.h"
+
+/* Encoded words (RFC 2047) */
+
+static bool
+decode_word(const unsigned char *data, size_t size, const char *charset,
+	    void *context)
+{
+	string_t *decoded = context;
+
+	if (charset == NULL || charset_is_utf8(charset)) {
+		str_append_data(decoded, data, size);
+		return TRUE;
+	}
+	for (; size > 0; data++, size--) {
+		if (*data != '\0')
+			uni_ucs4_to_utf8_c(*data, decoded);
+	}
+	return TRUE;
+}
+
+const char *report_words_decode(const char *value)
+{
+	string_t *decoded = t_str_new(128);
+
+	message_header_decode((const unsigned char *)value, strlen(value),
+			      decode_word, decoded);
+	return str_c(decoded);
+}
 
 const struct report_speaker_word report_speaker_words[REPORT_SPEAKER_WORDS] = {
 	{ "mailerdaemon", REPORT_SPEAKER_DAEMON, TRUE },

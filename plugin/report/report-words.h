@@ -67,6 +67,12 @@ extern const char *const report_failure_phrases[];
 extern const char *const report_challenge_phrases[];
 extern const char *const report_virus_phrases[];
 
+/* A value with its encoded words (RFC 2047)
+   decoded. Other character sets than UTF-8 are taken for ISO-8859-1, which leaves the
+   letters of ASCII as they are: iconv may need half a millisecond to load one, and a
+   message has room for a hundred thousand of them. Data stack. */
+const char *report_words_decode(const char *value);
+
 /* The first speaker word in text (RFC 2047 forms are decoded); NULL = none. */
 const struct report_speaker_word *report_speaker_find(const char *text);
 /* Calls back for each local part and display name of a field's value; for a value

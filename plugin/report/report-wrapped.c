@@ -6,8 +6,8 @@
 #include "base64.h"
 #include "istream.h"
 #include "qp-decoder.h"
-#include "report-decode.h"
 #include "report-private.h"
+#include "report-words.h"
 
 static void
 read_message_id(struct report_reader *reader, const char *value,
