@@ -29,7 +29,8 @@ static void forged_filter_free(struct forged_filter *filter)
 	pool_unref(&filter->pool);
 }
 
-static struct istream *concat(struct istream *first, struct istream *second)
+static struct istream *
+delivery_stream_concat(struct istream *first, struct istream *second)
 {
 	struct istream *inputs[] = { first, second, NULL };
 	struct istream *input = i_stream_create_concat(inputs);
@@ -189,7 +190,7 @@ delivery_stream_with_header(struct istream *input, const char *header,
 	}
 	header = header_before(input, header);
 	header_input = i_stream_create_copy_from_data(header, strlen(header));
-	result = concat(header_input, input);
+	result = delivery_stream_concat(header_input, input);
 	*size += strlen(header);
 	i_stream_unref(&header_input);
 	return result;

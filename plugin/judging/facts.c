@@ -24,7 +24,7 @@ void facts_add_address(ARRAY_TYPE(const_string) *addresses, const char *address)
 	array_push_back(addresses, &address);
 }
 
-static void gather_recipients(struct facts_context *ctx)
+static void facts_gather_recipients(struct facts_context *ctx)
 {
 	const struct report_recipient *recipient;
 
@@ -35,7 +35,7 @@ static void gather_recipients(struct facts_context *ctx)
 	}
 }
 
-static enum verdict_evidence named_evidence(const struct report *report)
+static enum verdict_evidence facts_named_evidence(const struct report *report)
 {
 	if (array_count(&report->message_ids) > 0)
 		return VERDICT_EVIDENCE_MESSAGE_ID;
@@ -46,7 +46,7 @@ static enum verdict_evidence named_evidence(const struct report *report)
 	return VERDICT_EVIDENCE_NONE;
 }
 
-static void gather_from_report(struct facts_context *ctx)
+static void facts_gather_from_report(struct facts_context *ctx)
 {
 	const struct report *report = ctx->report;
 	struct verdict_facts *verdict = &ctx->facts->verdict;
@@ -55,7 +55,7 @@ static void gather_from_report(struct facts_context *ctx)
 
 	verdict->class = report->class;
 	verdict->null_sender = report->null_sender;
-	verdict->named_evidence = named_evidence(report);
+	verdict->named_evidence = facts_named_evidence(report);
 	if (array_count(&report->message_ids) > 0) {
 		message_id = array_front(&report->message_ids);
 		ctx->facts->original_message_id = message_id->written;
@@ -69,7 +69,7 @@ static void gather_from_report(struct facts_context *ctx)
 /* Looks one identity up. An identity with a recipient in common, or nothing to
    compare, beats one that was sent to others. */
 static int
-gather_identity(struct facts_context *ctx, enum sent_log_identity_kind kind,
+facts_gather_identity(struct facts_context *ctx, enum sent_log_identity_kind kind,
 		const char *value, enum verdict_evidence evidence)
 {
 	struct verdict_facts *verdict = &ctx->facts->verdict;
@@ -110,7 +110,7 @@ gather_identity(struct facts_context *ctx, enum sent_log_identity_kind kind,
 
 /* Returns 1 as soon as an identity holds, 0 if none does, -1 if the log is
    unavailable. */
-static int gather_identities(struct facts_context *ctx)
+static int facts_gather_identities(struct facts_context *ctx)
 {
 	const struct report *report = ctx->report;
 	const struct report_message_id *message_id;
@@ -118,21 +118,21 @@ static int gather_identities(struct facts_context *ctx)
 	int ret;
 
 	array_foreach(&report->message_ids, message_id) {
-		ret = gather_identity(ctx, SENT_LOG_IDENTITY_MESSAGE_ID,
+		ret = facts_gather_identity(ctx, SENT_LOG_IDENTITY_MESSAGE_ID,
 				      message_id->id,
 				      VERDICT_EVIDENCE_MESSAGE_ID);
 		if (ret != 0)
 			return ret;
 	}
 	if (report->envelope_id != NULL) {
-		ret = gather_identity(ctx, SENT_LOG_IDENTITY_ENVELOPE_ID,
+		ret = facts_gather_identity(ctx, SENT_LOG_IDENTITY_ENVELOPE_ID,
 				      report->envelope_id,
 				      VERDICT_EVIDENCE_ENVELOPE_ID);
 		if (ret != 0)
 			return ret;
 	}
 	array_foreach_elem(&report->references, reference) {
-		ret = gather_identity(ctx, SENT_LOG_IDENTITY_MESSAGE_ID,
+		ret = facts_gather_identity(ctx, SENT_LOG_IDENTITY_MESSAGE_ID,
 				      reference, VERDICT_EVIDENCE_REFERENCE);
 		if (ret != 0)
 			return ret;
@@ -143,7 +143,7 @@ static int gather_identities(struct facts_context *ctx)
 /* Returns 1 if this mailbox wrote to one of the addresses. Own ones don't count: who
    once wrote a note to himself would acquit every forgery that was sent to him. */
 static int
-find_recipient(struct facts_context *ctx,
+facts_find_recipient(struct facts_context *ctx,
 	       const ARRAY_TYPE(const_string) *addresses)
 {
 	const char *address, *error;
@@ -162,12 +162,12 @@ find_recipient(struct facts_context *ctx,
 	return 0;
 }
 
-static void gather_known_recipient(struct facts_context *ctx)
+static void facts_gather_known_recipient(struct facts_context *ctx)
 {
-	int ret = find_recipient(ctx, &ctx->recipients);
+	int ret = facts_find_recipient(ctx, &ctx->recipients);
 
 	if (ret == 0)
-		ret = find_recipient(ctx, &ctx->report->original_to);
+		ret = facts_find_recipient(ctx, &ctx->report->original_to);
 	ctx->facts->verdict.recipient_known = ret > 0;
 }
 
@@ -182,7 +182,7 @@ static void gather_known_recipient(struct facts_context *ctx)
 #define FACTS_BUDGET_UNKNOWN_MESSAGE 1000
 
 /* RFC 3464, 2.3.2: whom the reporter gave up on. */
-static const char *counted_recipient(const struct report_recipient *recipient)
+static const char *facts_counted_recipient(const struct report_recipient *recipient)
 {
 	if (recipient->final_recipient != NULL)
 		return recipient->final_recipient;
@@ -190,7 +190,7 @@ static const char *counted_recipient(const struct report_recipient *recipient)
 }
 
 static void
-get_counted_recipients(const struct report *report,
+facts_get_counted_recipients(const struct report *report,
 		       ARRAY_TYPE(const_string) *recipients_r)
 {
 	const struct report_recipient *recipient;
@@ -198,13 +198,13 @@ get_counted_recipients(const struct report *report,
 
 	t_array_init(recipients_r, 4);
 	array_foreach(&report->recipients, recipient)
-		facts_add_address(recipients_r, counted_recipient(recipient));
+		facts_add_address(recipients_r, facts_counted_recipient(recipient));
 	if (array_count(recipients_r) == 0)
 		array_push_back(recipients_r, &none);
 }
 
 static unsigned int
-replay_budget(enum report_class class, const struct sent_log_report_count *count)
+facts_replay_budget(enum report_class class, const struct sent_log_report_count *count)
 {
 	if (count->recipient_count == 0)
 		return FACTS_BUDGET_UNKNOWN_MESSAGE;
@@ -225,7 +225,7 @@ static void facts_gather_budget(struct facts_context *ctx)
 
 	if (ctx->facts->original.value == NULL)
 		return;
-	get_counted_recipients(ctx->report, &recipients);
+	facts_get_counted_recipients(ctx->report, &recipients);
 	array_foreach_elem(&recipients, recipient) {
 		if (sent_log_get_report_count(
 				ctx->log, &ctx->facts->original,
@@ -234,14 +234,14 @@ static void facts_gather_budget(struct facts_context *ctx)
 			facts_log_failed(ctx->facts, error);
 			return;
 		}
-		if (count.reports < replay_budget(ctx->report->class, &count))
+		if (count.reports < facts_replay_budget(ctx->report->class, &count))
 			return;
 	}
 	ctx->facts->verdict.budget_used_up = TRUE;
 }
 
 static void
-gather_coverage(struct facts_context *ctx, const struct facts_policy *policy)
+facts_gather_coverage(struct facts_context *ctx, const struct facts_policy *policy)
 {
 	struct facts *facts = ctx->facts;
 	struct coverage_facts *coverage = &facts->verdict.coverage;
@@ -277,8 +277,8 @@ void facts_gather(const struct report *report, struct sent_log *log,
 	const char *error;
 
 	i_zero(facts_r);
-	gather_recipients(&ctx);
-	gather_from_report(&ctx);
+	facts_gather_recipients(&ctx);
+	facts_gather_from_report(&ctx);
 	facts_gather_originals(&ctx, policy->host_names);
 
 	facts_r->verdict.log_available = log != NULL;
@@ -288,13 +288,13 @@ void facts_gather(const struct report *report, struct sent_log *log,
 	facts_gather_keyed(&ctx);
 	/* Each step asks a log that has answered so far. */
 	if (facts_r->verdict.log_available)
-		(void)gather_identities(&ctx);
+		(void)facts_gather_identities(&ctx);
 	if (facts_r->verdict.log_available)
 		facts_gather_budget(&ctx);
 	if (facts_r->verdict.log_available)
-		gather_known_recipient(&ctx);
+		facts_gather_known_recipient(&ctx);
 	if (facts_r->verdict.log_available)
-		gather_coverage(&ctx, policy);
+		facts_gather_coverage(&ctx, policy);
 	/* What was issued before coverage starts is known to be missing, perhaps;
 	   the day of issue may be the day of that start. */
 	facts_r->rows_lost = facts_r->verdict.log_available &&
@@ -310,7 +310,7 @@ int facts_count_report(const struct facts *facts, const struct report *report,
 
 	if (facts->original.value == NULL)
 		return 0;
-	get_counted_recipients(report, &recipients);
+	facts_get_counted_recipients(report, &recipients);
 	addresses = array_get(&recipients, &count);
 	return sent_log_count_report(log, &facts->original,
 				     report_class_name(report->class),

@@ -22,7 +22,7 @@
 ARRAY_DEFINE_TYPE(sent_log_identity, struct sent_log_identity);
 
 static void
-add_identity(ARRAY_TYPE(sent_log_identity) *identities,
+rejudge_add_identity(ARRAY_TYPE(sent_log_identity) *identities,
 	     enum sent_log_identity_kind kind, const char *value)
 {
 	struct sent_log_identity *identity;
@@ -37,19 +37,19 @@ add_identity(ARRAY_TYPE(sent_log_identity) *identities,
 
 /* text: the serial header, or an envelope id, which may be a serial. */
 static void
-add_serial(ARRAY_TYPE(sent_log_identity) *identities, const char *text)
+rejudge_add_serial(ARRAY_TYPE(sent_log_identity) *identities, const char *text)
 {
 	char serial[SERIAL_TEXT_SIZE];
 
 	if (text != NULL && serial_normalise(text, serial)) {
-		add_identity(identities, SENT_LOG_IDENTITY_SERIAL,
+		rejudge_add_identity(identities, SENT_LOG_IDENTITY_SERIAL,
 			     t_strdup(serial));
 	}
 }
 
 /* All that facts.c looks for in the log. */
 static void
-get_identities(const struct report *report,
+rejudge_get_identities(const struct report *report,
 	       ARRAY_TYPE(sent_log_identity) *identities_r)
 {
 	const struct report_message_id *message_id;
@@ -57,16 +57,16 @@ get_identities(const struct report *report,
 
 	t_array_init(identities_r, REJUDGE_MAX_IDENTITIES);
 	array_foreach_elem(&report->serials, serial)
-		add_serial(identities_r, serial);
-	add_serial(identities_r, report->envelope_id);
-	add_identity(identities_r, SENT_LOG_IDENTITY_ENVELOPE_ID,
+		rejudge_add_serial(identities_r, serial);
+	rejudge_add_serial(identities_r, report->envelope_id);
+	rejudge_add_identity(identities_r, SENT_LOG_IDENTITY_ENVELOPE_ID,
 		     report->envelope_id);
 	array_foreach(&report->message_ids, message_id) {
-		add_identity(identities_r, SENT_LOG_IDENTITY_MESSAGE_ID,
+		rejudge_add_identity(identities_r, SENT_LOG_IDENTITY_MESSAGE_ID,
 			     message_id->id);
 	}
 	array_foreach_elem(&report->references, reference) {
-		add_identity(identities_r, SENT_LOG_IDENTITY_MESSAGE_ID,
+		rejudge_add_identity(identities_r, SENT_LOG_IDENTITY_MESSAGE_ID,
 			     reference);
 	}
 }
@@ -83,7 +83,7 @@ void rejudge_remember(struct backscatter_user *buser, const struct report *repor
 	if (judgement->result.verdict == VERDICT_GENUINE ||
 	    judgement->facts.original.value != NULL)
 		return;
-	get_identities(report, &identities);
+	rejudge_get_identities(report, &identities);
 	first = array_get(&identities, &count);
 	if (count == 0)
 		return;

@@ -216,7 +216,7 @@ original_addresses(struct report_reader *reader, const char *value,
  */
 
 static void
-read_message_id(struct report_reader *reader, const char *value,
+original_read_message_id(struct report_reader *reader, const char *value,
 		struct original_context *ctx)
 {
 	report_message_ids_read(reader, value, ctx->rank);
@@ -226,7 +226,7 @@ static void
 read_own_message_id(struct report_reader *reader, const char *value,
 		    struct original_context *ctx)
 {
-	read_message_id(reader, value, ctx);
+	original_read_message_id(reader, value, ctx);
 	if (ctx->original != NULL && ctx->original->message_id != NULL &&
 	    strncmp(ctx->original->message_id, SIEVE_MESSAGE_ID_PREFIX,
 		    strlen(SIEVE_MESSAGE_ID_PREFIX)) == 0)
@@ -234,7 +234,7 @@ read_own_message_id(struct report_reader *reader, const char *value,
 }
 
 static void
-read_date(struct report_reader *reader, const char *value,
+original_read_date(struct report_reader *reader, const char *value,
 	  struct original_context *ctx)
 {
 	time_t date;
@@ -250,7 +250,7 @@ read_date(struct report_reader *reader, const char *value,
 }
 
 static void
-read_to(struct report_reader *reader, const char *value,
+original_read_to(struct report_reader *reader, const char *value,
 	struct original_context *ctx)
 {
 	if (ctx->original != NULL) {
@@ -274,7 +274,7 @@ read_delivered_to(struct report_reader *reader, const char *value,
 }
 
 static void
-read_from(struct report_reader *reader, const char *value,
+original_read_from(struct report_reader *reader, const char *value,
 	  struct original_context *ctx)
 {
 	if (ctx->original != NULL)
@@ -282,7 +282,7 @@ read_from(struct report_reader *reader, const char *value,
 }
 
 static void
-read_return_path(struct report_reader *reader, const char *value,
+original_read_return_path(struct report_reader *reader, const char *value,
 		 struct original_context *ctx)
 {
 	if (ctx->original != NULL)
@@ -305,7 +305,7 @@ original_name(struct report_reader *reader, const char *name)
 }
 
 static void
-read_received(struct report_reader *reader, const char *value,
+original_read_received(struct report_reader *reader, const char *value,
 	      struct original_context *ctx)
 {
 	struct report_original *original = ctx->original;
@@ -332,7 +332,7 @@ read_received(struct report_reader *reader, const char *value,
 }
 
 static void
-read_auto_submitted(struct report_reader *reader ATTR_UNUSED,
+original_read_auto_submitted(struct report_reader *reader ATTR_UNUSED,
 		    const char *value, struct original_context *ctx)
 {
 	if (ctx->original != NULL && report_is_auto_submitted(value))
@@ -348,7 +348,7 @@ original_note_type(struct report_original *original, const char *type)
 }
 
 static void
-read_content_type(struct report_reader *reader ATTR_UNUSED, const char *value,
+original_read_content_type(struct report_reader *reader ATTR_UNUSED, const char *value,
 		  struct original_context *ctx)
 {
 	if (ctx->original != NULL)
@@ -382,25 +382,25 @@ static const struct {
 	void (*read)(struct report_reader *reader, const char *value,
 		     struct original_context *ctx);
 } original_fields[] = {
-	{ "Auto-Submitted", read_auto_submitted },
-	{ "Cc", read_to },
-	{ "Content-Type", read_content_type },
-	{ "Date", read_date },
+	{ "Auto-Submitted", original_read_auto_submitted },
+	{ "Cc", original_read_to },
+	{ "Content-Type", original_read_content_type },
+	{ "Date", original_read_date },
 	{ "Delivered-To", read_delivered_to },
-	{ "Errors-To", read_return_path },
-	{ "From", read_from },
+	{ "Errors-To", original_read_return_path },
+	{ "From", original_read_from },
 	{ "Message-ID", read_own_message_id },
-	{ "Original-Message-ID", read_message_id },
-	{ "Received", read_received },
+	{ "Original-Message-ID", original_read_message_id },
+	{ "Received", original_read_received },
 	{ "Resent-From", read_resent_from },
-	{ "Return-Path", read_return_path },
-	{ "Sender", read_from },
-	{ "To", read_to },
+	{ "Return-Path", original_read_return_path },
+	{ "Sender", original_read_from },
+	{ "To", original_read_to },
 	{ REPORT_SERIAL_HEADER, read_serial },
 	/* the ID that a relay replaced by its own */
-	{ "X-Google-Original-Message-ID", read_message_id },
-	{ "X-Microsoft-Original-Message-ID", read_message_id },
-	{ "X-Original-Message-ID", read_message_id },
+	{ "X-Google-Original-Message-ID", original_read_message_id },
+	{ "X-Microsoft-Original-Message-ID", original_read_message_id },
+	{ "X-Original-Message-ID", original_read_message_id },
 	{ "X-Original-To", read_delivered_to },
 	{ "X-Sieve-Redirected-From", read_resent_from },
 };

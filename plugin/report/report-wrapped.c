@@ -10,7 +10,7 @@
 #include "report-words.h"
 
 static void
-read_message_id(struct report_reader *reader, const char *value,
+wrapped_read_message_id(struct report_reader *reader, const char *value,
 		struct report_identity *identity)
 {
 	if (identity->message_id == NULL) {
@@ -20,7 +20,7 @@ read_message_id(struct report_reader *reader, const char *value,
 }
 
 static void
-read_to(struct report_reader *reader, const char *value,
+wrapped_read_to(struct report_reader *reader, const char *value,
 	struct report_identity *identity)
 {
 	report_addresses_read(reader->scratch, value, &identity->to);
@@ -28,7 +28,7 @@ read_to(struct report_reader *reader, const char *value,
 
 /* "MAILER-DAEMON" and "<>" are no addresses, but the same. */
 static void
-read_from(struct report_reader *reader, const char *value,
+wrapped_read_from(struct report_reader *reader, const char *value,
 	  struct report_identity *identity)
 {
 	unsigned int count = array_count(&identity->from);
@@ -41,7 +41,7 @@ read_from(struct report_reader *reader, const char *value,
 }
 
 static void
-read_subject(struct report_reader *reader, const char *value,
+wrapped_read_subject(struct report_reader *reader, const char *value,
 	     struct report_identity *identity)
 {
 	if (identity->subject == NULL) {
@@ -51,7 +51,7 @@ read_subject(struct report_reader *reader, const char *value,
 }
 
 static void
-read_date(struct report_reader *reader, const char *value,
+wrapped_read_date(struct report_reader *reader, const char *value,
 	  struct report_identity *identity)
 {
 	if (identity->date == NULL)
@@ -63,11 +63,11 @@ static const struct {
 	void (*read)(struct report_reader *reader, const char *value,
 		     struct report_identity *identity);
 } identity_fields[] = {
-	{ "Date", read_date },
-	{ "From", read_from },
-	{ "Message-ID", read_message_id },
-	{ "Subject", read_subject },
-	{ "To", read_to },
+	{ "Date", wrapped_read_date },
+	{ "From", wrapped_read_from },
+	{ "Message-ID", wrapped_read_message_id },
+	{ "Subject", wrapped_read_subject },
+	{ "To", wrapped_read_to },
 };
 
 static void

@@ -67,7 +67,7 @@ static void write_words(struct header_writer *writer, const char *words)
 
 /* Cuts text to max bytes; each byte that isn't printable ASCII, or is one of
    unwanted, becomes a question mark. */
-static const char *safe(const char *text, size_t max, const char *unwanted)
+static const char *spf_header_safe(const char *text, size_t max, const char *unwanted)
 {
 	char *copy = t_strdup_noconst(t_strndup(text, max)), *p;
 
@@ -81,21 +81,21 @@ static const char *safe(const char *text, size_t max, const char *unwanted)
 /* In a comment: it must not end it, nor be more than one word. */
 static const char *safe_in_comment(const char *text, size_t max)
 {
-	return safe(text, max, "()\\ ");
+	return spf_header_safe(text, max, "()\\ ");
 }
 
-static const char *quoted(const char *text)
+static const char *spf_header_quoted(const char *text)
 {
-	string_t *quoted = t_str_new(128);
+	string_t *spf_header_quoted = t_str_new(128);
 
-	str_append_c(quoted, '"');
+	str_append_c(spf_header_quoted, '"');
 	for (; *text != '\0'; text++) {
 		if (*text == '"' || *text == '\\')
-			str_append_c(quoted, '\\');
-		str_append_c(quoted, *text);
+			str_append_c(spf_header_quoted, '\\');
+		str_append_c(spf_header_quoted, *text);
 	}
-	str_append_c(quoted, '"');
-	return str_c(quoted);
+	str_append_c(spf_header_quoted, '"');
+	return str_c(spf_header_quoted);
 }
 
 /* RFC 8601, 2.2: value is a token or a quoted string. */
@@ -105,9 +105,9 @@ static const char *results_value(const char *text)
 
 	for (p = text; *p != '\0'; p++) {
 		if (*p != '.' && !IS_ATEXT_NON_TSPECIAL(*p))
-			return quoted(text);
+			return spf_header_quoted(text);
 	}
-	return p == text ? quoted(text) : text;
+	return p == text ? spf_header_quoted(text) : text;
 }
 
 /* RFC 7208, 9.1: a value is a dot-atom or a quoted string. */
@@ -118,10 +118,10 @@ static const char *received_spf_value(const char *text)
 
 	for (p = text; *p != '\0'; p++) {
 		if (*p == '.' ? last == '.' : !IS_ATEXT(*p))
-			return quoted(text);
+			return spf_header_quoted(text);
 		last = *p;
 	}
-	return last == '.' ? quoted(text) : text;
+	return last == '.' ? spf_header_quoted(text) : text;
 }
 
 static bool is_given(const char *text)
@@ -141,13 +141,13 @@ static const char *results_method(const struct spf_header *header)
 	str_printfa(text, "spf=%s", spf_check_result_name(header->result));
 	if (is_given(header->reason)) {
 		str_printfa(text, " reason=\"%s\"",
-			    safe(header->reason, SPF_MAX_REASON,
+			    spf_header_safe(header->reason, SPF_MAX_REASON,
 				 unwanted_in_reason));
 	}
 	if (is_given(header->domain)) {
 		str_printfa(text, " smtp.%s=%s",
 			    spf_identity_name(header->identity),
-			    results_value(safe(header->domain, SPF_MAX_DOMAIN,
+			    results_value(spf_header_safe(header->domain, SPF_MAX_DOMAIN,
 					       unwanted_in_value)));
 	}
 	return str_c(text);
@@ -161,7 +161,8 @@ void spf_header_write_results(string_t *dest, const struct spf_header *header,
 
 	write_start(&writer, dest, "Authentication-Results", newline);
 	write_word(&writer, t_strconcat(results_value(
-		safe(authserv_id, SPF_MAX_DOMAIN, unwanted_in_value)), ";", NULL));
+		spf_header_safe(authserv_id, SPF_MAX_DOMAIN,
+				unwanted_in_value)), ";", NULL));
 	/* on one line, if it can be */
 	result = results_method(header);
 	if (!fits_line(&writer, result))
@@ -187,7 +188,7 @@ comment_text(const struct spf_header *header, const char *client_ip)
 	const char *subject = comment_subject(header);
 
 	if (is_given(header->reason))
-		return safe(header->reason, SPF_MAX_REASON, "()\\");
+		return spf_header_safe(header->reason, SPF_MAX_REASON, "()\\");
 
 	switch (header->result) {
 	case SPF_CHECK_PASS:
@@ -221,7 +222,7 @@ write_pair(struct header_writer *writer, const char *key, const char *value,
 	if (value == NULL || strlen(value) > max)
 		return;
 	write_word(writer, t_strdup_printf("%s=%s;", key,
-		received_spf_value(safe(value, max, ""))));
+		received_spf_value(spf_header_safe(value, max, ""))));
 }
 
 void spf_header_write_received_spf(string_t *dest,

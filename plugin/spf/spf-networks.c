@@ -18,7 +18,7 @@ struct spf_networks {
 	ARRAY(struct spf_network) list;
 };
 
-static void unmap(struct ip_addr *ip)
+static void spf_networks_unmap(struct ip_addr *ip)
 {
 	struct ip_addr ip4;
 
@@ -35,7 +35,7 @@ int spf_ip_parse(const char *text, struct ip_addr *ip_r)
 		address += 5;
 	if (inet_pton(AF_INET6, t_strcut(address, '%'), &ip_r->u.ip6) == 1) {
 		ip_r->family = AF_INET6;
-		unmap(ip_r);
+		spf_networks_unmap(ip_r);
 		return 0;
 	}
 	if (inet_pton(AF_INET, text, &ip_r->u.ip4) == 1) {
@@ -59,7 +59,7 @@ static int network_parse(const char *text, struct spf_network *network_r)
 	if (net_parse_range(text, &network_r->ip, &network_r->bits) < 0)
 		return -1;
 	if (network_r->bits >= 96 && IPADDR_IS_V6(&network_r->ip)) {
-		unmap(&network_r->ip);
+		spf_networks_unmap(&network_r->ip);
 		if (IPADDR_IS_V4(&network_r->ip))
 			network_r->bits -= 96;
 	}

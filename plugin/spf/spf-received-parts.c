@@ -110,7 +110,7 @@ static bool at_word(const struct received_reader *reader, const char *word)
 		strcasecmp(reader->text, word) == 0;
 }
 
-static bool at_end(const struct received_reader *reader)
+static bool received_at_end(const struct received_reader *reader)
 {
 	return reader->token == RECEIVED_TOKEN_END ||
 		reader->token == RECEIVED_TOKEN_BROKEN;
@@ -129,7 +129,7 @@ static void read_session_comments(struct received_reader *reader)
 }
 
 /* "from name (comment)", up to "by". */
-static void read_from(struct received_reader *reader)
+static void received_read_from(struct received_reader *reader)
 {
 	const char *name = "", *comment = NULL, *more = NULL;
 
@@ -150,7 +150,7 @@ static void read_from(struct received_reader *reader)
 	read_session_comments(reader);
 	if (at_word(reader, "by"))
 		received_peer_parse(name, comment, more, &reader->parts->peer);
-	while (!at_end(reader) && !at_word(reader, "by"))
+	while (!received_at_end(reader) && !at_word(reader, "by"))
 		read_next(reader);
 }
 
@@ -169,7 +169,7 @@ static void read_nameless_from(struct received_reader *reader)
    addresses in it. */
 static bool at_session_end(const struct received_reader *reader)
 {
-	return at_end(reader) || reader->token == RECEIVED_TOKEN_SEMICOLON ||
+	return received_at_end(reader) || reader->token == RECEIVED_TOKEN_SEMICOLON ||
 		at_word(reader, "id") || at_word(reader, "for");
 }
 
@@ -211,7 +211,7 @@ static bool read_by(struct received_reader *reader)
 			reader->parts->session.by_exim = TRUE;
 		read_session_token(reader);
 	}
-	while (!at_end(reader)) {
+	while (!received_at_end(reader)) {
 		if (at_word(reader, "by"))
 			return FALSE;
 		read_next(reader);
@@ -241,7 +241,7 @@ static enum received_start read_start(struct received_reader *reader)
 	if (at_word(reader, "by"))
 		return RECEIVED_START_BY;
 	if (at_word(reader, "from")) {
-		read_from(reader);
+		received_read_from(reader);
 		return RECEIVED_START_FROM;
 	}
 	if (reader->token != RECEIVED_TOKEN_COMMENT)

@@ -22,7 +22,7 @@ static bool at_char(const struct results_reader *reader, unsigned char c)
 		*reader->parser.data == c;
 }
 
-static bool at_end(const struct results_reader *reader)
+static bool results_at_end(const struct results_reader *reader)
 {
 	return reader->parser.data == reader->parser.end;
 }
@@ -57,10 +57,10 @@ static bool read_id(struct results_reader *reader, const char **id_r)
 	}
 	*id_r = t_strdup(str_c(reader->word));
 	/* the version */
-	while (!at_end(reader) && i_isdigit(*parser->data))
+	while (!results_at_end(reader) && i_isdigit(*parser->data))
 		parser->data++;
 	return rfc822_skip_lwsp(parser) >= 0 &&
-		(at_end(reader) || at_char(reader, ';'));
+		(results_at_end(reader) || at_char(reader, ';'));
 }
 
 /* method ["/" version] "=" result, or "none". *is_spf_r: it is one of SPF's. */
@@ -70,7 +70,7 @@ static bool read_method(struct results_reader *reader, bool *is_spf_r)
 	if (!read_token(reader))
 		return FALSE;
 	if (strcasecmp(str_c(reader->word), "none") == 0 &&
-	    (at_end(reader) || at_char(reader, ';')))
+	    (results_at_end(reader) || at_char(reader, ';')))
 		return TRUE;
 	*is_spf_r = strcasecmp(str_c(reader->word), "spf") == 0;
 	if (at_char(reader, '/') &&
@@ -90,7 +90,7 @@ static bool read_properties(struct results_reader *reader)
 	const char **dest;
 
 	reader->mailfrom = reader->helo = NULL;
-	while (!at_end(reader) && !at_char(reader, ';')) {
+	while (!results_at_end(reader) && !at_char(reader, ';')) {
 		if (!read_token(reader) || !at_char(reader, '='))
 			return FALSE;
 		dest = NULL;
@@ -142,14 +142,14 @@ bool spf_results_field_parse(const unsigned char *value, size_t size,
 	while (at_char(&reader, ';')) {
 		if (!skip_char(&reader))
 			return FALSE;
-		if (at_end(&reader))
+		if (results_at_end(&reader))
 			break;
 		if (!read_method(&reader, &is_spf) || !read_properties(&reader))
 			return FALSE;
 		if (is_spf)
 			keep_result(&reader, field_r);
 	}
-	return at_end(&reader);
+	return results_at_end(&reader);
 }
 
 int spf_token_parse(struct rfc822_parser_context *parser, string_t *token)

@@ -17,7 +17,7 @@
 static const unsigned char ideographic_dot[] = { 0xe3, 0x80, 0x82 };
 
 static bool
-contains(const unsigned char *text, size_t size, const char *name)
+spf_views_contains(const unsigned char *text, size_t size, const char *name)
 {
 	const unsigned char *end = text + size;
 	size_t name_size = strlen(name);
@@ -46,7 +46,7 @@ struct squeezer {
 static bool comment_ends(struct squeezer *squeezer)
 {
 	size_t start = squeezer->comments[--squeezer->depth];
-	bool found = contains(squeezer->text + start, squeezer->size - start,
+	bool found = spf_views_contains(squeezer->text + start, squeezer->size - start,
 			      squeezer->name);
 
 	squeezer->size = start;
@@ -68,7 +68,7 @@ static bool squeeze_char(struct squeezer *squeezer, unsigned char c)
 	return FALSE;
 }
 
-static bool squeeze(struct squeezer *squeezer, const unsigned char *text,
+static bool spf_views_squeeze(struct squeezer *squeezer, const unsigned char *text,
 		    const unsigned char *end)
 {
 	for (; text < end; text++) {
@@ -87,7 +87,7 @@ static bool squeeze(struct squeezer *squeezer, const unsigned char *text,
 			return TRUE;
 		}
 	}
-	return contains(squeezer->text, squeezer->size, squeezer->name);
+	return spf_views_contains(squeezer->text, squeezer->size, squeezer->name);
 }
 
 bool spf_view_contains(const unsigned char *text, size_t size, const char *name)
@@ -96,7 +96,7 @@ bool spf_view_contains(const unsigned char *text, size_t size, const char *name)
 		.name = name, .text = t_malloc_no0(size + 1)
 	};
 
-	return squeeze(&squeezer, text, text + size);
+	return spf_views_squeeze(&squeezer, text, text + size);
 }
 
 static bool test_str(spf_view_test_t *test, const string_t *text, const char *name)

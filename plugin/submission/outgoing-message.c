@@ -38,7 +38,7 @@ set_unreadable(struct outgoing_reader *reader, const char *field,
 }
 
 static void
-read_sender(struct outgoing_reader *reader, const char *field,
+outgoing_read_sender(struct outgoing_reader *reader, const char *field,
 	    const unsigned char *value, size_t size)
 {
 	const char *problem = "too many of these fields";
@@ -61,7 +61,7 @@ read_only_sender(struct outgoing_reader *reader, const char *field,
 	bool *seen = strcmp(field, "From") == 0 ?
 		&reader->from_seen : &reader->sender_seen;
 
-	read_sender(reader, field, value, size);
+	outgoing_read_sender(reader, field, value, size);
 	if (*seen) {
 		set_unreadable(reader, field, value, size,
 			       "a second field of this name");
@@ -70,7 +70,7 @@ read_only_sender(struct outgoing_reader *reader, const char *field,
 }
 
 static void
-read_message_id(struct outgoing_reader *reader, const char *field ATTR_UNUSED,
+outgoing_read_message_id(struct outgoing_reader *reader, const char *field ATTR_UNUSED,
 		const unsigned char *value, size_t size)
 {
 	struct outgoing_message *message = reader->message;
@@ -86,7 +86,7 @@ read_message_id(struct outgoing_reader *reader, const char *field ATTR_UNUSED,
 }
 
 static void
-read_date(struct outgoing_reader *reader, const char *field ATTR_UNUSED,
+outgoing_read_date(struct outgoing_reader *reader, const char *field ATTR_UNUSED,
 	  const unsigned char *value, size_t size)
 {
 	struct outgoing_message *message = reader->message;
@@ -104,12 +104,12 @@ static const struct {
 } fields[] = {
 	{ "From", read_only_sender },
 	{ "Sender", read_only_sender },
-	{ "Resent-From", read_sender },
-	{ "Resent-Sender", read_sender },
-	{ "Message-ID", read_message_id },
+	{ "Resent-From", outgoing_read_sender },
+	{ "Resent-Sender", outgoing_read_sender },
+	{ "Message-ID", outgoing_read_message_id },
 	/* of a resent message the original's is in Message-ID */
-	{ "Resent-Message-ID", read_message_id },
-	{ "Date", read_date },
+	{ "Resent-Message-ID", outgoing_read_message_id },
+	{ "Date", outgoing_read_date },
 };
 
 /* Some readers drop what can't be in a name, and then see another one. */

@@ -47,7 +47,7 @@ static bool is_group_mark(const struct message_address *address)
 }
 
 static const struct message_address *
-parse_addresses(const unsigned char *value, size_t size,
+senders_parse_addresses(const unsigned char *value, size_t size,
 		const char *end_localpart)
 {
 	string_t *field = t_str_new(size + 64);
@@ -60,7 +60,7 @@ parse_addresses(const unsigned char *value, size_t size,
 }
 
 /* Without quotes, or with letters that look like these, it is another address. */
-static bool is_plain_localpart(const char *localpart)
+static bool senders_is_plain_localpart(const char *localpart)
 {
 	string_t *text = t_str_new(64);
 
@@ -87,7 +87,7 @@ static const char *address_problem(const struct message_address *address)
 	if (!uni_utf8_str_is_valid(address->mailbox) ||
 	    !uni_utf8_str_is_valid(address->domain))
 		return "an address that isn't UTF-8";
-	if (!is_plain_localpart(address->mailbox))
+	if (!senders_is_plain_localpart(address->mailbox))
 		return "an address with special characters";
 	if (strstr(address->mailbox, "=?") != NULL ||
 	    strstr(address->domain, "=?") != NULL)
@@ -236,7 +236,7 @@ read_list(pool_t pool, const char *field, const unsigned char *value,
 {
 	const char *problem, *end_localpart = new_end_localpart();
 	const struct message_address *address =
-		parse_addresses(value, size, end_localpart);
+		senders_parse_addresses(value, size, end_localpart);
 
 	problem = list_problem(address, end_localpart);
 	if (problem == NULL) {
@@ -300,7 +300,7 @@ note_charset(struct decoded_field *decoded, const char *charset)
 }
 
 static void
-decode_word(struct decoded_field *decoded, const unsigned char *data, size_t size,
+senders_decode_word(struct decoded_field *decoded, const unsigned char *data, size_t size,
 	    const char *charset)
 {
 	struct charset_translation *translation;
@@ -334,7 +334,7 @@ decode_part(const unsigned char *data, size_t size, const char *charset,
 	}
 	if (!note_charset(decoded, charset))
 		return FALSE;
-	decode_word(decoded, data, size, charset);
+	senders_decode_word(decoded, data, size, charset);
 	return TRUE;
 }
 

@@ -58,7 +58,7 @@ static const char *printable_ascii(const char *str)
 	return str_c(printable);
 }
 
-static void describe(string_t *description, const char *text)
+static void ownership_append(string_t *description, const char *text)
 {
 	if (str_len(description) > 0)
 		str_append(description, ", ");
@@ -92,13 +92,13 @@ ownership_describe(const struct own_addresses *own, const char *other)
 		if (count == OWNERSHIP_DESCRIPTION_MAX_COUNT ||
 		    str_len(description) + strlen(", ") +
 		    strlen(address) > max_len) {
-			describe(description, "...");
+			ownership_append(description, "...");
 			break;
 		}
-		describe(description, address);
+		ownership_append(description, address);
 		count++;
 	}
 	if (other != NULL)
-		describe(description, other);
+		ownership_append(description, other);
 	return str_len(description) > 0 ? str_c(description) : "none";
 }
