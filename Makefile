@@ -227,7 +227,7 @@ check-e2e: all $(BUILD)/tests/programs/received-origin ## end-to-end tests only 
 demo: ## the main job, shown on real messages, as root
 	@$(need_root)$(INSTALL_PACKAGES) build demo
 	@$(MAKE) --no-print-directory -s -j $$(nproc) all
-	@$(PYTHON) tests/e2e/demo.py
+	@$(PYTHON) tests/demo.py
 
 .PHONY: bench
 bench: ## what the plugin costs, as ratios (as root)

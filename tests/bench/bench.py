@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "e2e"))
+sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "e2e" / "helpers"))
 
 from cases import CASES, CATCH_UP_CASES, OWNER, SMALL, SPF_CASES, SPF_ZONE, Case
 from instance import AUTHSERV_ID, WARM_UP, CountedInstance, Instance, lda_instructions

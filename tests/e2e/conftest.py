@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 
 from dovecot import Dovecot   # noqa: E402
 from mta import MTAS, Mta   # noqa: E402

@@ -73,7 +73,7 @@ def test_an_upgrade_and_a_way_back_keep_the_sent_log(dovecot_factory):
 
 def visit(folder: Path, **messages: list[bytes]) -> dict:
     """The Dovecot of Debian 13 in this folder: see visit.py."""
-    command = f"make -s CI=1 >&2 && /usr/bin/python3 tests/e2e/visit.py {folder} {ALICE}"
+    command = f"make -s CI=1 >&2 && /usr/bin/python3 tests/e2e/helpers/visit.py {folder} {ALICE}"
     done = subprocess.run([ROOT / "tests" / "debian13", "sh", "-c", command], capture_output=True, text=True, timeout=300,
                           input=json.dumps({name: [text.decode() for text in texts] for name, texts in messages.items()}),
                           env=os.environ | {"BACKSCATTER_SHARED": str(folder)})

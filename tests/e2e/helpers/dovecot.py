@@ -29,7 +29,7 @@ from dovecot_config import LIBEXEC, LMTP_PORT, ROOT, SUBMISSION_PORT
 from process import Daemon, Log, loopback_address
 from submission import Reply, SubmissionClient
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("BACKSCATTER_BUILD", ROOT / "build"))
 
 ALICE, BOB, CAROL = "alice@example.test", "bob@example.test", "carol@example.test"

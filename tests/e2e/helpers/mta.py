@@ -21,7 +21,7 @@ from dovecot import BUILD, crlf
 from process import Daemon, Log, loopback_address
 from smtp import PORT, Received, SmtpServer
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 UNPACKED = BUILD / "mta"
 DEADLINE = 30.0
 NOBODY = "nobody@reject.example.test"

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SYSTEM_MODULES = Path("/usr/lib/dovecot/modules")
 LIBEXEC = Path("/usr/lib/dovecot")
 LMTP_PORT = 2424

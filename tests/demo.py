@@ -5,10 +5,13 @@ import re
 import sys
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 
-from dovecot import ALICE, Dovecot, Message
-from messages import original
-from mta import Postfix
+sys.path.insert(0, str(Path(__file__).parent / "e2e" / "helpers"))
+
+from dovecot import ALICE, Dovecot, Message   # noqa: E402
+from messages import original   # noqa: E402
+from mta import Postfix   # noqa: E402
 
 FRIEND, VICTIM = "friend@reject.example.test", "victim@reject.example.test"
 
