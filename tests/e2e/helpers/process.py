@@ -99,6 +99,17 @@ class Daemon:
         return "\n".join(f"{pid} {name}: {describe(pid)}" for pid, name in processes(self.pid).items()) + \
             f"\nits output is {'read' if self._reader.is_alive() else 'not read any more'}"
 
+    def wait_until_idle(self, name: str) -> None:
+        """Until its process of this name waits for input (nothing tells when: it can only be looked at)."""
+        deadline = time.monotonic() + STOP_SECONDS
+        pause = 0.001
+        while time.monotonic() < deadline:
+            if any(found == name and waits_for_input(pid) for pid, found in processes(self.pid).items()):
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
+        raise TimeoutError(f"no process {name} that waits for input:\n{self.processes()}")
+
     def stop(self) -> None:
         """SIGTERM, then SIGKILL for what is still there after a while; returns when nothing of it runs any more."""
         if self.running():
@@ -147,6 +158,13 @@ def describe(pid: int) -> str:
         return f"{state}, syscall {(folder / 'syscall').read_text().split()[0]}, {files}"
     except OSError as error:
         return str(error)   # it ended meanwhile
+
+
+def waits_for_input(pid: int) -> bool:
+    try:
+        return "epoll" in Path(f"/proc/{pid}/wchan").read_text()
+    except OSError:
+        return False   # it ended meanwhile
 
 
 def loopback_address() -> str:
