@@ -19,8 +19,6 @@ struct settings_parser {
 	ARRAY_TYPE(const_string) errors;
 	/* backscatter_retention, as written */
 	const char *retention;
-	/* class that the setting is about (backscatter_action_<class>) */
-	enum report_class class;
 };
 
 struct setting_definition {
@@ -30,7 +28,6 @@ struct setting_definition {
 	   nothing, and *allowed_r says what is allowed. */
 	int (*parse)(struct settings_parser *parser, const char *value,
 		     const char **allowed_r);
-	enum report_class class;
 };
 
 static const char *const *
@@ -86,38 +83,88 @@ static int parse_addresses(struct settings_parser *parser, const char *value,
 	return ret;
 }
 
-static bool is_bounce_class(enum report_class class)
+static const char *class_names(void)
 {
-	return class == REPORT_CLASS_DSN_FAILED ||
-		class == REPORT_CLASS_DSN_DELAYED ||
-		class == REPORT_CLASS_DSN_SUCCESS ||
-		class == REPORT_CLASS_BOUNCE;
+	string_t *names = t_str_new(128);
+
+	for (unsigned int i = REPORT_CLASS_NONE + 1; i < REPORT_CLASS_COUNT; i++) {
+		str_printfa(names, "%s%s", str_len(names) == 0 ? "" : ", ",
+			    report_class_name((enum report_class)i));
+	}
+	return str_c(names);
 }
 
+static int class_parse(const char *name, enum report_class *class_r)
+{
+	for (unsigned int i = REPORT_CLASS_NONE + 1; i < REPORT_CLASS_COUNT; i++) {
+		*class_r = (enum report_class)i;
+		if (strcmp(report_class_name(*class_r), name) == 0)
+			return 0;
+	}
+	return -1;
+}
+
+/* "ACTION", kept as that of REPORT_CLASS_NONE, or "CLASS=ACTION". Returns NULL, or
+   what is wrong with it. */
+static const char *
+parse_action_word(const char *word, enum action *actions, bool *given)
+{
+	const char *action = strchr(word, '=');
+	enum report_class class = REPORT_CLASS_NONE;
+
+	if (action == NULL)
+		action = word;
+	else if (class_parse(t_strdup_until(word, action++), &class) < 0) {
+		return t_strdup_printf("'%s' names no class; the classes are %s",
+				       word, class_names());
+	}
+	if (action_parse(action, &actions[class]) < 0)
+		return t_strdup_printf("'%s' is no action", action);
+	if (given[class] && class == REPORT_CLASS_NONE)
+		return "more than one action for bounces";
+	if (given[class]) {
+		return t_strdup_printf("class %s is named twice",
+				       report_class_name(class));
+	}
+	given[class] = TRUE;
+	return NULL;
+}
+
+static void annotate_all(enum action *actions)
+{
+	for (unsigned int i = 0; i < REPORT_CLASS_COUNT; i++)
+		actions[i] = ACTION_ANNOTATE;
+}
+
+/* One action for bounces, and exceptions by class: an exception that can't be read
+   may be the one that keeps a report from being discarded. */
 static int parse_action(struct settings_parser *parser, const char *value,
 			const char **allowed_r)
 {
-	enum action action = ACTION_ANNOTATE;
-	int ret = action_parse(value, &action);
+	const char *const *words = t_strsplit_spaces(value, " ,\t");
+	enum action *actions = parser->set->actions, bounces;
+	bool given[REPORT_CLASS_COUNT] = { FALSE };
+	const char *problem = *words == NULL ? "it is empty" : NULL;
 
-	for (unsigned int i = 0; i < REPORT_CLASS_COUNT; i++) {
-		parser->set->actions[i] = is_bounce_class((enum report_class)i) ?
-			action : ACTION_ANNOTATE;
+	actions[REPORT_CLASS_NONE] = ACTION_QUARANTINE;
+	for (; *words != NULL && problem == NULL; words++)
+		problem = parse_action_word(*words, actions, given);
+	if (problem != NULL) {
+		annotate_all(actions);
+		*allowed_r = t_strdup_printf("annotate, quarantine, discard and "
+			"reject, and CLASS=ACTION for one class of reports (%s)",
+			problem);
+		return -1;
 	}
-	*allowed_r = "annotate, quarantine, discard and reject";
-	return ret;
-}
+	bounces = actions[REPORT_CLASS_NONE];
+	for (unsigned int i = 0; i < REPORT_CLASS_COUNT; i++) {
+		const struct report_class_info *info =
+			report_class_info((enum report_class)i);
 
-static int parse_class_action(struct settings_parser *parser, const char *value,
-			      const char **allowed_r)
-{
-	if (*value == '\0')
-		return 0;
-	*allowed_r = "annotate, quarantine, discard and reject";
-	if (action_parse(value, &parser->set->actions[parser->class]) == 0)
-		return 0;
-	parser->set->actions[parser->class] = ACTION_ANNOTATE;
-	return -1;
+		if (!given[i] || i == REPORT_CLASS_NONE)
+			actions[i] = info->bounce ? bounces : ACTION_ANNOTATE;
+	}
+	return 0;
 }
 
 static int parse_mailbox(struct settings_parser *parser, const char *value,
@@ -272,9 +319,8 @@ static int parse_tag(struct settings_parser *parser, const char *value,
 }
 
 static const struct setting_definition setting_definitions[] = {
-#define BACKSCATTER_SETTING(setting_name, setting_default, parser, report_class) \
-	{ SETTING_PREFIX #setting_name, setting_default, parser, \
-	  REPORT_CLASS_##report_class },
+#define BACKSCATTER_SETTING(setting_name, setting_default, parser) \
+	{ SETTING_PREFIX #setting_name, setting_default, parser },
 #include "backscatter-settings-table.h"
 #undef BACKSCATTER_SETTING
 };
@@ -285,7 +331,6 @@ parse_setting(struct settings_parser *parser,
 {
 	const char *allowed, *error;
 
-	parser->class = definition->class;
 	if (definition->parse(parser, value, &allowed) == 0)
 		return;
 	error = p_strdup_printf(parser->pool,

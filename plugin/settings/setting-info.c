@@ -11,7 +11,7 @@
 #include "setting-info.h"
 
 static const struct setting_define backscatter_setting_defines[] = {
-#define BACKSCATTER_SETTING(setting_name, setting_default, parser, report_class) \
+#define BACKSCATTER_SETTING(setting_name, setting_default, parser) \
 	SETTING_DEFINE_STRUCT_STR("backscatter_"#setting_name, \
 				  backscatter_##setting_name, \
 				  struct backscatter_typed_settings),
@@ -29,7 +29,7 @@ static const struct setting_define backscatter_setting_defines[] = {
 };
 
 static const struct backscatter_typed_settings backscatter_default_settings = {
-#define BACKSCATTER_SETTING(setting_name, setting_default, parser, report_class) \
+#define BACKSCATTER_SETTING(setting_name, setting_default, parser) \
 	.backscatter_##setting_name = setting_default,
 #include "backscatter-settings-table.h"
 #undef BACKSCATTER_SETTING

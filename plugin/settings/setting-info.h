@@ -9,7 +9,7 @@
 
 struct backscatter_typed_settings {
 	pool_t pool;
-#define BACKSCATTER_SETTING(setting_name, setting_default, parser, report_class) \
+#define BACKSCATTER_SETTING(setting_name, setting_default, parser) \
 	const char *backscatter_##setting_name;
 #include "backscatter-settings-table.h"
 #undef BACKSCATTER_SETTING

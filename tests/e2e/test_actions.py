@@ -101,7 +101,7 @@ def test_actions_are_for_backscatter_only(server, kind, action):
 
 @pytest.mark.parametrize("action, where", [("delayed", {"INBOX": 1}), ("failed", {QUARANTINE: 1}), ("relayed", {QUARANTINE: 1})])
 def test_an_action_for_one_class(server, action, where):
-    dovecot = server(plugin={"backscatter_action_dsn_delayed": "annotate"})
+    dovecot = server("quarantine dsn-delayed=annotate")
     dovecot.deliver("lmtp", ALICE, report(new_id("forged"), action=action))
     assert stored(dovecot) == where
 
@@ -264,7 +264,8 @@ WRONG = [
     ("backscatter_sources", "admin", "submission, milter"),
     ("backscatter_addresses", "me", "user@domain"),
     ("backscatter_action", "drop", "annotate, quarantine"),
-    ("backscatter_action_mdn", "drop", "annotate, quarantine"),
+    ("backscatter_action", "quarantine mdn=drop", "annotate, quarantine.*'drop' is no action"),
+    ("backscatter_action", "quarantine mnd=annotate", "annotate, quarantine.*'mnd=annotate' names no class"),
     ("backscatter_mailbox", "inbox", "name of a mailbox"),
     ("backscatter_db", "log.db", "a path that starts with"),
     ("backscatter_db", "~other/log.db", "a path that starts with"),

@@ -230,7 +230,7 @@ def test_a_report_on_another_recipient_moves_as_unknown(server):
 
 
 def test_an_mdn_is_remembered_for_as_long_as_its_original(server):
-    dovecot = server(plugin={"backscatter_action_mdn": "quarantine", "backscatter_retention": "60 days"})
+    dovecot = server(plugin={"backscatter_action": "quarantine mdn=quarantine", "backscatter_retention": "60 days"})
     cover(dovecot, since="60d")
     report = mdn(sent_message(to=STRANGER), returned=True)
     assert judged(dovecot, report).mailbox == QUARANTINE

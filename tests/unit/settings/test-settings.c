@@ -88,9 +88,8 @@ static void test_values(void **state ATTR_UNUSED)
 		{ "backscatter_sources", "sent submission" },
 		{ "backscatter_addresses",
 		  "me@example.org, @example.net *-x@*.example" },
-		{ "backscatter_action", "reject" },
-		{ "backscatter_action_dsn_delayed", "annotate" },
-		{ "backscatter_action_virus_notice", "quarantine" },
+		{ "backscatter_action",
+		  "reject dsn-delayed=annotate virus-notice=quarantine" },
 		{ "backscatter_mailbox", "INBOX/Not mine" },
 		{ "backscatter_db", "/var/lib/backscatter/me.db" },
 		{ "backscatter_retention", "1 weeks" },
@@ -126,6 +125,68 @@ static void test_values(void **state ATTR_UNUSED)
 	assert_int_equal(set->sender_check, SENDER_CHECK_BOTH);
 	assert_true(set->tag);
 	pool_unref(&pool);
+}
+
+/* dsn-* and bounce have the plain action, the others are annotated, but for those
+   that the value names. */
+static void test_action(void **state ATTR_UNUSED)
+{
+	static const struct {
+		const char *value;
+		enum action dsn_failed, dsn_delayed, dsn_success, bounce;
+		enum action mdn, auto_reply, challenge, virus_notice, arf;
+	} tests[] = {
+#define A ACTION_ANNOTATE
+#define Q ACTION_QUARANTINE
+#define D ACTION_DISCARD
+		{ "annotate", A, A, A, A, A, A, A, A, A },
+		{ "discard", D, D, D, D, A, A, A, A, A },
+		{ "quarantine mdn=annotate dsn-delayed=annotate",
+		  Q, A, Q, Q, A, A, A, A, A },
+		/* as a userdb field of a passwd-file */
+		{ "quarantine,mdn=quarantine,bounce=discard",
+		  Q, Q, Q, D, Q, A, A, A, A },
+		{ " arf=discard,\tquarantine ,challenge=quarantine",
+		  Q, Q, Q, Q, A, A, Q, A, D },
+		{ "auto-reply=quarantine virus-notice=discard",
+		  Q, Q, Q, Q, A, Q, A, D, A },
+		/* whatever is wrong with it */
+		{ "drop mdn=quarantine", A, A, A, A, A, A, A, A, A },
+		{ "discard mdn=drop", A, A, A, A, A, A, A, A, A },
+		{ "discard dsn_delayed=annotate", A, A, A, A, A, A, A, A, A },
+		{ "discard mdn=discard mdn=annotate", A, A, A, A, A, A, A, A, A },
+		{ "quarantine discard", A, A, A, A, A, A, A, A, A },
+		{ "", A, A, A, A, A, A, A, A, A },
+#undef A
+#undef Q
+#undef D
+	};
+
+	for (unsigned int i = 0; i < N_ELEMENTS(tests); i++) {
+		pool_t pool = pool_alloconly_create("test", 1024);
+		const struct backscatter_settings *set =
+			parse_one(pool, "backscatter_action", tests[i].value);
+		const enum action expected[REPORT_CLASS_COUNT] = {
+			[REPORT_CLASS_NONE] = ACTION_ANNOTATE,
+			[REPORT_CLASS_DSN_FAILED] = tests[i].dsn_failed,
+			[REPORT_CLASS_DSN_DELAYED] = tests[i].dsn_delayed,
+			[REPORT_CLASS_DSN_SUCCESS] = tests[i].dsn_success,
+			[REPORT_CLASS_BOUNCE] = tests[i].bounce,
+			[REPORT_CLASS_MDN] = tests[i].mdn,
+			[REPORT_CLASS_AUTO_REPLY] = tests[i].auto_reply,
+			[REPORT_CLASS_CHALLENGE] = tests[i].challenge,
+			[REPORT_CLASS_VIRUS_NOTICE] = tests[i].virus_notice,
+			[REPORT_CLASS_ARF] = tests[i].arf,
+		};
+
+		for (unsigned int class = 0; class < REPORT_CLASS_COUNT; class++) {
+			if (set->actions[class] != expected[class]) {
+				fail_msg("'%s': %s", tests[i].value,
+					 report_class_name((enum report_class)class));
+			}
+		}
+		pool_unref(&pool);
+	}
 }
 
 static void test_sender_check(void **state ATTR_UNUSED)
@@ -200,7 +261,23 @@ static void test_errors(void **state ATTR_UNUSED)
 		{ "backscatter_addresses", "*", "sales-*@domain" },
 		{ "backscatter_addresses", "*@", "sales-*@domain" },
 		{ "backscatter_action", "drop", "annotate, quarantine" },
-		{ "backscatter_action_mdn", "drop", "annotate, quarantine" },
+		{ "backscatter_action", "", "annotate, quarantine" },
+		{ "backscatter_action", "drop", "'drop' is no action" },
+		{ "backscatter_action", "quarantine mdn=drop",
+		  "CLASS=ACTION for one class of reports ('drop' is no action)" },
+		{ "backscatter_action", "quarantine mdn=", "'' is no action" },
+		{ "backscatter_action", "quarantine dsn_delayed=annotate",
+		  "'dsn_delayed=annotate' names no class; the classes are "
+		  "dsn-failed, dsn-delayed, dsn-success, bounce, mdn, auto-reply, "
+		  "challenge, virus-notice, arf" },
+		{ "backscatter_action", "discard none=annotate", "names no class" },
+		{ "backscatter_action", "discard =annotate", "names no class" },
+		{ "backscatter_action", "discard,mdn=annotate,mdn=annotate",
+		  "class mdn is named twice" },
+		{ "backscatter_action", "quarantine discard",
+		  "more than one action for bounces" },
+		{ "backscatter_action", "discard mdn = annotate",
+		  "'mdn' is no action" },
 		{ "backscatter_mailbox", "", "name of a mailbox" },
 		{ "backscatter_mailbox", "inbox", "name of a mailbox" },
 		{ "backscatter_db", "log.db", "a path that starts with" },
@@ -244,11 +321,6 @@ static void test_what_stands_in_place_of_an_error(void **state ATTR_UNUSED)
 	set = parse_one(pool, "backscatter_action", "drop");
 	assert_int_equal(set->actions[REPORT_CLASS_DSN_FAILED],
 			 ACTION_ANNOTATE);
-	set = parse_one(pool, "backscatter_action_dsn_failed", "drop");
-	assert_int_equal(set->actions[REPORT_CLASS_DSN_FAILED],
-			 ACTION_ANNOTATE);
-	assert_int_equal(set->actions[REPORT_CLASS_BOUNCE], ACTION_QUARANTINE);
-
 	set = parse_one(pool, "backscatter_db", "log.db");
 	assert_null(set->db);
 
@@ -277,6 +349,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_date),
+		cmocka_unit_test(test_action),
 		cmocka_unit_test(test_sender_check),
 		cmocka_unit_test(test_tag),
 		cmocka_unit_test(test_errors),
