@@ -72,7 +72,7 @@ $(DOVEADM_PLUGIN): $(BUILD)/plugin/doveadm/doveadm.o $(ARCHIVES)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(SPF_LIBS)
 
 # No storage symbols in it, or doveconf can't load it.
-$(BUILD)/modules/settings/libbackscatter_settings.so: $(BUILD)/plugin/settings/settings-module.o $(ARCHIVES)
+$(BUILD)/modules/settings/libbackscatter_settings.so: $(BUILD)/plugin/settings/settings-2.4.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^
 

@@ -88,7 +88,7 @@ delivery_lmtp_spf_header(struct client *client,
 	size_t available;
 
 	/* A backend, for other recipients of the message, writes its own. */
-	if (!lclient->spf->enabled || client->proxy != NULL)
+	if (!lclient->spf->spf || client->proxy != NULL)
 		return "";
 	i_zero(&message);
 	message.header = i_stream_get_data(input, &available);

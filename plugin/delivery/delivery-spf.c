@@ -49,11 +49,11 @@ static void process_dns_close(void)
 static struct spf_dns *
 process_dns_get(const struct spf_settings *set, struct event *event)
 {
-	const struct spf_dns_settings dns_set = { .servers = set->dns };
+	const struct spf_dns_settings dns_set = { .servers = set->spf_dns };
 	const char *error;
 
 	if (process_dns.dns != NULL &&
-	    strcmp(process_dns.servers, set->dns) == 0)
+	    strcmp(process_dns.servers, set->spf_dns) == 0)
 		return process_dns.dns;
 	process_dns_close();
 	if (spf_dns_init(&dns_set, &process_dns.dns, &error) < 0) {
@@ -61,7 +61,7 @@ process_dns_get(const struct spf_settings *set, struct event *event)
 		process_dns.dns = NULL;
 		return NULL;
 	}
-	process_dns.servers = i_strdup(set->dns);
+	process_dns.servers = i_strdup(set->spf_dns);
 	return process_dns.dns;
 }
 
@@ -76,7 +76,7 @@ check_client(const struct spf_settings *set,
 		.helo = origin->helo,
 		.mail_from = message->mail_from,
 		.receiver = my_hostname,
-		.timeout_msecs = set->timeout_msecs,
+		.timeout_msecs = set->spf_timeout,
 	};
 	struct spf_dns *dns = process_dns_get(set, event);
 	struct spf_check_reply reply;
@@ -178,7 +178,7 @@ delivery_spf_header(const struct spf_settings *set,
 	string_t *text;
 	pool_t pool;
 
-	if (!set->enabled)
+	if (!set->spf)
 		return "";
 	text = t_str_new(256);
 	pool = pool_alloconly_create("backscatter spf", 1024);

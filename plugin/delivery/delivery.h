@@ -10,7 +10,7 @@
 #include "net.h"
 #include "report/report-scan.h"
 #include "report/report.h"
-#include "settings/spf-settings.h"
+#include "settings/backscatter-settings.h"
 #include "spf/spf-forged.h"
 
 struct delivery_report;

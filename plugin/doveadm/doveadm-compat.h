@@ -5,14 +5,12 @@
    doveadm_cmd_param_*(ctx->cctx, name, ...), which both have. */
 
 #include "doveadm-mail.h"
-#include "settings/spf-settings.h"
+#include "settings/backscatter-settings.h"
 
 /* compat_doveadm_spf_settings(cctx, pool): the settings that belong to the
    message, for a command that has no user. */
 
 #if DOVECOT_VERSION_MINOR >= 4
-#include "settings/setting-info.h"
-
 static inline const struct spf_settings *
 compat_doveadm_spf_settings(struct doveadm_cmd_context *cctx, pool_t pool)
 {

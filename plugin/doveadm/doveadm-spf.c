@@ -49,14 +49,14 @@ static const char *without_brackets(const char *path)
 static void
 print_evaluation(const struct spf_settings *set, struct spf_check_request *request)
 {
-	const struct spf_dns_settings dns_set = { .servers = set->dns };
+	const struct spf_dns_settings dns_set = { .servers = set->spf_dns };
 	pool_t pool = pool_alloconly_create("backscatter spf", 2048);
 	struct spf_check_reply reply;
 	struct spf_dns *dns;
 	const char *error;
 
 	request->receiver = my_hostname;
-	request->timeout_msecs = set->timeout_msecs;
+	request->timeout_msecs = set->spf_timeout;
 	request->trace = print_trace;
 	if (spf_dns_init(&dns_set, &dns, &error) < 0) {
 		i_error("backscatter: %s", error);

@@ -107,7 +107,7 @@ void judge_report(struct backscatter_user *buser, const struct report *report,
 		judge_caught_up(buser, report, envelope, now, judgement_r);
 
 	i_zero(&action_facts);
-	action_facts.wanted = buser->set->actions[report->class];
+	action_facts.wanted = buser->set->action.of[report->class];
 	action_facts.only_submission_listed =
 		buser->set->sources == SENT_LOG_SOURCE_SUBMISSION;
 	action_facts.can_reject = envelope->can_reject;

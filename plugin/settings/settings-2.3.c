@@ -8,7 +8,6 @@
 #include "mail-user.h"
 #include "mail-storage-settings.h"
 #include "backscatter-settings.h"
-#include "spf-settings.h"
 
 /* Weak, so that the other version can load the module far enough to see that it isn't
    its own, and says so, instead of naming a symbol. */

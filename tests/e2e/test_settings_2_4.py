@@ -31,10 +31,10 @@ SENDER_DICT = "backscatter_sender_dict"
 
 
 def table() -> dict[str, str]:
-    """Every setting and its default, from the plugin's own tables."""
-    text = "".join((ROOT / "plugin" / "settings" / f"{name}-settings-table.h").read_text() for name in ("backscatter", "spf"))
+    """Every setting and its default, from the plugin's own table."""
+    text = (ROOT / "plugin" / "settings" / "settings-table.h").read_text()
     return {f"backscatter_{name}": default
-            for name, default in re.findall(r'^(?:BACKSCATTER|SPF)_SETTING\((\w+), "(.*?)"', text, re.MULTILINE)}
+            for name, default in re.findall(r'^(?:USER|MESSAGE)_SETTING\(.+, (\w+), "(.*?)", \w+\)$', text, re.MULTILINE)}
 
 
 def explained(file: str) -> list[tuple[str, str]]:

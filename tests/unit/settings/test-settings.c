@@ -49,11 +49,11 @@ static void test_defaults(void **state ATTR_UNUSED)
 	assert_int_equal(set->sources, 0);
 	assert_true(set->sources_valid);
 	assert_null(set->addresses[0]);
-	assert_int_equal(set->actions[REPORT_CLASS_DSN_FAILED],
+	assert_int_equal(set->action.of[REPORT_CLASS_DSN_FAILED],
 			 ACTION_QUARANTINE);
-	assert_int_equal(set->actions[REPORT_CLASS_BOUNCE], ACTION_QUARANTINE);
-	assert_int_equal(set->actions[REPORT_CLASS_MDN], ACTION_ANNOTATE);
-	assert_int_equal(set->actions[REPORT_CLASS_AUTO_REPLY],
+	assert_int_equal(set->action.of[REPORT_CLASS_BOUNCE], ACTION_QUARANTINE);
+	assert_int_equal(set->action.of[REPORT_CLASS_MDN], ACTION_ANNOTATE);
+	assert_int_equal(set->action.of[REPORT_CLASS_AUTO_REPLY],
 			 ACTION_ANNOTATE);
 	assert_string_equal(set->mailbox, "Backscatter");
 	assert_string_equal(set->db, "~/.backscatter.db");
@@ -110,10 +110,10 @@ static void test_values(void **state ATTR_UNUSED)
 	assert_string_equal(set->addresses[1], "@example.net");
 	assert_string_equal(set->addresses[2], "*-x@*.example");
 	assert_null(set->addresses[3]);
-	assert_int_equal(set->actions[REPORT_CLASS_DSN_FAILED], ACTION_REJECT);
-	assert_int_equal(set->actions[REPORT_CLASS_DSN_DELAYED],
+	assert_int_equal(set->action.of[REPORT_CLASS_DSN_FAILED], ACTION_REJECT);
+	assert_int_equal(set->action.of[REPORT_CLASS_DSN_DELAYED],
 			 ACTION_ANNOTATE);
-	assert_int_equal(set->actions[REPORT_CLASS_VIRUS_NOTICE],
+	assert_int_equal(set->action.of[REPORT_CLASS_VIRUS_NOTICE],
 			 ACTION_QUARANTINE);
 	assert_string_equal(set->mailbox, "INBOX/Not mine");
 	assert_string_equal(set->db, "/var/lib/backscatter/me.db");
@@ -180,7 +180,7 @@ static void test_action(void **state ATTR_UNUSED)
 		};
 
 		for (unsigned int class = 0; class < REPORT_CLASS_COUNT; class++) {
-			if (set->actions[class] != expected[class]) {
+			if (set->action.of[class] != expected[class]) {
 				fail_msg("'%s': %s", tests[i].value,
 					 report_class_name((enum report_class)class));
 			}
@@ -319,7 +319,7 @@ static void test_what_stands_in_place_of_an_error(void **state ATTR_UNUSED)
 	assert_false(set->sources_valid);
 
 	set = parse_one(pool, "backscatter_action", "drop");
-	assert_int_equal(set->actions[REPORT_CLASS_DSN_FAILED],
+	assert_int_equal(set->action.of[REPORT_CLASS_DSN_FAILED],
 			 ACTION_ANNOTATE);
 	set = parse_one(pool, "backscatter_db", "log.db");
 	assert_null(set->db);
