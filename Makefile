@@ -15,7 +15,7 @@ MODULE_DIR = $(call dovecot_var,dovecot_moduledir)
 LIBDOVECOT_DIR = $(call dovecot_var,dovecot_pkglibdir)
 
 # make V=1 shows the commands
-Q = $(if $(V),,@echo '  $(if $(filter %.h,$@),GEN,$(if $(filter %.c,$<),CC,LD)) $@';)
+Q = $(if $(V),,@echo '  $(if $(filter %.h %.conf,$@),GEN,$(if $(filter %.c,$<),CC,LD)) $@';)
 
 WARNINGS := -Wall -W -Wmissing-prototypes -Wmissing-declarations \
 	-Wpointer-arith -Wchar-subscripts -Wformat=2 -Wbad-function-cast \
@@ -210,7 +210,7 @@ check-2.4: ## the same in a Debian 13 folder, with Dovecot 2.4 (debootstrap, as 
 	@CORPUS="$(CORPUS)" SPF_SUITE="$(SPF_SUITE)" tests/debian13
 
 .PHONY: check-unit
-check-unit: all $(UNIT_TESTS) ## unit tests only, and the arrows between the rooms
+check-unit: all $(UNIT_TESTS) check-conf ## unit tests, the arrows between the rooms, conf.d
 	@$(PART) rooms tests/rooms
 	@$(PART) unit $(if $(filter 0,$(shell id -u)),tests/apart) tests/unit/run $(UNIT_TESTS)
 
@@ -241,7 +241,26 @@ bench: ## what the plugin costs, as ratios (as root)
 $(BUILD)/tests/bench/report-bench: $(BUILD)/tests/bench/report-bench.o $(BUILD)/report.a
 	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS)
 
-# The commented configuration is the one for this Dovecot, under one name.
+# The commented configuration, for each Dovecot, from one source: the other one's lines go,
+# the marks of this one's go, and what stands inside of plugin { } is indented.
+CONFS := conf.d/95-backscatter.conf conf.d/95-backscatter-2.4.conf
+MADE_CONFS := $(addprefix $(BUILD)/,$(CONFS))
+$(MADE_CONFS): conf.d/95-backscatter.conf.in Makefile
+	@mkdir -p $(@D)
+	$(Q)sed -e '/^#|/d; /^$(if $(findstring 2.4,$@),2.3,2.4)|/d; s/^2\.[34]|//' \
+		-e '/^plugin {$$/,/^}$$/ { /^plugin {$$/b; /^}$$/b; s/^./  &/ }' $< > $@
+
+.PHONY: conf
+conf: $(MADE_CONFS) ## the two files of conf.d, from their source
+	cp $(MADE_CONFS) conf.d/
+
+.PHONY: check-conf
+check-conf: $(MADE_CONFS)
+	@$(PART) conf sh -c 'for file in $(CONFS); do diff -u $$file $(BUILD)/$$file || { \
+		echo "$$file is not what its source makes: make conf"; exit 1; }; done; \
+		echo "conf.d: $(words $(CONFS)) files are what their source makes"'
+
+# The one for this Dovecot, under one name.
 CONF := conf.d/95-backscatter$(if $(SETTINGS_MODULE),-2.4).conf
 CONF_DIR = $(DESTDIR)/etc/dovecot/conf.d
 

@@ -143,8 +143,9 @@ def test_the_file_works_beside_debians_own(dovecot):
     etc = dovecot.folder / "etc"
     shutil.copytree("/etc/dovecot", etc, ignore=shutil.ignore_patterns("private"))
     text = (ROOT / "conf.d" / "95-backscatter-2.4.conf").read_text()
-    shown = re.sub(r"^#(backscatter_\w+ =|backscatter_\w+ \{|service lmtp \{|  .*[{}=]|\}$)", r"\1", text, flags=re.MULTILINE)
+    shown = re.sub(r"^#(backscatter_\w+ =|backscatter_\w+ \{|service lmtp \{|namespace inbox \{|  .*[{}=]|\}$)", r"\1", text, flags=re.MULTILINE)
     assert f"\n{SENDER_DICT} {{\n  dict proxy {{\n" in shown
+    assert "\nnamespace inbox {\n  mailbox Backscatter {\n    autoexpunge = 30d\n" in shown
     for file_text in (text, shown):
         (etc / "conf.d" / "95-backscatter.conf").write_text(file_text)
         result = dovecot.doveconf("-c", str(etc / "dovecot.conf"), "-n")
