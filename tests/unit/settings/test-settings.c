@@ -3,7 +3,10 @@
 
 #include "unit.h"
 #include "sent-log/sent-log.h"
-#include "settings/backscatter-settings.h"
+#include "net.h"
+#include "hostpid.h"
+#include "settings/backscatter-settings-private.h"
+#include "spf/spf-networks.h"
 
 #include <time.h>
 
@@ -343,6 +346,139 @@ static void test_what_stands_in_place_of_an_error(void **state ATTR_UNUSED)
 	pool_unref(&pool);
 }
 
+/* Every setting says which value holds in place of a wrong one, but not where
+   Dovecot doesn't start with it. */
+static void test_errors_say_what_holds_meanwhile(void **state ATTR_UNUSED)
+{
+	static const struct {
+		const char *name, *value, *meanwhile;
+	} tests[] = {
+		{ "backscatter_sources", "sent smtp", "nothing is condemned" },
+		{ "backscatter_addresses", "me", "the others hold" },
+		{ "backscatter_action", "drop", "all reports are annotated" },
+		{ "backscatter_mailbox", "INBOX",
+		  "the default 'Backscatter' holds" },
+		{ "backscatter_db", "log.db", "there is no sent log" },
+		{ "backscatter_retention", "often", "nothing expires" },
+		{ "backscatter_report_age", "often",
+		  "it is as long as backscatter_retention, 90 days" },
+		{ "backscatter_report_age", "91 days",
+		  "it holds, and backscatter_retention is 91 days, too" },
+		{ "backscatter_site_key", "site.key", "the default '' holds" },
+		{ "backscatter_sender_check", "strict",
+		  "the default 'log' holds" },
+		{ "backscatter_tag", "maybe", "the default 'no' holds" },
+		{ "backscatter_spf", "maybe", "the default 'yes' holds" },
+		{ "backscatter_spf_timeout", "61s", "the default '5s' holds" },
+		{ "backscatter_spf_dns", "ns.example", "the default '' holds" },
+		{ "backscatter_received_spf", "maybe", "the default 'no' holds" },
+		{ "backscatter_trusted_relays", "mx",
+		  "the default '127.0.0.0/8 ::1' holds" },
+		{ "backscatter_trusted_networks", "mx", "the default '' holds" },
+		{ "backscatter_trusted_authserv", "m x", "the default '' holds" },
+		{ "backscatter_authserv_id", "m x", "the default '' holds" },
+	};
+
+	for (unsigned int i = 0; i < N_ELEMENTS(tests); i++) {
+		pool_t pool = pool_alloconly_create("test", 1024);
+		struct setting setting[] = {
+			{ tests[i].name, tests[i].value }, { NULL, NULL }
+		};
+		const char *user = parse(pool, setting)->errors[0];
+		const char *message =
+			spf_settings_parse(pool, get_setting, setting)->errors[0];
+		const char *error = user != NULL ? user : message;
+		const char *refused =
+			backscatter_settings_check(pool, get_setting, setting);
+		const char *meanwhile = strstr(error, "; meanwhile ");
+
+		/* it belongs to one of them */
+		assert_true((user == NULL) != (message == NULL));
+		assert_non_null(meanwhile);
+		assert_string_equal(meanwhile + strlen("; meanwhile "),
+				    tests[i].meanwhile);
+		assert_string_equal(refused, t_strdup_until(error, meanwhile));
+		pool_unref(&pool);
+	}
+}
+
+static const struct spf_settings *
+parse_message(pool_t pool, struct setting *settings)
+{
+	return spf_settings_parse(pool, get_setting, settings);
+}
+
+static bool networks_have(const struct spf_networks *networks, const char *text)
+{
+	struct ip_addr ip;
+
+	assert_int_equal(spf_ip_parse(text, &ip), 0);
+	return spf_networks_have(networks, &ip);
+}
+
+static void test_message_settings(void **state ATTR_UNUSED)
+{
+	struct setting none[] = { { NULL, NULL } };
+	struct setting settings[] = {
+		{ "backscatter_spf", "no" },
+		{ "backscatter_spf_timeout", "300ms" },
+		{ "backscatter_spf_dns", "127.0.0.1:5353, [::1]:53" },
+		{ "backscatter_received_spf", "yes" },
+		{ "backscatter_trusted_relays", "192.0.2.0/24" },
+		{ "backscatter_trusted_networks", "2001:db8::/32" },
+		{ "backscatter_trusted_authserv", "mx.example" },
+		{ "backscatter_authserv_id", "dovecot.example" },
+		{ NULL, NULL }
+	};
+	pool_t pool = pool_alloconly_create("test", 1024);
+	const struct spf_settings *set = parse_message(pool, none);
+
+	assert_null(set->errors[0]);
+	assert_true(set->spf);
+	assert_int_equal(set->spf_timeout, 5000);
+	assert_string_equal(set->spf_dns, "");
+	assert_false(set->received_spf);
+	assert_true(networks_have(set->trusted_relays, "::1"));
+	assert_false(networks_have(set->trusted_networks, "::1"));
+	assert_null(set->trusted_authserv);
+	assert_string_equal(set->authserv_id,
+			    t_strconcat("delivery.", my_hostname, NULL));
+
+	set = parse_message(pool, settings);
+	assert_null(set->errors[0]);
+	assert_false(set->spf);
+	assert_int_equal(set->spf_timeout, 300);
+	assert_string_equal(set->spf_dns, "127.0.0.1:5353, [::1]:53");
+	assert_true(set->received_spf);
+	assert_true(networks_have(set->trusted_relays, "192.0.2.9"));
+	assert_false(networks_have(set->trusted_relays, "::1"));
+	assert_true(networks_have(set->trusted_networks, "2001:db8::9"));
+	assert_string_equal(set->trusted_authserv, "mx.example");
+	assert_string_equal(set->authserv_id, "dovecot.example");
+	pool_unref(&pool);
+}
+
+/* Its fields are taken out of what arrives. */
+static void test_our_id_is_no_part_of_the_trusted_one(void **state ATTR_UNUSED)
+{
+	struct setting settings[] = {
+		{ "backscatter_trusted_authserv", "spf.MX.example" },
+		{ "backscatter_authserv_id", "mx.example" },
+		{ NULL, NULL }
+	};
+	pool_t pool = pool_alloconly_create("test", 1024);
+	const struct spf_settings *set = parse_message(pool, settings);
+	const char *own = t_strconcat("delivery.", my_hostname, NULL);
+
+	assert_non_null(strstr(set->errors[0], t_strdup_printf(
+		"; meanwhile it is %s, and backscatter_trusted_authserv counts "
+		"as empty", own)));
+	assert_null(set->errors[1]);
+	assert_string_equal(set->authserv_id, own);
+	assert_null(set->trusted_authserv);
+	pool_unref(&pool);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -354,6 +490,9 @@ int main(void)
 		cmocka_unit_test(test_tag),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_what_stands_in_place_of_an_error),
+		cmocka_unit_test(test_errors_say_what_holds_meanwhile),
+		cmocka_unit_test(test_message_settings),
+		cmocka_unit_test(test_our_id_is_no_part_of_the_trusted_one),
 	};
 
 	return UNIT_RUN(tests);
