@@ -52,7 +52,9 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test-*.c))
 .PHONY: all
 all: $(MODULES) ## build the modules
 
-# A module is its entry points and what they need of the rooms; so it loads no library that it doesn't need.
+# A module is its entry points and what they need of the rooms; so it loads no library that it doesn't need, and shows
+# no entry point of another module (Dovecot 2.4's settings).
+MODULE_LDFLAGS = -shared $(LDFLAGS) -Wl,--exclude-libs,ALL
 $(BUILD)/%.a:
 	@mkdir -p $(@D) && rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -61,20 +63,20 @@ $(foreach room,$(ROOMS),$(eval $(BUILD)/$(room).a: $(call objects,$(wildcard plu
 # imap and doveadm lack the symbols of lib-lda: hence -ldovecot-lda.
 $(PLUGIN): $(BUILD)/plugin/delivery/plugin.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -ldovecot-lda $(LIB_LIBS) $(SPF_LIBS)
+	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^ -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -ldovecot-lda $(LIB_LIBS) $(SPF_LIBS)
 
 $(SUBMISSION_PLUGIN): $(BUILD)/plugin/submission/submission.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
 $(DOVEADM_PLUGIN): $(BUILD)/plugin/doveadm/doveadm.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(SPF_LIBS)
+	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^ $(LIB_LIBS) $(SPF_LIBS)
 
 # No storage symbols in it, or doveconf can't load it.
 $(BUILD)/modules/settings/libbackscatter_settings.so: $(BUILD)/plugin/settings/settings-2.4.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^
 
 # Objects are of one Dovecot: packaged headers may be older than they are.
 DOVECOT_ABI = $(BUILD)/gen/dovecot-abi

@@ -116,12 +116,12 @@ static int class_parse(const char *name, enum report_class *class_r)
 static const char *
 parse_action_word(const char *word, struct class_actions *actions, bool *given)
 {
-	const char *action = strchr(word, '=');
+	const char *equals = strchr(word, '=');
+	const char *action = equals == NULL ? word : equals + 1;
 	enum report_class class = REPORT_CLASS_NONE;
 
-	if (action == NULL)
-		action = word;
-	else if (class_parse(t_strdup_until(word, action++), &class) < 0) {
+	if (equals != NULL &&
+	    class_parse(t_strdup_until(word, equals), &class) < 0) {
 		return t_strdup_printf("'%s' names no class; the classes are %s",
 				       word, class_names());
 	}
