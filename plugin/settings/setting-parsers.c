@@ -70,23 +70,22 @@ static int parse_sources(struct setting_parser *parser, const char *value,
 static int parse_addresses(struct setting_parser *parser, const char *value,
 			   const char *const **addresses_r)
 {
-	const char *const *list = (const char *const *)
+	const char **list = (const char **)
 		p_strsplit_spaces(parser->pool, value, LIST_SEPARATORS);
-	ARRAY_TYPE(const_string) addresses;
+	unsigned int count = 0;
 
 	parser->allowed = "addresses (user@domain), patterns (sales-*@domain) "
 		"and @domain for all of a domain";
-	p_array_init(&addresses, parser->pool, 4);
-	for (; *list != NULL; list++) {
-		const char *domain = strrchr(*list, '@');
+	*addresses_r = list;
+	for (unsigned int i = 0; list[i] != NULL; i++) {
+		const char *domain = strrchr(list[i], '@');
 
 		if (domain == NULL || domain[1] == '\0')
 			parser->meanwhile = "the others hold";
 		else
-			array_push_back(&addresses, list);
+			list[count++] = list[i];
 	}
-	array_append_zero(&addresses);
-	*addresses_r = array_front(&addresses);
+	list[count] = NULL;
 	return parser->meanwhile == NULL ? 0 : -1;
 }
 
@@ -163,8 +162,8 @@ static int parse_action(struct setting_parser *parser, const char *value,
 	given[REPORT_CLASS_NONE] = FALSE;
 	for (unsigned int i = 0; i < REPORT_CLASS_COUNT; i++) {
 		if (!given[i]) {
-			actions_r->of[i] = report_class_info(
-				(enum report_class)i)->bounce ?
+			actions_r->of[i] =
+				report_class_info((enum report_class)i)->bounce ?
 				bounces : ACTION_ANNOTATE;
 		}
 	}
@@ -232,19 +231,18 @@ static int parse_report_age(struct setting_parser *parser, const char *value,
 static int parse_sent_mailboxes(struct setting_parser *parser,
 				const char *value, const char *const **names_r)
 {
-	const char *const *names = t_strsplit_spaces(value, ",");
-	ARRAY_TYPE(const_string) trimmed;
+	const char **names = (const char **)
+		p_strsplit_spaces(parser->pool, value, ",");
+	unsigned int count = 0;
 
-	p_array_init(&trimmed, parser->pool, 2);
-	for (; *names != NULL; names++) {
-		const char *name = p_strdup(parser->pool,
-					    t_str_trim(*names, " \t"));
-
-		if (*name != '\0')
-			array_push_back(&trimmed, &name);
+	*names_r = names;
+	for (unsigned int i = 0; names[i] != NULL; i++) {
+		names[count] = p_strdup(parser->pool,
+					t_str_trim(names[i], " \t"));
+		if (*names[count] != '\0')
+			count++;
 	}
-	array_append_zero(&trimmed);
-	*names_r = array_front(&trimmed);
+	names[count] = NULL;
 	return 0;
 }
 

@@ -192,6 +192,20 @@ static void test_action(void **state ATTR_UNUSED)
 	}
 }
 
+static void test_sent_mailboxes(void **state ATTR_UNUSED)
+{
+	pool_t pool = pool_alloconly_create("test", 1024);
+	const struct backscatter_settings *set =
+		parse_one(pool, "backscatter_sent_mailboxes",
+			  " , Sent Items,,\tGesendet ,");
+
+	assert_null(set->errors[0]);
+	assert_string_equal(set->sent_mailboxes[0], "Sent Items");
+	assert_string_equal(set->sent_mailboxes[1], "Gesendet");
+	assert_null(set->sent_mailboxes[2]);
+	pool_unref(&pool);
+}
+
 static void test_sender_check(void **state ATTR_UNUSED)
 {
 	static const struct {
@@ -486,6 +500,7 @@ int main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_date),
 		cmocka_unit_test(test_action),
+		cmocka_unit_test(test_sent_mailboxes),
 		cmocka_unit_test(test_sender_check),
 		cmocka_unit_test(test_tag),
 		cmocka_unit_test(test_errors),
