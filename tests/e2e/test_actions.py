@@ -271,8 +271,8 @@ WRONG = [
     ("backscatter_db", "~other/log.db", "a path that starts with"),
     ("backscatter_retention", "90", "90 days"),
     ("backscatter_retention", "0 days", "90 days"),
-    ("backscatter_report_age", "a while", "90 days"),
-    ("backscatter_report_age", "91 days", "not longer than"),
+    ("backscatter_report_age", "a while", "90 days; meanwhile it is as long as backscatter_retention, 90 days"),
+    ("backscatter_report_age", "91 days", "not longer than.*; meanwhile it holds, and backscatter_retention is 91 days, too"),
 ]
 
 
