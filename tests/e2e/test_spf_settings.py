@@ -8,7 +8,8 @@ from dovecot import ALICE, Dovecot
 from dovecot_config import IS_2_3
 from marks import only_2_4
 from nameserver import BadNameServer, NameServer, dead
-from spf_site import CLIENT, HELO, LOCAL_PART, RESULTS, ZONE, from_outside, settings
+from reports import errors
+from spf_site import CLIENT, HELO, LOCAL_PART, RESULTS, ZONE, from_outside, mailfrom, result, settings
 
 SENDER = f"{LOCAL_PART}@pass.example"
 YES_NO, TIME, ID = "yes and no", "a time from 1 ms to 60 s", "an authserv-id such as "
@@ -78,6 +79,17 @@ def test_our_id_is_not_the_trusted_one(names, trusted):
                 dovecot.start()
     finally:
         dovecot.stop()
+
+
+@pytest.mark.parametrize("way", ["lmtp", "lda"])
+def test_no_userdb_field_overrides_them(dovecot_factory, names, way):
+    """They belong to the message, not to a user."""
+    fields = {"backscatter_spf": "no", "backscatter_authserv_id": "alice.example", "backscatter_spf_timeout": "soon",
+              "backscatter_trusted_networks": "0.0.0.0/0"}
+    dovecot = dovecot_factory(plugin=settings(names.where), users={ALICE: fields})
+    dovecot.deliver(way, ALICE, from_outside(), SENDER)
+    assert result(dovecot.message(ALICE)) == mailfrom("pass.example", "pass")
+    assert errors(dovecot) == []
 
 
 # doveadm backscatter spf
