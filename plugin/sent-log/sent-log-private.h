@@ -128,6 +128,9 @@ enum sent_log_statement {
 
 struct sent_log {
 	struct sent_log_settings set;
+	/* sql/, in order; its length is the version that we know */
+	const char *const *migrations;
+	int schema_version;
 	/* set.owner_hint, owned */
 	char *owner_hint;
 	/* set.path, owned, and what lies beside it */
@@ -275,6 +278,7 @@ void sent_log_close_untouched(sqlite3 *db);
 
 /* sent-log-schema.c */
 
+void sent_log_schema_init(struct sent_log *log);
 /* Is it the schema of a sent log, and nothing else? Returns 1 if it is the one we
    know, 0 if it is an older one, -1 */
 int sent_log_check_schema(struct sent_log *log, sqlite3 *db);
