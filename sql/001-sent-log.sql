@@ -1,6 +1,7 @@
--- The sent log of one mailbox. Every hash is the first 128 bits of an
--- HMAC-SHA256 under meta.hash_key; nothing that was written to or by anybody
--- stands here in clear. Times are seconds since the epoch unless they say
+-- The sent log of one mailbox. Nothing that was written to or by anybody stands
+-- here in clear, but an HMAC-SHA256 under meta.hash_key: of messages and recipients
+-- as many bits as fit an integer, since two that collide can only acquit a report;
+-- of the rest the first 128 bits. Times are seconds since the epoch unless they say
 -- otherwise.
 
 -- One row: what the file knows about itself.
@@ -47,41 +48,42 @@ CREATE TABLE message (
   -- In clear, for the administrator: it is random, and tells nothing of anybody.
   serial TEXT
 );
-CREATE INDEX message_logged_at ON message (logged_at);
--- Has this source logged anything within the retention?
+-- Has this source logged anything within the retention? Also what is old: source
+-- by source.
 CREATE INDEX message_source ON message (source, logged_at);
 -- for the question whether there is another way out (4 = sent)
 CREATE INDEX message_copy ON message (date)
   WHERE source = 4 AND from_own_address = 1;
 
 CREATE TABLE identity (
-  hash BLOB NOT NULL,
-  source INTEGER NOT NULL,
-  -- enum sent_log_identity_kind; the hash depends on it, too
-  kind INTEGER NOT NULL,
+  -- 61 bits, and above them enum sent_log_identity_kind: so that a Message-ID (kind
+  -- 0) is found without looking at all the serials of a message that is sent again
+  -- and again
+  hash INTEGER NOT NULL,
   message INTEGER NOT NULL,
-  PRIMARY KEY (hash, source)
+  PRIMARY KEY (hash, message)
 ) WITHOUT ROWID;
--- A message sent again and again has many serials: its Message-ID is found
--- without looking at all of them.
-CREATE INDEX identity_message ON identity (message, kind, hash);
+CREATE INDEX identity_message ON identity (message);
 
 CREATE TABLE recipient (
   message INTEGER NOT NULL,
-  address BLOB NOT NULL,
-  -- x'' where the address has none
-  domain BLOB NOT NULL,
+  -- 64 bits
+  address INTEGER NOT NULL,
+  -- 48 bits, only ever compared with others of this message; 0 where the address
+  -- has none
+  domain INTEGER NOT NULL,
   PRIMARY KEY (message, address)
 ) WITHOUT ROWID;
 CREATE INDEX recipient_address ON recipient (address);
 
 -- The replay budget.
 CREATE TABLE report_count (
-  original BLOB NOT NULL,
+  -- as identity.hash
+  original INTEGER NOT NULL,
   -- report_class_name()
   class TEXT NOT NULL,
-  -- x'' = all who are no recipient of the original, together
-  recipient BLOB NOT NULL,
+  -- as recipient.address; 0 = all who are no recipient of the original, together
+  recipient INTEGER NOT NULL,
   reports INTEGER NOT NULL,
   last_at INTEGER NOT NULL,
   PRIMARY KEY (original, class, recipient)
@@ -114,9 +116,9 @@ CREATE TABLE remembered_report (
 );
 CREATE INDEX remembered_report_due ON remembered_report (due, expires);
 
--- What it tells of its original, hashed as identity.hash is.
+-- What it tells of its original, as identity.hash.
 CREATE TABLE remembered_identity (
-  hash BLOB NOT NULL,
+  hash INTEGER NOT NULL,
   report INTEGER NOT NULL,
   PRIMARY KEY (hash, report)
 ) WITHOUT ROWID;

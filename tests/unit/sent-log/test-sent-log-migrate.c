@@ -16,7 +16,7 @@ static const char *const migrations[] = {
 	NULL,
 	"ALTER TABLE message ADD COLUMN size INTEGER NOT NULL DEFAULT 7;"
 	"DROP INDEX identity_message;"
-	"CREATE INDEX identity_message ON identity (message, hash);"
+	"CREATE INDEX identity_message ON identity (message, hash DESC);"
 	"CREATE TABLE later (name BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;",
 	"ALTER TABLE meta ADD COLUMN more INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE meta SET more = created;",
