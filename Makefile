@@ -234,11 +234,16 @@ demo: ## the main job, shown on real messages, as root
 .PHONY: bench
 bench: ## what the plugin costs, as ratios (as root)
 	@$(need_root)$(INSTALL_PACKAGES) build demo test bench
-	$(MAKE) all $(BUILD)/tests/bench/report-bench $(BUILD)/tests/programs/spf-suite-check
+	$(MAKE) all $(BUILD)/tests/bench/report-bench $(BUILD)/tests/bench/log-size $(BUILD)/tests/programs/spf-suite-check
 	BUILD=$(BUILD) tests/bench/spf-bench
 	$(BUILD)/tests/bench/report-bench $(wildcard $(CORPUS)/eml/sisimai-*.eml) \
 		$(wildcard tests/fuzz/report-seeds/*.eml)
+	rm -rf $(BUILD)/tests/bench/logs && mkdir $(BUILD)/tests/bench/logs
+	$(BUILD)/tests/bench/log-size $(BUILD)/tests/bench/logs
 	$(PYTHON) tests/bench/bench.py
+
+$(BUILD)/tests/bench/log-size: $(BUILD)/tests/bench/log-size.o $(BUILD)/sent-log.a
+	$(Q)$(CC) -o $@ $^ $(LIB_LIBS)
 
 $(BUILD)/tests/bench/report-bench: $(BUILD)/tests/bench/report-bench.o $(BUILD)/report.a
 	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS)

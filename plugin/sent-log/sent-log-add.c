@@ -5,9 +5,12 @@
 /* The rows that one message concerns: its identities may already belong to
    several of the same source. */
 struct add_targets {
+	int64_t hashes[SENT_LOG_MAX_IDENTITIES];
+	/* its source has told of that one before */
+	bool known[SENT_LOG_MAX_IDENTITIES];
+	int hash_count;
 	int64_t ids[SENT_LOG_MAX_IDENTITIES];
 	unsigned int count;
-	bool known:1;
 };
 
 static void add_target(struct add_targets *targets, int64_t id)
@@ -20,7 +23,6 @@ static void add_target(struct add_targets *targets, int64_t id)
 }
 
 static int find_known(struct sent_log *log, enum sent_log_source source,
-		      const struct sent_log_hash *hashes, unsigned int count,
 		      struct add_targets *targets)
 {
 	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_FIND_MESSAGE);
@@ -29,16 +31,16 @@ static int find_known(struct sent_log *log, enum sent_log_source source,
 
 	if (stmt == NULL)
 		return -1;
-	for (unsigned int i = 0; i < count; i++) {
-		sent_log_bind_hash(stmt, 1, &hashes[i]);
+	for (int i = 0; i < targets->hash_count; i++) {
+		(void)sqlite3_bind_int64(stmt, 1, targets->hashes[i]);
 		(void)sqlite3_bind_int64(stmt, 2, source);
 		ret = sent_log_get_int64(log, stmt, &id);
 		if (ret < 0)
 			return -1;
+		targets->known[i] = ret > 0;
 		if (ret > 0)
 			add_target(targets, id);
 	}
-	targets->known = targets->count > 0;
 	return 0;
 }
 
@@ -105,22 +107,18 @@ static int renew_message(struct sent_log *log,
 	return sent_log_run(log, stmt);
 }
 
-static int insert_identities(struct sent_log *log, enum sent_log_source source,
-			     const struct sent_log_hash *hashes,
-			     const enum sent_log_identity_kind *kinds,
-			     unsigned int count, int64_t id)
+static int insert_identities(struct sent_log *log,
+			     const struct add_targets *targets)
 {
 	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_INSERT_IDENTITY);
 
 	if (stmt == NULL)
 		return -1;
-	for (unsigned int i = 0; i < count; i++) {
-		sent_log_bind_hash(stmt, 1, &hashes[i]);
-		(void)sqlite3_bind_int64(stmt, 2, source);
-		(void)sqlite3_bind_int64(stmt, 3, kinds[i]);
-		(void)sqlite3_bind_int64(stmt, 4, id);
-		if (sent_log_run(log, stmt) < 0 ||
-		    sent_log_mark_due(log, &hashes[i]) < 0)
+	for (int i = 0; i < targets->hash_count; i++) {
+		(void)sqlite3_bind_int64(stmt, 1, targets->hashes[i]);
+		(void)sqlite3_bind_int64(stmt, 2, targets->ids[0]);
+		if ((!targets->known[i] && sent_log_run(log, stmt) < 0) ||
+		    sent_log_mark_due(log, targets->hashes[i]) < 0)
 			return -1;
 	}
 	return 0;
@@ -130,23 +128,15 @@ static int insert_recipient(struct sent_log *log, int64_t id,
 			    const char *address)
 {
 	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_INSERT_RECIPIENT);
-	struct sent_log_hash address_hash, domain_hash;
-	int ret;
+	int64_t address_hash, domain_hash;
 
 	if (stmt == NULL ||
-	    sent_log_hash(log, SENT_LOG_HASH_ADDRESS, address,
-			  &address_hash) < 0)
+	    sent_log_hash_address(log, address, &address_hash) < 0 ||
+	    sent_log_hash_domain(log, address, &domain_hash) < 0)
 		return -1;
-	ret = sent_log_hash_domain(log, address, &domain_hash);
-	if (ret < 0)
-		return -1;
-
 	(void)sqlite3_bind_int64(stmt, 1, id);
-	sent_log_bind_hash(stmt, 2, &address_hash);
-	if (ret > 0)
-		sent_log_bind_hash(stmt, 3, &domain_hash);
-	else
-		(void)sqlite3_bind_zeroblob(stmt, 3, 0);
+	(void)sqlite3_bind_int64(stmt, 2, address_hash);
+	(void)sqlite3_bind_int64(stmt, 3, domain_hash);
 	return sent_log_run(log, stmt);
 }
 
@@ -187,22 +177,21 @@ static int insert_recipients(struct sent_log *log,
 static int add_message(struct sent_log *log,
 		       const struct sent_log_message *message)
 {
-	struct sent_log_hash hashes[SENT_LOG_MAX_IDENTITIES];
-	enum sent_log_identity_kind kinds[SENT_LOG_MAX_IDENTITIES];
 	struct add_targets targets = { .count = 0 };
-	int count = sent_log_hash_identities(log, message->identities,
-					     message->identity_count, hashes,
-					     kinds);
+	bool is_new;
 
-	if (count < 0 ||
-	    find_known(log, message->source, hashes, (unsigned int)count,
-		       &targets) < 0 ||
-	    (!targets.known && insert_message(log, message, &targets) < 0) ||
-	    insert_identities(log, message->source, hashes, kinds,
-			      (unsigned int)count, targets.ids[0]) < 0)
+	targets.hash_count = sent_log_hash_identities(log, message->identities,
+						      message->identity_count,
+						      targets.hashes);
+	if (targets.hash_count < 0 ||
+	    find_known(log, message->source, &targets) < 0)
+		return -1;
+	is_new = targets.count == 0;
+	if ((is_new && insert_message(log, message, &targets) < 0) ||
+	    insert_identities(log, &targets) < 0)
 		return -1;
 	for (unsigned int i = 0; i < targets.count; i++) {
-		if ((targets.known &&
+		if ((!is_new &&
 		     renew_message(log, message, targets.ids[i]) < 0) ||
 		    insert_recipients(log, message, targets.ids[i]) < 0)
 			return -1;

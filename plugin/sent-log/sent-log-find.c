@@ -2,25 +2,24 @@
 
 #include "sent-log-private.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static sqlite3_stmt *entry_statement(struct sent_log *log,
 				     enum sent_log_statement statement,
-				     const struct sent_log_hash *hash,
+				     int64_t hash,
 				     int64_t cutoff)
 {
 	sqlite3_stmt *stmt = sent_log_statement(log, statement);
 
 	if (stmt != NULL) {
-		sent_log_bind_hash(stmt, 1, hash);
+		(void)sqlite3_bind_int64(stmt, 1, hash);
 		(void)sqlite3_bind_int64(stmt, 2, cutoff);
 	}
 	return stmt;
 }
 
 /* Unites the rows of all sources. Returns 1, 0 if there is none, or -1. */
-static int read_entry(struct sent_log *log, const struct sent_log_hash *hash,
+static int read_entry(struct sent_log *log, int64_t hash,
 		      struct sent_log_entry *entry)
 {
 	sqlite3_stmt *stmt = entry_statement(log, SENT_LOG_FIND_ENTRY, hash,
@@ -40,8 +39,8 @@ static int read_entry(struct sent_log *log, const struct sent_log_hash *hash,
 }
 
 int sent_log_count_entry_recipients(struct sent_log *log,
-				    const struct sent_log_hash *hash,
-				    int64_t cutoff, unsigned int *count_r)
+				    int64_t hash, int64_t cutoff,
+				    unsigned int *count_r)
 {
 	sqlite3_stmt *stmt = entry_statement(
 		log, SENT_LOG_COUNT_ENTRY_RECIPIENTS, hash, cutoff);
@@ -53,94 +52,62 @@ int sent_log_count_entry_recipients(struct sent_log *log,
 	return 0;
 }
 
-int sent_log_find_entry_recipient(struct sent_log *log,
-				  const struct sent_log_hash *hash,
-				  int64_t cutoff,
-				  const struct sent_log_hash *address)
+/* Returns 1 if this message has it, 0 or -1. */
+static int find_in_entry(struct sent_log *log,
+			 enum sent_log_statement statement, int64_t hash,
+			 int64_t cutoff, int64_t wanted)
 {
-	sqlite3_stmt *stmt = entry_statement(
-		log, SENT_LOG_FIND_ENTRY_RECIPIENT, hash, cutoff);
+	sqlite3_stmt *stmt = entry_statement(log, statement, hash, cutoff);
 	int64_t found;
 
 	if (stmt == NULL)
 		return -1;
-	sent_log_bind_hash(stmt, 3, address);
+	(void)sqlite3_bind_int64(stmt, 3, wanted);
 	return sent_log_get_int64(log, stmt, &found);
 }
 
+int sent_log_find_entry_recipient(struct sent_log *log, int64_t hash,
+				  int64_t cutoff, int64_t address)
+{
+	return find_in_entry(log, SENT_LOG_FIND_ENTRY_RECIPIENT, hash, cutoff,
+			     address);
+}
+
 /* Returns 1 if one of the addresses is a recipient, 0 or -1. */
-static int match_recipients(struct sent_log *log,
-			    const struct sent_log_hash *hash,
+static int match_recipients(struct sent_log *log, int64_t hash,
 			    const char *const *addresses, size_t count)
 {
-	struct sent_log_hash address;
+	int64_t address;
 	int ret = 0;
 
 	for (size_t i = 0; i < count && ret == 0; i++) {
-		if (sent_log_hash(log, SENT_LOG_HASH_ADDRESS, addresses[i],
-				  &address) < 0)
+		if (sent_log_hash_address(log, addresses[i], &address) < 0)
 			return -1;
 		ret = sent_log_find_entry_recipient(
-			log, hash, sent_log_cutoff(log), &address);
-	}
-	return ret;
-}
-
-static bool is_one_of(const void *bytes, int size,
-		      const struct sent_log_hash *hashes, size_t count)
-{
-	for (size_t i = 0; i < count && size == SENT_LOG_HASH_SIZE; i++) {
-		if (memcmp(bytes, hashes[i].bytes, SENT_LOG_HASH_SIZE) == 0)
-			return true;
-	}
-	return false;
-}
-
-static int match_domain_hashes(struct sent_log *log,
-			       const struct sent_log_hash *hash,
-			       const struct sent_log_hash *domains,
-			       size_t count)
-{
-	sqlite3_stmt *stmt = entry_statement(log, SENT_LOG_LIST_ENTRY_DOMAINS,
-					     hash, sent_log_cutoff(log));
-	int ret;
-
-	if (stmt == NULL)
-		return -1;
-	while ((ret = sent_log_step(log, stmt)) > 0) {
-		if (is_one_of(sqlite3_column_blob(stmt, 0),
-			      sqlite3_column_bytes(stmt, 0), domains, count)) {
-			(void)sqlite3_reset(stmt);
-			return 1;
-		}
+			log, hash, sent_log_cutoff(log), address);
 	}
 	return ret;
 }
 
 /* Returns 1 if one of the addresses is in a recipient's domain, 0 or -1. */
-static int match_domains(struct sent_log *log, const struct sent_log_hash *hash,
+static int match_domains(struct sent_log *log, int64_t hash,
 			 const char *const *addresses, size_t count)
 {
-	struct sent_log_hash *domains =
-		sent_log_alloc(count * sizeof(*domains));
-	size_t domain_count = 0;
+	int64_t domain;
 	int ret = 0;
 
-	for (size_t i = 0; i < count && ret >= 0; i++) {
-		ret = sent_log_hash_domain(log, addresses[i],
-					   &domains[domain_count]);
-		if (ret > 0)
-			domain_count++;
+	for (size_t i = 0; i < count && ret == 0; i++) {
+		if (sent_log_hash_domain(log, addresses[i], &domain) < 0)
+			return -1;
+		if (domain == 0)
+			continue;
+		ret = find_in_entry(log, SENT_LOG_FIND_ENTRY_DOMAIN, hash,
+				    sent_log_cutoff(log), domain);
 	}
-	if (ret >= 0) {
-		ret = domain_count == 0 ? 0 :
-			match_domain_hashes(log, hash, domains, domain_count);
-	}
-	free(domains);
 	return ret;
 }
 
-static int match_entry(struct sent_log *log, const struct sent_log_hash *hash,
+static int match_entry(struct sent_log *log, int64_t hash,
 		       const char *const *addresses, size_t count,
 		       struct sent_log_entry *entry)
 {
@@ -166,14 +133,14 @@ static int find(struct sent_log *log, const struct sent_log_identity *identity,
 		const char *const *recipients, size_t recipient_count,
 		struct sent_log_entry *entry)
 {
-	struct sent_log_hash hash;
+	int64_t hash;
 	int ret;
 
 	if (sent_log_file_open(log) < 0 ||
 	    sent_log_hash_identity(log, identity, &hash) < 0)
 		return -1;
-	ret = read_entry(log, &hash, entry);
-	if (ret > 0 && match_entry(log, &hash, recipients, recipient_count,
+	ret = read_entry(log, hash, entry);
+	if (ret > 0 && match_entry(log, hash, recipients, recipient_count,
 				   entry) < 0)
 		return -1;
 	return ret;
@@ -194,17 +161,17 @@ int sent_log_find(struct sent_log *log, const struct sent_log_identity *identity
 
 static int find_recipient(struct sent_log *log, const char *address)
 {
-	struct sent_log_hash hash;
+	int64_t hash;
 	sqlite3_stmt *stmt;
 	int64_t found;
 
 	if (sent_log_file_open(log) < 0 ||
-	    sent_log_hash(log, SENT_LOG_HASH_ADDRESS, address, &hash) < 0)
+	    sent_log_hash_address(log, address, &hash) < 0)
 		return -1;
 	stmt = sent_log_statement(log, SENT_LOG_FIND_RECIPIENT);
 	if (stmt == NULL)
 		return -1;
-	sent_log_bind_hash(stmt, 1, &hash);
+	(void)sqlite3_bind_int64(stmt, 1, hash);
 	(void)sqlite3_bind_int64(stmt, 2, sent_log_cutoff(log));
 	return sent_log_get_int64(log, stmt, &found);
 }

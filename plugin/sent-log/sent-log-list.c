@@ -23,9 +23,10 @@ static void read_row(sqlite3_stmt *stmt, struct sent_log_row *row_r)
 	row_r->date = sqlite3_column_int64(stmt, 3);
 	row_r->identity_count = (unsigned int)sqlite3_column_int(stmt, 4);
 	row_r->recipient_count = (unsigned int)sqlite3_column_int(stmt, 5);
-	sent_log_hash_text(sqlite3_column_blob(stmt, 6),
-			   (size_t)sqlite3_column_bytes(stmt, 6),
-			   row_r->identity_hash);
+	if (row_r->identity_count > 0) {
+		sent_log_hash_text(sqlite3_column_int64(stmt, 6),
+				   row_r->identity_hash);
+	}
 	/* never what somebody else has put into the file */
 	if (serial != NULL && !serial_normalise(serial, row_r->serial))
 		row_r->serial[0] = '\0';

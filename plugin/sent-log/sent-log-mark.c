@@ -160,7 +160,8 @@ static int raise_mark(struct sent_log *log, const char *mailbox,
 		      uint32_t uid_validity, uint32_t first_uid,
 		      uint32_t last_uid, const struct sent_log_identity *last)
 {
-	struct sent_log_hash name, identity;
+	struct sent_log_hash name;
+	int64_t identity;
 	sqlite3_stmt *stmt;
 	int raised, ret = sent_log_file_open_existing(log);
 
@@ -177,7 +178,7 @@ static int raise_mark(struct sent_log *log, const char *mailbox,
 	(void)sqlite3_bind_int64(stmt, 2, uid_validity);
 	(void)sqlite3_bind_int64(stmt, 3, first_uid);
 	(void)sqlite3_bind_int64(stmt, 4, last_uid);
-	sent_log_bind_hash(stmt, 5, &identity);
+	(void)sqlite3_bind_int64(stmt, 5, identity);
 	if (sent_log_run(log, stmt) < 0)
 		return -1;
 	raised = sqlite3_changes(log->db);

@@ -66,7 +66,7 @@ enum sent_log_statement {
 	SENT_LOG_FIND_ENTRY,
 	SENT_LOG_FIND_ENTRY_RECIPIENT,
 	SENT_LOG_COUNT_ENTRY_RECIPIENTS,
-	SENT_LOG_LIST_ENTRY_DOMAINS,
+	SENT_LOG_FIND_ENTRY_DOMAIN,
 	SENT_LOG_FIND_RECIPIENT,
 	SENT_LOG_FIND_MESSAGE,
 	SENT_LOG_INSERT_MESSAGE,
@@ -128,6 +128,9 @@ enum sent_log_statement {
 
 struct sent_log {
 	struct sent_log_settings set;
+	/* sql/, in order; its length is the version that we know */
+	const char *const *migrations;
+	int schema_version;
 	/* set.owner_hint, owned */
 	char *owner_hint;
 	/* set.path, owned, and what lies beside it */
@@ -218,19 +221,19 @@ int sent_log_hash(struct sent_log *log, enum sent_log_hash_kind kind,
 		  const char *value, struct sent_log_hash *hash_r);
 int sent_log_hash_identity(struct sent_log *log,
 			   const struct sent_log_identity *identity,
-			   struct sent_log_hash *hash_r);
-/* Those that are not empty, at most SENT_LOG_MAX_IDENTITIES; kinds_r may be NULL.
-   Returns their number or -1. */
+			   int64_t *hash_r);
+/* Those that are not empty, at most SENT_LOG_MAX_IDENTITIES. Returns their number
+   or -1. */
 int sent_log_hash_identities(struct sent_log *log,
 			     const struct sent_log_identity *identities,
-			     size_t identity_count,
-			     struct sent_log_hash *hashes_r,
-			     enum sent_log_identity_kind *kinds_r);
-void sent_log_hash_text(const void *bytes, size_t size,
-			char text_r[SENT_LOG_HASH_TEXT_SIZE]);
-/* Of the part after the last @. Returns 1, 0 if there is none, -1 on error. */
+			     size_t identity_count, int64_t *hashes_r);
+void sent_log_hash_text(int64_t hash, char text_r[SENT_LOG_HASH_TEXT_SIZE]);
+/* Never 0. */
+int sent_log_hash_address(struct sent_log *log, const char *address,
+			  int64_t *hash_r);
+/* Of the part after the last @; 0 if there is none. */
 int sent_log_hash_domain(struct sent_log *log, const char *address,
-			 struct sent_log_hash *hash_r);
+			 int64_t *hash_r);
 
 /* sent-log-statement.c */
 
@@ -275,6 +278,7 @@ void sent_log_close_untouched(sqlite3 *db);
 
 /* sent-log-schema.c */
 
+void sent_log_schema_init(struct sent_log *log);
 /* Is it the schema of a sent log, and nothing else? Returns 1 if it is the one we
    know, 0 if it is an older one, -1 */
 int sent_log_check_schema(struct sent_log *log, sqlite3 *db);
@@ -341,13 +345,11 @@ void sent_log_gap_taken(struct sent_log *log);
    it was logged at or after the cutoff */
 
 int sent_log_count_entry_recipients(struct sent_log *log,
-				    const struct sent_log_hash *hash,
-				    int64_t cutoff, unsigned int *count_r);
+				    int64_t hash, int64_t cutoff,
+				    unsigned int *count_r);
 /* Returns 1 if this address is a recipient, 0 or -1. */
-int sent_log_find_entry_recipient(struct sent_log *log,
-				  const struct sent_log_hash *hash,
-				  int64_t cutoff,
-				  const struct sent_log_hash *address);
+int sent_log_find_entry_recipient(struct sent_log *log, int64_t hash,
+				  int64_t cutoff, int64_t address);
 
 /* sent-log-coverage.c */
 
@@ -364,7 +366,7 @@ int sent_log_raise_coverage(struct sent_log *log);
 /* sent-log-remember.c: inside a write transaction */
 
 /* Reports that told of this identity are to be judged again. */
-int sent_log_mark_due(struct sent_log *log, const struct sent_log_hash *hash);
+int sent_log_mark_due(struct sent_log *log, int64_t hash);
 /* Returns the number of rows removed, about max_rows at most, or -1. */
 int sent_log_expire_remembered(struct sent_log *log, int64_t max_rows);
 

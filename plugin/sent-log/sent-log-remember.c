@@ -13,13 +13,13 @@
 
 /* Marking, forgetting */
 
-int sent_log_mark_due(struct sent_log *log, const struct sent_log_hash *hash)
+int sent_log_mark_due(struct sent_log *log, int64_t hash)
 {
 	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_MARK_DUE);
 
 	if (stmt == NULL)
 		return -1;
-	sent_log_bind_hash(stmt, 1, hash);
+	(void)sqlite3_bind_int64(stmt, 1, hash);
 	return sent_log_run(log, stmt);
 }
 
@@ -104,7 +104,7 @@ int sent_log_forget_report(struct sent_log *log, int64_t id,
 
 /* Returns 1 if the log knows one of them within the retention, 0 or -1. */
 static int find_original(struct sent_log *log,
-			 const struct sent_log_hash *hashes, int count)
+			 const int64_t *hashes, int count)
 {
 	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_FIND_ENTRY);
 	int64_t source;
@@ -113,7 +113,7 @@ static int find_original(struct sent_log *log,
 	if (stmt == NULL)
 		return -1;
 	for (int i = 0; i < count && ret == 0; i++) {
-		sent_log_bind_hash(stmt, 1, &hashes[i]);
+		(void)sqlite3_bind_int64(stmt, 1, hashes[i]);
 		(void)sqlite3_bind_int64(stmt, 2, sent_log_cutoff(log));
 		ret = sent_log_get_int64(log, stmt, &source);
 	}
@@ -141,7 +141,7 @@ static int insert_report(struct sent_log *log,
 }
 
 static int insert_hashes(struct sent_log *log, int64_t id,
-			 const struct sent_log_hash *hashes, int count)
+			 const int64_t *hashes, int count)
 {
 	sqlite3_stmt *stmt = sent_log_statement(
 		log, SENT_LOG_INSERT_REMEMBERED_IDENTITY);
@@ -149,7 +149,7 @@ static int insert_hashes(struct sent_log *log, int64_t id,
 	if (stmt == NULL)
 		return -1;
 	for (int i = 0; i < count; i++) {
-		sent_log_bind_hash(stmt, 1, &hashes[i]);
+		(void)sqlite3_bind_int64(stmt, 1, hashes[i]);
 		(void)sqlite3_bind_int64(stmt, 2, id);
 		if (sent_log_run(log, stmt) < 0)
 			return -1;
@@ -170,7 +170,7 @@ static int make_room(struct sent_log *log)
 
 static int write_report(struct sent_log *log,
 			const struct sent_log_stored_report *report,
-			const struct sent_log_hash *hashes, int count,
+			const int64_t *hashes, int count,
 			unsigned int max_age)
 {
 	int due = find_original(log, hashes, count);
@@ -187,14 +187,14 @@ static int remember_report(struct sent_log *log,
 			   const struct sent_log_identity *identities,
 			   size_t identity_count, unsigned int max_age)
 {
-	struct sent_log_hash hashes[SENT_LOG_MAX_IDENTITIES];
+	int64_t hashes[SENT_LOG_MAX_IDENTITIES];
 	int count;
 
 	if (sent_log_write_begin(log) < 0)
 		return -1;
 	/* after it, since the hash key is the file's */
 	count = sent_log_hash_identities(log, identities, identity_count,
-					 hashes, NULL);
+					 hashes);
 	if (count < 0 ||
 	    (count > 0 && write_report(log, report, hashes, count,
 				       max_age) < 0) ||

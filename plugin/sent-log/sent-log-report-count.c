@@ -8,8 +8,7 @@
 
 /* A counter's key. */
 struct report_key {
-	struct sent_log_hash original;
-	struct sent_log_hash recipient;
+	int64_t original, recipient;
 	/* Recipient of the original; all others share one counter. */
 	bool recipient_matches;
 };
@@ -21,29 +20,20 @@ struct report_key {
 /* Identities of the same message share its smallest Message-ID; one that is in
    no message with a Message-ID stands for itself. Sources may know different
    ones of the same message, so it goes on while that leads to a smaller one. */
-static int find_canonical(struct sent_log *log, struct sent_log_hash *hash)
+static int find_canonical(struct sent_log *log, int64_t *hash)
 {
 	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_GET_CANONICAL);
-	struct sent_log_hash next;
 
 	if (stmt == NULL)
 		return -1;
 	for (unsigned int i = 0; i < CANONICAL_MAX_STEPS; i++) {
-		int ret;
+		int64_t next = 0;
 
-		sent_log_bind_hash(stmt, 1, hash);
-		ret = sent_log_step(log, stmt);
-		if (ret < 0)
+		(void)sqlite3_bind_int64(stmt, 1, *hash);
+		/* NULL is read as 0 */
+		if (sent_log_get_int64(log, stmt, &next) < 0)
 			return -1;
-		if (ret == 0 ||
-		    sqlite3_column_bytes(stmt, 0) != sizeof(next.bytes)) {
-			(void)sqlite3_reset(stmt);
-			break;
-		}
-		memcpy(next.bytes, sqlite3_column_blob(stmt, 0),
-		       sizeof(next.bytes));
-		(void)sqlite3_reset(stmt);
-		if (memcmp(&next, hash, sizeof(next)) == 0)
+		if (next == 0 || next == *hash)
 			break;
 		*hash = next;
 	}
@@ -60,12 +50,11 @@ static int make_key(struct sent_log *log,
 	    find_canonical(log, &key_r->original) < 0)
 		return -1;
 	if (recipient[0] != '\0') {
-		if (sent_log_hash(log, SENT_LOG_HASH_ADDRESS, recipient,
-				  &key_r->recipient) < 0)
+		if (sent_log_hash_address(log, recipient,
+					  &key_r->recipient) < 0)
 			return -1;
-		ret = sent_log_find_entry_recipient(log, &key_r->original,
-						    ANY_AGE,
-						    &key_r->recipient);
+		ret = sent_log_find_entry_recipient(log, key_r->original,
+						    ANY_AGE, key_r->recipient);
 	}
 	key_r->recipient_matches = ret > 0;
 	return ret < 0 ? -1 : 0;
@@ -80,12 +69,10 @@ static sqlite3_stmt *key_statement(struct sent_log *log,
 
 	if (stmt == NULL)
 		return NULL;
-	sent_log_bind_hash(stmt, 1, &key->original);
+	(void)sqlite3_bind_int64(stmt, 1, key->original);
 	(void)sqlite3_bind_text(stmt, 2, class_name, -1, SQLITE_TRANSIENT);
-	if (key->recipient_matches)
-		sent_log_bind_hash(stmt, 3, &key->recipient);
-	else
-		(void)sqlite3_bind_zeroblob(stmt, 3, 0);
+	(void)sqlite3_bind_int64(stmt, 3, key->recipient_matches ?
+						  key->recipient : 0);
 	return stmt;
 }
 
@@ -100,7 +87,7 @@ static int get_count(struct sent_log *log,
 
 	if (sent_log_file_open(log) < 0 ||
 	    make_key(log, original, recipient, &key) < 0 ||
-	    sent_log_count_entry_recipients(log, &key.original, ANY_AGE,
+	    sent_log_count_entry_recipients(log, key.original, ANY_AGE,
 					    &count_r->recipient_count) < 0)
 		return -1;
 	stmt = key_statement(log, SENT_LOG_GET_REPORTS, &key, class_name);
@@ -109,7 +96,7 @@ static int get_count(struct sent_log *log,
 	stmt = sent_log_statement(log, SENT_LOG_COUNT_SERIALS);
 	if (stmt == NULL)
 		return -1;
-	sent_log_bind_hash(stmt, 1, &key.original);
+	(void)sqlite3_bind_int64(stmt, 1, key.original);
 	if (sent_log_get_int64(log, stmt, &serials) < 0)
 		return -1;
 	count_r->times_sent = serials > 1 ? (unsigned int)serials : 1;
@@ -135,7 +122,7 @@ int sent_log_get_report_count(struct sent_log *log,
 /* The recipients of one report, each counter once: what is none of the original's
    shares one, and a reporter may name the same twice. */
 struct counted {
-	struct sent_log_hash *recipients;
+	int64_t *recipients;
 	size_t count;
 	bool shared:1;
 };
@@ -149,8 +136,7 @@ static bool add_counted(struct counted *counted, const struct report_key *key)
 		return added;
 	}
 	for (size_t i = 0; i < counted->count; i++) {
-		if (memcmp(&counted->recipients[i], &key->recipient,
-			   sizeof(key->recipient)) == 0)
+		if (counted->recipients[i] == key->recipient)
 			return false;
 	}
 	counted->recipients[counted->count++] = key->recipient;

@@ -13,13 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCHEMA_VERSION \
-	((int)(sizeof(sent_log_migrations) / sizeof(sent_log_migrations[0])))
 #define SCHEMA_SQL 3
 
 static const char schema_sql[] = "SELECT type, name, tbl_name, sql"
 				 " FROM sqlite_master"
 				 " ORDER BY type, name, tbl_name";
+
+void sent_log_schema_init(struct sent_log *log)
+{
+	log->migrations = sent_log_migrations;
+	log->schema_version = (int)(sizeof(sent_log_migrations) /
+				    sizeof(sent_log_migrations[0]));
+}
 
 /* The version */
 
@@ -62,11 +67,11 @@ static int read_version(struct sent_log *log, sqlite3 *db, int *version_r)
 		if (tables != 0)
 			return fail_foreign(log);
 	}
-	if (*version_r > SCHEMA_VERSION) {
+	if (*version_r > log->schema_version) {
 		return sent_log_fail(log,
 			"made by a newer dovecot-backscatter (schema version "
 			"%d, this one knows %d), left untouched",
-			*version_r, SCHEMA_VERSION);
+			*version_r, log->schema_version);
 	}
 	if (*version_r < 0)
 		return fail_foreign(log);
@@ -220,7 +225,7 @@ static sqlite3 *make_expected(struct sent_log *log, int version)
 				 NULL);
 
 	for (int i = 0; i < version && rc == SQLITE_OK; i++) {
-		rc = sqlite3_exec(db, sent_log_migrations[i], NULL, NULL,
+		rc = sqlite3_exec(db, log->migrations[i], NULL, NULL,
 				  NULL);
 	}
 	if (rc != SQLITE_OK) {
@@ -278,7 +283,7 @@ int sent_log_check_schema(struct sent_log *log, sqlite3 *db)
 	(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 	if (ret < 0 || sent_log_exec(log, db, "PRAGMA synchronous = FULL") < 0)
 		return -1;
-	return version == SCHEMA_VERSION ? 1 : 0;
+	return version == log->schema_version ? 1 : 0;
 }
 
 int sent_log_apply_migrations(struct sent_log *log, sqlite3 *db)
@@ -288,13 +293,13 @@ int sent_log_apply_migrations(struct sent_log *log, sqlite3 *db)
 
 	if (check_in_transaction(log, db, &version) < 0)
 		return -1;
-	for (; version < SCHEMA_VERSION; version++) {
-		if (sent_log_exec(log, db, sent_log_migrations[version]) < 0)
+	for (; version < log->schema_version; version++) {
+		if (sent_log_exec(log, db, log->migrations[version]) < 0)
 			return -1;
 	}
 	pragma = sent_log_format("PRAGMA application_id = %d;"
 				 "PRAGMA user_version = %d",
-				 SENT_LOG_APPLICATION_ID, SCHEMA_VERSION);
+				 SENT_LOG_APPLICATION_ID, log->schema_version);
 	ret = sent_log_exec(log, db, pragma);
 	free(pragma);
 	return ret;

@@ -9,17 +9,24 @@
 	" FROM identity i CROSS JOIN message m ON m.id = i.message"
 #define WHERE_ENTRY " WHERE i.hash = ?1 AND m.logged_at >= ?2"
 
+/* Where the hashes of this enum sent_log_identity_kind end (see sent-log-hash.c). */
+#define KIND_END(kind) "((" #kind " + 1) << 61)"
+
+#define LAST_LOGGED(source) \
+	" coalesce((SELECT max(logged_at) FROM message" \
+	"  WHERE source = " #source "), 0)"
+
 #define ROW_COLUMNS \
 	" m.id, m.source, m.logged_at, m.date," \
 	" (SELECT count(*) FROM identity WHERE message = m.id)," \
 	" (SELECT count(*) FROM recipient WHERE message = m.id)," \
 	" (SELECT hash FROM identity WHERE message = m.id" \
-	"  ORDER BY kind, hash LIMIT 1)," \
+	"  ORDER BY hash LIMIT 1)," \
 	" m.serial"
 
 static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 	[SENT_LOG_FIND_ENTRY] =
-		"SELECT i.source, m.logged_at" FROM_ENTRY WHERE_ENTRY,
+		"SELECT m.source, m.logged_at" FROM_ENTRY WHERE_ENTRY,
 	[SENT_LOG_FIND_ENTRY_RECIPIENT] =
 		"SELECT 1" FROM_ENTRY " CROSS JOIN recipient r"
 		" ON r.message = m.id AND r.address = ?3" WHERE_ENTRY
@@ -27,9 +34,10 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 	[SENT_LOG_COUNT_ENTRY_RECIPIENTS] =
 		"SELECT count(DISTINCT r.address)" FROM_ENTRY
 		" CROSS JOIN recipient r ON r.message = m.id" WHERE_ENTRY,
-	[SENT_LOG_LIST_ENTRY_DOMAINS] =
-		"SELECT r.domain" FROM_ENTRY
-		" CROSS JOIN recipient r ON r.message = m.id" WHERE_ENTRY,
+	[SENT_LOG_FIND_ENTRY_DOMAIN] =
+		"SELECT 1" FROM_ENTRY " CROSS JOIN recipient r"
+		" ON r.message = m.id AND r.domain = ?3" WHERE_ENTRY
+		" LIMIT 1",
 	/* newest first: the first is nearly always the answer */
 	[SENT_LOG_FIND_RECIPIENT] =
 		"SELECT 1 FROM recipient r CROSS JOIN message m"
@@ -37,7 +45,8 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		" WHERE r.address = ?1 AND m.logged_at >= ?2"
 		" ORDER BY r.message DESC LIMIT 1",
 	[SENT_LOG_FIND_MESSAGE] =
-		"SELECT message FROM identity WHERE hash = ?1 AND source = ?2",
+		"SELECT m.id" FROM_ENTRY
+		" WHERE i.hash = ?1 AND m.source = ?2 LIMIT 1",
 	[SENT_LOG_INSERT_MESSAGE] =
 		"INSERT INTO message"
 		" (source, logged_at, date, from_own_address, serial)"
@@ -51,24 +60,24 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		" OR from_own_address < ?4"
 		" OR (?5 IS NOT NULL AND serial IS NOT ?5))",
 	[SENT_LOG_INSERT_IDENTITY] =
-		"INSERT OR IGNORE INTO identity (hash, source, kind, message)"
-		" VALUES (?1, ?2, ?3, ?4)",
+		"INSERT OR IGNORE INTO identity (hash, message)"
+		" VALUES (?1, ?2)",
 	[SENT_LOG_INSERT_RECIPIENT] =
 		"INSERT OR IGNORE INTO recipient (message, address, domain)"
 		" VALUES (?1, ?2, ?3)",
 	[SENT_LOG_COUNT_RECIPIENTS] =
 		"SELECT count(*) FROM recipient WHERE message = ?1",
-	/* The smallest Message-ID of the messages that carry this identity;
-	   kind 0. */
+	/* The smallest Message-ID of the messages that carry this identity. */
 	[SENT_LOG_GET_CANONICAL] =
 		"SELECT min((SELECT k.hash FROM identity k"
-		"  WHERE k.message = i.message AND k.kind = 0"
+		"  WHERE k.message = i.message AND k.hash < " KIND_END(0)
 		"  ORDER BY k.hash LIMIT 1))"
 		" FROM identity i WHERE i.hash = ?1",
 	/* each time it was sent it took a serial of its own */
 	[SENT_LOG_COUNT_SERIALS] =
 		"SELECT count(DISTINCT s.hash) FROM identity i"
-		" CROSS JOIN identity s ON s.message = i.message AND s.kind = 2"
+		" CROSS JOIN identity s ON s.message = i.message"
+		"  AND s.hash >= " KIND_END(1) " AND s.hash < " KIND_END(2)
 		" WHERE i.hash = ?1",
 	[SENT_LOG_GET_REPORTS] =
 		"SELECT reports FROM report_count"
@@ -80,15 +89,14 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		" ON CONFLICT (original, class, recipient) DO UPDATE"
 		" SET reports = reports + 1, last_at = max(last_at, ?4)",
 	[SENT_LOG_FIND_OLD_MESSAGE] =
-		"SELECT id FROM message WHERE logged_at < ?1"
-		" ORDER BY logged_at LIMIT 1",
+		"SELECT id FROM message WHERE source IN (1, 2, 4, 8)"
+		" AND logged_at < ?1 LIMIT 1",
 	[SENT_LOG_DELETE_RECIPIENTS] =
 		"DELETE FROM recipient WHERE message = ?1 AND address IN"
 		" (SELECT address FROM recipient WHERE message = ?1 LIMIT ?2)",
 	[SENT_LOG_DELETE_IDENTITIES] =
-		"DELETE FROM identity WHERE (hash, source) IN"
-		" (SELECT hash, source FROM identity WHERE message = ?1"
-		" LIMIT ?2)",
+		"DELETE FROM identity WHERE message = ?1 AND hash IN"
+		" (SELECT hash FROM identity WHERE message = ?1 LIMIT ?2)",
 	[SENT_LOG_DELETE_MESSAGE] =
 		"DELETE FROM message WHERE id = ?1",
 	[SENT_LOG_DELETE_OLD_REPORTS] =
@@ -98,7 +106,8 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 	[SENT_LOG_GET_COVERAGE] =
 		"SELECT coverage_start, coverage_cause, created,"
 		" listed_sources,"
-		" EXISTS (SELECT 1 FROM message WHERE logged_at >= ?1),"
+		" EXISTS (SELECT 1 FROM message"
+		"  WHERE source IN (1, 2, 4, 8) AND logged_at >= ?1),"
 		/* enum sent_log_source, one by one: by index */
 		" EXISTS (SELECT 1 FROM message WHERE logged_at >= ?1"
 		"  AND source IN (?2 & 1, ?2 & 2, ?2 & 4)),"
@@ -120,7 +129,8 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		" WHERE coverage_start < ?1",
 	[SENT_LOG_GET_CLOCK] =
 		"SELECT clock_behind, coverage_start, max(coverage_start,"
-		" coalesce((SELECT max(logged_at) FROM message), 0))"
+		LAST_LOGGED(1) "," LAST_LOGGED(2) "," LAST_LOGGED(4) ","
+		LAST_LOGGED(8) ")"
 		" FROM meta",
 	[SENT_LOG_SET_CLOCK] =
 		"UPDATE meta SET clock_behind = ?1",
@@ -145,16 +155,17 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		" ORDER BY m.id LIMIT ?2",
 	[SENT_LOG_COUNT_MESSAGES] =
 		"SELECT count(*) FROM message WHERE source = ?1",
-	/* DESIGN.md 5.5; source 4 and kind 0 in figures, as in the index */
+	/* DESIGN.md 5.5; source 4 in figures, as in the index */
 	[SENT_LOG_FIND_UNLISTED_COPY] =
 		"SELECT" ROW_COLUMNS " FROM message m INDEXED BY message_copy"
 		" WHERE m.source = 4 AND m.from_own_address = 1"
 		" AND m.date > ?1 AND m.date <= ?2"
 		" AND m.logged_at >= ?3 AND m.logged_at < ?4"
 		" AND EXISTS (SELECT 1 FROM identity i"
-		"  WHERE i.message = m.id AND i.kind = 0)"
+		"  WHERE i.message = m.id AND i.hash < " KIND_END(0) ")"
 		" AND NOT EXISTS (SELECT 1 FROM identity i"
-		"  CROSS JOIN identity known ON known.hash = i.hash"
+		"  CROSS JOIN identity k ON k.hash = i.hash"
+		"  CROSS JOIN message known ON known.id = k.message"
 		"  WHERE i.message = m.id AND (known.source & ?5) != 0)"
 		" ORDER BY m.date DESC LIMIT 1",
 	[SENT_LOG_GET_ISSUING_KEY] =

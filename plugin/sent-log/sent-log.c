@@ -12,6 +12,7 @@ struct sent_log *sent_log_init(const struct sent_log_settings *set)
 	struct sent_log *log = sent_log_alloc(sizeof(*log));
 
 	log->set = *set;
+	sent_log_schema_init(log);
 	log->path = sent_log_format("%s", set->path);
 	log->set.path = log->path;
 	if (set->owner_hint != NULL)

@@ -16,7 +16,7 @@
    next call. Times are seconds since the epoch; now is the caller's clock. Nothing
    that was written to or by anybody is stored in clear: Message-IDs, envelope ids,
    recipients and their domains are hashed with a key of this mailbox (HMAC-SHA256,
-   first 128 bits). Serials, which are random, also stand there as they are.
+   as many bits as make a wrong match less likely than one in 10^9 lookups). Serials, which are random, also stand there as they are.
 
    The file is opened (and made, except by the calls that only list, count, expire
    or forget) at the first call that needs it, and reopened when another file
@@ -117,7 +117,7 @@ struct sent_log_message {
 };
 
 /* hex of a hash, with its NUL */
-#define SENT_LOG_HASH_TEXT_SIZE 33
+#define SENT_LOG_HASH_TEXT_SIZE 17
 
 /* What the log knows about one identity, all sources united. */
 struct sent_log_entry {

@@ -106,7 +106,7 @@ SCHEMAS = {
         'coverage_start INTEGER NOT NULL', 'coverage_start INTEGER NOT NULL CHECK (NOT {BURN})') WHERE name = 'meta'""",
     "trigger": "CREATE TRIGGER extra AFTER INSERT ON message BEGIN DELETE FROM message; END",
     "view": """ALTER TABLE identity RENAME TO other; CREATE VIEW identity AS WITH RECURSIVE c(x) AS
-        (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x AS hash, x AS source, x AS kind, x AS message FROM c""",
+        (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x AS hash, x AS message FROM c""",
     "index on an expression": "CREATE INDEX extra ON report_count (hex(recipient))",
     "partial index": f"CREATE INDEX extra ON report_count (original) WHERE class GLOB '{'*0' * 20}*1'",
     "table": "CREATE TABLE extra (x)",

@@ -1,5 +1,6 @@
 /* A log that an earlier version made: brought up to date with all its rows, also while a
-   process of version 1 has it open. */
+   process of that version has it open. Today's sql/ is version 1 here; what a later
+   one may do stands below. */
 
 #include "test-sent-log-common.h"
 #include "sent-log-migrations.h"
@@ -10,9 +11,38 @@
 #define SUBMISSION SENT_LOG_SOURCE_SUBMISSION
 #define ROWS 50
 #define CREATED (NOW - 30 * DAY)
-/* today's */
-#define VERSION \
-	((int)(sizeof(sent_log_migrations) / sizeof(sent_log_migrations[0])))
+/* as a later version may change tables, indexes and rows */
+static const char *const migrations[] = {
+	NULL,
+	"ALTER TABLE message ADD COLUMN size INTEGER NOT NULL DEFAULT 7;"
+	"DROP INDEX identity_message;"
+	"CREATE INDEX identity_message ON identity (message, hash DESC);"
+	"CREATE TABLE later (name BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;",
+	"ALTER TABLE meta ADD COLUMN more INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE meta SET more = created;",
+};
+#define VERSION 3
+
+/* The log of a process that knows the first `version` of them. */
+static struct sent_log *log_of_version(struct fixture *f, int version)
+{
+	static const char *later[VERSION];
+	struct sent_log *log = sent_log_init(&f->set);
+
+	assert_int_equal(log->schema_version, 1);
+	later[0] = sent_log_migrations[0];
+	for (int i = 1; i < VERSION; i++)
+		later[i] = migrations[i];
+	log->migrations = later;
+	log->schema_version = version;
+	return log;
+}
+
+static void reopen_as(struct fixture *f, int version)
+{
+	sent_log_deinit(&f->log);
+	f->log = log_of_version(f, version);
+}
 
 static sqlite3 *open_sql(const char *path)
 {
@@ -28,45 +58,6 @@ static void run_sql(sqlite3 *db, const char *sql)
 		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
 }
 
-/* The rows of a log of today, in the tables of version 1. */
-static void write_version_1(struct fixture *f, const char *path)
-{
-	static const char *const tables[][2] = {
-		{ "meta", "id, created, hash_key, 0, 0, listed_sources,"
-			  " coverage_start, coverage_cause, gap_inode,"
-			  " gap_time" },
-		{ "message", "id, source, logged_at, date, from_own_address" },
-		{ "identity", "hash, source, kind, message" },
-		{ "recipient", "message, address, domain" },
-		{ "report_count", "original, class, recipient, reports,"
-				  " last_at" },
-	};
-	sqlite3 *db = open_sql(path);
-	struct sent_log_file file;
-	char *sql;
-
-	assert_int_equal(sent_log_stat(path, &file), 1);
-	run_sql(db, sent_log_migrations[0]);
-	sql = sent_log_format("ATTACH '%s' AS today", f->path);
-	run_sql(db, sql);
-	free(sql);
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-		sql = sent_log_format("INSERT INTO main.%s SELECT %s"
-				      " FROM today.%s",
-				      tables[i][0], tables[i][1], tables[i][0]);
-		run_sql(db, sql);
-		free(sql);
-	}
-	sql = sent_log_format("DETACH today; PRAGMA journal_mode = WAL;"
-			      "PRAGMA user_version = 1;"
-			      "PRAGMA application_id = %d;"
-			      "UPDATE meta SET file_inode = %lld",
-			      SENT_LOG_APPLICATION_ID, (long long)file.inode);
-	run_sql(db, sql);
-	free(sql);
-	assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
 static void count_one(struct fixture *f)
 {
 	static const char *const recipients[] = { "0@example.net" };
@@ -78,12 +69,13 @@ static void count_one(struct fixture *f)
 					     recipients, 1, NOW, &f->error));
 }
 
-/* ROWS messages, a report on the first of them, coverage since CREATED. */
+/* ROWS messages, a report on the first of them, coverage since CREATED; f->log
+   becomes one of the latest version. */
 static void make_version_1(struct fixture *f)
 {
-	const char *old_path = in_folder(f, "old.db");
 	char value[32], recipient[32];
 
+	reopen_as(f, 1);
 	assert_done(f, sent_log_open(f->log, CREATED, &f->error));
 	/* not durable, so as to be quick */
 	run_sql(f->log->db, "PRAGMA synchronous = OFF");
@@ -94,12 +86,7 @@ static void make_version_1(struct fixture *f)
 				      NOW - DAY, NOW));
 	}
 	count_one(f);
-	sent_log_deinit(&f->log);
-	write_file(old_path, "", 0);
-	write_version_1(f, old_path);
-	assert_int_equal(rename(old_path, f->path), 0);
-	(void)unlink(in_folder(f, "log.db.lock"));
-	f->log = sent_log_init(&f->set);
+	reopen_as(f, VERSION);
 }
 
 static void assert_all_there(struct fixture *f)
@@ -154,7 +141,7 @@ static void test_all_rows_stay(void **state)
 	assert_int_equal(version_of(f), 1);
 	assert_all_there(f);
 	assert_int_equal(version_of(f), VERSION);
-	fixture_reopen(f);
+	reopen_as(f, VERSION);
 	assert_all_there(f);
 	assert_intact(f->path);
 }
@@ -200,60 +187,68 @@ static void test_everything_new_works(void **state)
 }
 
 /* A process of version 1 that was there before goes on with the statements that it
-   has prepared: what it logs is found. */
+   has prepared: what it logs is found. Once it has to open the file again it finds it
+   too new. */
 static void test_version_1_writes_on(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const sql[] = {
-		"INSERT INTO message (source, logged_at, date,"
-		" from_own_address) VALUES (8, ?1, 0, 0)",
-		"INSERT OR IGNORE INTO identity (hash, source, kind, message)"
-		" VALUES (?1, 8, 0, last_insert_rowid())",
-		"SELECT 1 FROM identity i CROSS JOIN message m"
-		" ON m.id = i.message WHERE i.hash = ?1",
-		"DELETE FROM identity WHERE message = ?1",
-	};
-	sqlite3_stmt *stmts[4];
-	struct sent_log_hash hash;
-	struct sent_log_identity identity = {
+	static const struct sent_log_identity identity = {
 		SENT_LOG_IDENTITY_MESSAGE_ID, "old"
 	};
-	sqlite3 *old;
+	const struct sent_log_message message = {
+		.source = SENT_LOG_SOURCE_ADMIN,
+		.identities = &identity,
+		.identity_count = 1,
+		.logged_at = NOW,
+	};
+	struct sent_log_entry entry;
+	struct sent_log *old;
 
 	make_version_1(f);
-	old = open_sql(f->path);
-	for (unsigned int i = 0; i < 4; i++) {
-		assert_int_equal(sqlite3_prepare_v2(old, sql[i], -1, &stmts[i],
-						    NULL),
-				 SQLITE_OK);
-	}
-	/* it has read, so it knows the old schema */
-	(void)sqlite3_bind_int64(stmts[3], 1, 4711);
-	assert_int_equal(sqlite3_step(stmts[3]), SQLITE_DONE);
+	old = log_of_version(f, 1);
+	/* it has written, so it knows the old schema */
+	assert_done(f, sent_log_add(old, &message, 1, NOW, &f->error));
+	assert_int_equal(version_of(f), 1);
 
 	assert_all_there(f);
-	assert_int_equal(sent_log_hash_identity(f->log, &identity, &hash), 0);
-	run_sql(old, "BEGIN IMMEDIATE");
-	(void)sqlite3_bind_int64(stmts[0], 1, NOW);
-	assert_int_equal(sqlite3_step(stmts[0]), SQLITE_DONE);
-	sent_log_bind_hash(stmts[1], 1, &hash);
-	assert_int_equal(sqlite3_step(stmts[1]), SQLITE_DONE);
-	run_sql(old, "COMMIT");
-	assert_done(f, find(f, "old"));
+	assert_int_equal(version_of(f), VERSION);
+	assert_done(f, sent_log_add(old, &message, 1, NOW, &f->error));
+	assert_done(f, sent_log_find(f->log, &identity, NULL, 0, NOW, &entry,
+				     &f->error));
 	assert_done(f, add(f, "new", NULL));
-	sent_log_bind_hash(stmts[2], 1, &hash);
-	assert_int_equal(sqlite3_step(stmts[2]), SQLITE_ROW);
+	assert_done(f, sent_log_find(old, &(struct sent_log_identity){
+			SENT_LOG_IDENTITY_MESSAGE_ID, "new" }, NULL, 0, NOW,
+			&entry, &f->error));
+	sent_log_deinit(&old);
 
-	for (unsigned int i = 0; i < 4; i++)
-		(void)sqlite3_finalize(stmts[i]);
-	assert_int_equal(sqlite3_close(old), SQLITE_OK);
+	old = log_of_version(f, 1);
+	assert_failed(f, sent_log_add(old, &message, 1, NOW, &f->error),
+		      "newer dovecot-backscatter (schema version 3, this one "
+		      "knows 1)");
+	sent_log_deinit(&old);
 	assert_all_there(f);
+}
+
+/* It says to be of a version whose tables it doesn't have. */
+static void test_says_another_version(void **state)
+{
+	struct fixture *f = *state;
+
+	make_version_1(f);
+	exec_sql(f->path, "PRAGMA user_version = 2");
+	assert_failed(f, find(f, "0"), "index identity_message is not ours");
+	exec_sql(f->path, "PRAGMA user_version = 1");
+	assert_all_there(f);
+	sent_log_deinit(&f->log);
+	exec_sql(f->path, "PRAGMA user_version = 2");
+	f->log = log_of_version(f, VERSION);
+	assert_failed(f, find(f, "0"), "table meta is not ours");
 }
 
 /* The one that is first migrates, the others find it done. */
 static bool open_and_add(struct fixture *f, int number)
 {
-	struct sent_log *log = another_handle(f);
+	struct sent_log *log = log_of_version(f, VERSION);
 	char value[32];
 	struct sent_log_identity identity = { SENT_LOG_IDENTITY_MESSAGE_ID,
 					      value };
@@ -279,7 +274,6 @@ static void test_eight_migrate_at_once(void **state)
 	char value[32];
 
 	f->set.deadline_msecs = 60000;
-	fixture_reopen(f);
 	make_version_1(f);
 	for (int i = 0; i < 8; i++)
 		pids[i] = start_child(f, open_and_add, i);
@@ -321,7 +315,7 @@ static void test_killed_while_it_migrates(void **state)
 		(void)wait_child(pid);
 		assert_all_there(f);
 		assert_int_equal(version_of(f), VERSION);
-		fixture_reopen(f);
+		sent_log_deinit(&f->log);
 		remove_log(f);
 	}
 }
@@ -370,21 +364,13 @@ static void test_version_2(void **state)
 	size_t found;
 
 	make_version_1(f);
+	reopen_as(f, 2);
 	assert_done(f, sent_log_get_issuing_key(f->log, NOW, &before,
 						&f->error));
 	assert_done(f, sent_log_remember_report(f->log, &report, &waiting, 1,
 						DAY, NOW, &f->error));
-	sent_log_deinit(&f->log);
-	exec_sql(f->path, "DROP INDEX message_source;"
-			  "ALTER TABLE meta DROP COLUMN word;"
-			  "ALTER TABLE meta DROP COLUMN word_given;"
-			  "ALTER TABLE meta DROP COLUMN word_since;"
-			  "ALTER TABLE meta DROP COLUMN owner_name;"
-			  "ALTER TABLE meta DROP COLUMN owner_mail;"
-			  "DROP TABLE sent_mailbox;"
-			  "DROP TABLE unreadable_copy;"
-			  "PRAGMA user_version = 2");
-	f->log = sent_log_init(&f->set);
+	assert_int_equal(version_of(f), 2);
+	reopen_as(f, VERSION);
 
 	assert_all_there(f);
 	assert_int_equal(version_of(f), VERSION);
@@ -407,6 +393,7 @@ int main(void)
 		both(test_all_rows_stay),
 		both(test_everything_new_works),
 		both(test_version_1_writes_on),
+		room_test(test_says_another_version),
 		both(test_eight_migrate_at_once),
 		both(test_killed_while_it_migrates),
 		both(test_no_room_to_migrate),
