@@ -144,18 +144,19 @@ static const char *coverage_cause(const struct coverage_report *report)
 
 static const char *coverage_word(const struct coverage_report *report)
 {
-	const struct sent_log_coverage *buser = &report->view.log;
-	bool ended = buser->word == 0 || report->view.sources_changed;
-	string_t *word = t_str_new(64);
+	const struct sent_log_coverage *log = &report->view.log;
+	bool given = log->word_given != 0;
 
-	if (buser->word_given == 0 && buser->word == 0)
+	if (!given && log->word == 0)
 		return "";
-	str_append(word, ended ? "ended" :
-		   buser->word == SENT_LOG_COVERAGE_SET ? "--since" :
-		   "import --complete");
-	if (buser->word_given != 0)
-		str_printfa(word, " of %s", doveadm_log_time(buser->word_given));
-	return str_c(word);
+	if (log->word == 0 || report->view.sources_changed) {
+		return !given ? "ended" : t_strdup_printf("ended (given %s)",
+			doveadm_log_time(log->word_given));
+	}
+	return t_strconcat(log->word == SENT_LOG_COVERAGE_SET ?
+			   "--since" : "import --complete",
+			   !given ? NULL : " of ",
+			   doveadm_log_time(log->word_given), NULL);
 }
 
 static const char *coverage_rows(const struct coverage_report *report)

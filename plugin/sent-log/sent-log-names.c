@@ -27,7 +27,7 @@ static const char *const coverage_cause_names[] = {
 	[SENT_LOG_COVERAGE_RESTARTED] = "restarted",
 	[SENT_LOG_COVERAGE_SET] = "set",
 	[SENT_LOG_COVERAGE_IMPORTED] = "imported",
-	[SENT_LOG_COVERAGE_EXPIRED] = "expired",
+	[SENT_LOG_COVERAGE_EXPIRED] = "retention",
 	[SENT_LOG_COVERAGE_ROWS_LOST] = "rows-lost",
 };
 #define CAUSE_COUNT \

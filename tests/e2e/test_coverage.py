@@ -72,7 +72,7 @@ def test_a_mailbox_that_never_sends_is_covered_on_the_administrators_word(doveco
     dovecot.doveadm("backscatter", "coverage", "restart", user=ALICE)
     SentLog.of(dovecot).start_coverage(days_ago=100)
     assert judged(dovecot, forged()) == NOT_COVERED
-    assert coverage(dovecot)["word"].startswith("ended of ")
+    assert coverage(dovecot)["word"].startswith("ended (given ")
 
 
 def test_one_logged_message_covers_a_mailbox_until_the_retention_ends(dovecot_factory):

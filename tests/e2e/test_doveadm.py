@@ -358,7 +358,7 @@ def test_coverage_since(server, since, days):
 def test_coverage_never_reaches_beyond_the_retention(server):
     cover(server, since="2000-01-01")
     row = coverage(server)
-    assert (row["covered"], row["cause"]) == ("yes", "expired")
+    assert (row["covered"], row["cause"]) == ("yes", "retention")
     start = time.mktime(time.strptime(row["since"], "%Y-%m-%d %H:%M:%S"))
     assert abs(time.time() - start - 90 * DAY) < 0.1 * DAY
 
