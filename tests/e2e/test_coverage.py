@@ -60,6 +60,17 @@ def test_a_mailbox_that_nothing_was_ever_logged_for_is_not_covered(dovecot_facto
     row = coverage(dovecot)
     assert row["covered"] == "no" and "no listed source has logged" in row["explanation"]
     assert dovecot.wait_log("reason=not-covered .*no listed source has logged")
+    first, last = (row["explanation"].index(words) for words in ("sends past the listed sources", "--since"))
+    assert first < last, "what invites the wrong cure comes last"
+
+
+def test_where_another_source_has_logged_nobody_is_told_to_say_that_it_never_sends(dovecot_factory):
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "submission"})
+    dovecot.append(ALICE, "Sent", sent_message())
+    row = coverage(dovecot)
+    assert row["covered"] == "no" and "another one has" in row["explanation"] and "--since" not in row["explanation"]
+    judged(dovecot, forged())
+    assert "--since" not in dovecot.wait_log("reason=not-covered .*another one has.*").group()
 
 
 def test_a_mailbox_that_never_sends_is_covered_on_the_administrators_word(dovecot_factory):
