@@ -38,6 +38,8 @@ struct coverage_report {
 	const char *sent_mailboxes_missing;
 	/* what a delivery can't read of them: a sentence's end each, NULL = nothing */
 	const char *unread;
+	/* but for what an envelope names him as */
+	bool has_address;
 };
 
 static int coverage_count_rows(struct backscatter_user *buser,
@@ -92,6 +94,15 @@ static int coverage_look_at_mailboxes(struct backscatter_user *buser,
 	return 0;
 }
 
+static bool coverage_has_address(struct backscatter_user *buser)
+{
+	unsigned int count;
+
+	(void)own_addresses_get(backscatter_user_own_addresses(buser, NULL,
+			pool_datastack_create()), &count);
+	return count > 0;
+}
+
 static int coverage_report_read(struct backscatter_user *buser, time_t now,
 				bool exists, struct coverage_report *report_r,
 				const char **error_r)
@@ -114,6 +125,7 @@ static int coverage_report_read(struct backscatter_user *buser, time_t now,
 		report_r->unlisted_mail =
 			doveadm_copy_find(buser, &view->unlisted_copy);
 	}
+	report_r->has_address = coverage_has_address(buser);
 	report_r->sent_mailboxes = doveadm_sent_mailboxes_check(buser,
 		&report_r->sent_mailboxes_missing);
 	return 0;
@@ -248,6 +260,10 @@ coverage_explanation(const struct coverage_report *report, unsigned int sources)
 	if ((sources & SENT_LOG_SOURCE_SENT) != 0 &&
 	    report->sent_mailboxes == 0)
 		str_append(text, "; no Sent mailbox found");
+	if (!report->has_address) {
+		str_append(text, "; this user has no address of its own: set "
+			   "backscatter_addresses");
+	}
 	if (report->sent_mailboxes_missing != NULL) {
 		str_printfa(text, "; in backscatter_sent_mailboxes, but not "
 			    "there: %s", report->sent_mailboxes_missing);

@@ -6,41 +6,14 @@
 #include "mail-user.h"
 #include "doveadm-log.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 int doveadm_log_failed(struct doveadm_mail_cmd_context *ctx,
 		       struct mail_user *user, const char *error)
 {
 	e_error(user->event, "backscatter: %s", error);
 	doveadm_mail_failed_error(ctx, MAIL_ERROR_TEMP);
-	return -1;
-}
-
-/* Could a log be made here? The home is made when it is needed, and with it all that
-   leads to it. Returns 0, or -1 and what is wrong. */
-static int
-doveadm_log_check_place(const struct backscatter_user *buser, const char **error_r)
-{
-	const char *folder = t_strdup_until(buser->path,
-					    strrchr(buser->path, '/'));
-	const char *place = *folder == '\0' ? "/" : folder;
-
-	while (*buser->set->db != '/' && *folder != '\0' &&
-	       faccessat(AT_FDCWD, folder, F_OK, AT_EACCESS) < 0 &&
-	       errno == ENOENT)
-		place = folder = t_strdup_until(folder, strrchr(folder, '/'));
-	if (*place == '\0')
-		place = "/";
-	if (faccessat(AT_FDCWD, place, W_OK | X_OK, AT_EACCESS) == 0)
-		return 0;
-	*error_r = t_strdup_printf("sent log %s: can't be made: the directory "
-		"%s %s", buser->path, place,
-		errno == ENOENT ? "doesn't exist" : t_strdup_printf(
-			"can't be written by uid %ld (%s)", (long)geteuid(),
-			strerror(errno)));
 	return -1;
 }
 
@@ -78,7 +51,7 @@ int doveadm_log_open(struct doveadm_mail_cmd_context *ctx,
 		return doveadm_log_failed(ctx, user, buser->error);
 	if (how == DOVEADM_LOG_OPEN_EXISTING &&
 	    stat(buser->path, &st) < 0 && errno == ENOENT) {
-		return doveadm_log_check_place(buser, &error) < 0 ?
+		return backscatter_user_check_place(buser, &error) < 0 ?
 			doveadm_log_failed(ctx, user, error) : 0;
 	}
 	backscatter_user_make_home(buser);

@@ -9,7 +9,9 @@
 #include "backscatter-user.h"
 #include "sent-log/site-key.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* How long the log may keep a delivery, a message that is sent or an IMAP command
    waiting, in all: longer than any transaction of ours takes, shorter than an MTA's
@@ -111,6 +113,36 @@ void backscatter_user_make_home(struct backscatter_user *buser)
 		(void)mail_user_home_mkdir(buser->user);
 }
 
+int backscatter_user_check_place(const struct backscatter_user *buser,
+				 const char **error_r)
+{
+	const char *folder = t_strdup_until(buser->path,
+					    strrchr(buser->path, '/'));
+	const char *place = *folder == '\0' ? "/" : folder;
+	const char *wrong;
+
+	if (faccessat(AT_FDCWD, buser->path, F_OK, AT_EACCESS) == 0)
+		return 0;
+	/* the home is made when it is needed, and with it all that leads to it */
+	while (*buser->set->db != '/' && *folder != '\0' &&
+	       faccessat(AT_FDCWD, folder, F_OK, AT_EACCESS) < 0 &&
+	       errno == ENOENT)
+		place = folder = t_strdup_until(folder, strrchr(folder, '/'));
+	if (*place == '\0')
+		place = "/";
+	if (faccessat(AT_FDCWD, place, W_OK | X_OK, AT_EACCESS) == 0)
+		return 0;
+	wrong = errno == ENOENT ?
+		t_strdup_printf("doesn't exist: create it for uid %ld",
+				(long)geteuid()) :
+		t_strdup_printf("can't be written by uid %ld (%s)%s",
+				(long)geteuid(), strerror(errno),
+				errno != EACCES ? "" : ": chown or chgrp it");
+	*error_r = t_strdup_printf("sent log %s: can't be made: the directory "
+				   "%s %s", buser->path, place, wrong);
+	return -1;
+}
+
 void backscatter_user_begin(struct backscatter_user *buser)
 {
 	if (buser->log != NULL)
@@ -152,6 +184,16 @@ backscatter_user_own_addresses(struct backscatter_user *buser, const char *recip
 
 /* Keys */
 
+/* The file's rights are the group's matter where several users read it. */
+static const char *site_key_cure(const char *path)
+{
+	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0 || errno != EACCES)
+		return "";
+	return t_strdup_printf(": not readable for uid %ld: chown or chgrp it, "
+			       "until then mail leaves without its serials",
+			       (long)geteuid());
+}
+
 /* Returns 1, 0 if the site has none, -1 after an error line. */
 static int site_keys_get(struct backscatter_user *buser, struct serial_keys *keys_r)
 {
@@ -162,7 +204,8 @@ static int site_keys_get(struct backscatter_user *buser, struct serial_keys *key
 		return 0;
 	if (site_key_read(buser->set->site_key, keys_r, &error) == 0)
 		return keys_r->count > 0 ? 1 : 0;
-	e_error(buser->event, "backscatter_site_key: %s", error);
+	e_error(buser->event, "backscatter_site_key: %s%s", error,
+		site_key_cure(buser->set->site_key));
 	free(error);
 	return -1;
 }

@@ -32,6 +32,10 @@ backscatter_user_init(struct mail_user *user, struct event *event);
    first stored, and he may send, or get a bounce, before. Not before his namespaces
    are there. */
 void backscatter_user_make_home(struct backscatter_user *buser);
+/* Does the log that the path names exist, or could it be made? Returns 0, or -1 and what
+   is wrong with its directory, with the cure. */
+int backscatter_user_check_place(const struct backscatter_user *buser,
+				 const char **error_r);
 /* Another message or command of this session: the log may take its time again. */
 void backscatter_user_begin(struct backscatter_user *buser);
 void backscatter_user_deinit(struct backscatter_user **buser);

@@ -255,6 +255,13 @@ def test_of_a_login_without_domain_the_local_part_is_own(dovecot_factory):
     assert judged(dovecot, again, "dora") == NOT_COVERED
 
 
+def test_a_user_without_any_address_is_named(dovecot_factory):
+    dovecot = dovecot_factory(users={ALICE: {}, "erin": {}, "dora": {"backscatter_addresses": "dora@example.test"}})
+    named = {user: "no address of its own: set backscatter_addresses" in coverage(dovecot, user)["explanation"]
+             for user in dovecot.users}
+    assert named == {ALICE: False, "erin": True, "dora": False}
+
+
 @pytest.mark.parametrize("headers", [{}, {"sender": "Alice@Example.TEST"}, {"sender": "alice+shop@example.test"}],
                          ids=["login", "upper case", "detail"])
 def test_a_copy_that_no_source_logged_suspends_coverage(submission_server, headers):
