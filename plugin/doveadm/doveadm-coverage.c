@@ -7,6 +7,7 @@
 #include "mail-storage.h"
 #include "mail-user.h"
 #include "sent/sent-mailboxes.h"
+#include "settings/spf-settings.h"
 #include "verdict/coverage-view.h"
 #include "doveadm-backscatter.h"
 #include "doveadm-copy.h"
@@ -284,6 +285,40 @@ static void coverage_report_print(const struct coverage_report *report,
 	doveadm_print(coverage_explanation(report, sources));
 }
 
+/* Nobody is left out of the list. Returns -1. */
+static int coverage_print_unavailable(const struct backscatter_user *buser,
+				      const char *error)
+{
+	doveadm_print("no");
+	doveadm_print("");
+	doveadm_print("log-unavailable");
+	doveadm_print("");
+	doveadm_print(doveadm_log_sources(buser->set->sources));
+	doveadm_print("");
+	doveadm_print(error);
+	return -1;
+}
+
+/* The settings of SPF are logged here; the others were when they were read. Returns 0,
+   or -1 if one is wrong. */
+static int
+coverage_check_settings(struct doveadm_mail_cmd_context *ctx,
+			struct backscatter_user *buser)
+{
+	pool_t pool = pool_alloconly_create("backscatter spf settings", 1024);
+	const struct spf_settings *spf = spf_settings_get(buser->user, pool);
+	const char *const *error;
+	int ret = *buser->set->errors == NULL && *spf->errors == NULL ? 0 : -1;
+
+	for (error = spf->errors; *error != NULL; error++)
+		e_error(buser->event, "%s", *error);
+	pool_unref(&pool);
+	/* not TEMP: trying again won't help */
+	if (ret < 0)
+		doveadm_mail_failed_error(ctx, MAIL_ERROR_NOTPOSSIBLE);
+	return ret;
+}
+
 /* Prints what holds now. Returns 0 or -1. */
 static int
 coverage_print(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
@@ -292,10 +327,12 @@ coverage_print(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
 	struct coverage_report report;
 	const char *error;
 
-	if (coverage_report_read(buser, time(NULL), exists, &report, &error) < 0)
-		return doveadm_log_failed(ctx, user, error);
+	if (coverage_report_read(buser, time(NULL), exists, &report, &error) < 0) {
+		(void)doveadm_log_failed(ctx, user, error);
+		return coverage_print_unavailable(buser, error);
+	}
 	coverage_report_print(&report, buser->set->sources);
-	return 0;
+	return coverage_check_settings(ctx, buser);
 }
 
 static int coverage_show(struct doveadm_mail_cmd_context *ctx,
@@ -305,7 +342,9 @@ static int coverage_show(struct doveadm_mail_cmd_context *ctx,
 	int ret;
 
 	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_EXISTING, &buser);
-	if (ret >= 0)
+	if (ret < 0)
+		ret = coverage_print_unavailable(buser, buser->error);
+	else
 		ret = coverage_print(ctx, user, buser, ret > 0);
 	backscatter_user_deinit(&buser);
 	return ret;
@@ -319,6 +358,8 @@ coverage_set(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
 	int ret;
 
 	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_CREATE, &buser);
+	if (ret < 0)
+		ret = coverage_print_unavailable(buser, buser->error);
 	if (ret > 0)
 		ret = doveadm_log_set_coverage(ctx, user, buser, start, cause);
 	if (ret == 0)
@@ -384,6 +425,9 @@ static void coverage_check_since(const char *since)
 {
 	time_t start;
 
+	/* the next option was taken for it */
+	if (*since == '-')
+		i_fatal_status(EX_USAGE, "--since needs a date");
 	if (coverage_parse_since(since, &start) < 0) {
 		i_fatal_status(EX_USAGE, "--since has the wrong value '%s': "
 			"allowed are a date as YYYY-MM-DD and a time as "
@@ -401,9 +445,9 @@ cmd_coverage_init(struct doveadm_mail_cmd_context *ctx COMPAT_DOVEADM_INIT_ARGS)
 	const char *since, *command = coverage_command(ctx);
 
 	if (doveadm_cmd_param_str(ctx->cctx, "since", &since)) {
+		coverage_check_since(since);
 		if (command != NULL)
 			doveadm_mail_help_name(COVERAGE_COMMAND);
-		coverage_check_since(since);
 	}
 	if (command != NULL && strcmp(command, "restart") != 0 &&
 	    strcmp(command, "adopt") != 0 && strcmp(command, "show") != 0)

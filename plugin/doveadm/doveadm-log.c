@@ -21,8 +21,9 @@ static int
 doveadm_log_open_failed(struct doveadm_mail_cmd_context *ctx,
 			struct backscatter_user *buser, const char *error)
 {
-	return doveadm_log_failed(ctx, buser->user, t_strdup_printf(
-		"sent log %s: %s", buser->path, error));
+	buser->error = p_strdup_printf(buser->pool, "sent log %s: %s",
+				       buser->path, error);
+	return doveadm_log_failed(ctx, buser->user, buser->error);
 }
 
 int doveadm_log_adopt(struct doveadm_mail_cmd_context *ctx,
@@ -51,8 +52,10 @@ int doveadm_log_open(struct doveadm_mail_cmd_context *ctx,
 		return doveadm_log_failed(ctx, user, buser->error);
 	if (how == DOVEADM_LOG_OPEN_EXISTING &&
 	    stat(buser->path, &st) < 0 && errno == ENOENT) {
-		return backscatter_user_check_place(buser, &error) < 0 ?
-			doveadm_log_failed(ctx, user, error) : 0;
+		if (backscatter_user_check_place(buser, &error) == 0)
+			return 0;
+		buser->error = p_strdup(buser->pool, error);
+		return doveadm_log_failed(ctx, user, error);
 	}
 	backscatter_user_make_home(buser);
 	if (sent_log_open(buser->log, time(NULL), &error) < 0)

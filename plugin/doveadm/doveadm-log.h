@@ -8,7 +8,7 @@
 
 /* Opens the log of this user. how: whether it is made if it isn't there, as everything
    that writes does. Returns 1, 0 if there is no log yet but there can be one (never with CREATE), or
-   -1 after the error was logged and set in ctx. *log_r must be freed with
+   -1 after the error was logged and set in ctx; (*log_r)->error is it, too. *log_r must be freed with
    backscatter_user_deinit() in every case. */
 enum doveadm_log_open {
 	DOVEADM_LOG_OPEN_EXISTING,

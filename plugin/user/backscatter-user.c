@@ -18,6 +18,9 @@
    or a mail client's patience. */
 #define BACKSCATTER_USER_DEADLINE_MSECS 3000
 
+/* field of a mail_user's event */
+#define SETTINGS_ERRORS_SAID "backscatter_settings_errors_said"
+
 static void backscatter_user_notice(const char *line, void *context)
 {
 	struct backscatter_user *buser = context;
@@ -73,21 +76,33 @@ static const char *backscatter_user_path(struct backscatter_user *buser)
 	return p_strconcat(buser->pool, home, buser->set->db + 1, NULL);
 }
 
+/* Once for each mail_user: doveadm's commands and what logs copies as they are saved are
+   two modules of one process. */
+static void backscatter_user_say_errors(struct backscatter_user *buser)
+{
+	const char *const *error;
+
+	if (event_find_field_nonrecursive(buser->user->event,
+					  SETTINGS_ERRORS_SAID) != NULL)
+		return;
+	event_add_int(buser->user->event, SETTINGS_ERRORS_SAID, 1);
+	for (error = buser->set->errors; *error != NULL; error++)
+		e_error(buser->event, "%s", *error);
+}
+
 struct backscatter_user *
 backscatter_user_init(struct mail_user *user, struct event *event)
 {
 	pool_t pool = pool_alloconly_create("backscatter user", 2048);
 	struct backscatter_user *buser = p_new(pool, struct backscatter_user, 1);
 	struct sent_log_settings set;
-	const char *const *error;
 
 	buser->pool = pool;
 	buser->user = user;
 	buser->event = event_create(event);
 	event_set_append_log_prefix(buser->event, "backscatter: ");
 	buser->set = backscatter_settings_get(user, pool);
-	for (error = buser->set->errors; *error != NULL; error++)
-		e_error(buser->event, "%s", *error);
+	backscatter_user_say_errors(buser);
 
 	i_zero(&set);
 	set.path = buser->path = backscatter_user_path(buser);

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 import pytest
 
 from dovecot import ALICE, BOB, CAROL, Dovecot, Result
+from dovecot_config import IS_2_3
 from sentlog import (DAY, FRIEND, GENUINE, NOT_COVERED, NOT_SENT, STRANGER, SentLog, cover, coverage, dsn, judged, mdn,
                      message_id_of, sent_message, unknown)
 
@@ -56,6 +57,7 @@ def test_sent_add_gives_evidence_never_coverage(server):
     (["coverage", "--since", ""], None, "--since .*YYYY-MM-DD"),
     (["coverage", "--since", "2999-01-01"], None, "2999-01-01 lies in the future"),
     (["coverage", "--since"], EX_USAGE, "since"),
+    (["coverage", "-s", "--", "-A"], EX_USAGE, "--since needs a date"),
     (["coverage", "show", "--since", "30d"], EX_USAGE, "backscatter coverage"),
     (["coverage", "begin"], EX_USAGE, "backscatter coverage"),
     (["explain"], EX_USAGE, "backscatter explain"),
@@ -343,6 +345,34 @@ def test_coverage_says_what_is_wrong_with_the_directory(dovecot_factory, wrong, 
     dovecot.restart(plugin={"backscatter_db": f"{folder}/%u.db"})
     result = backscatter(dovecot, "coverage", user=ALICE, check=False)
     assert result.code == EX_TEMPFAIL and re.search(f"directory {folder} {says}", result.err), result
+
+
+def test_a_user_whose_log_is_unavailable_stays_in_the_list(server):
+    SentLog.of(server, BOB).path.mkdir()
+    result = backscatter(server, "coverage", "-A", formatter="json", check=False)
+    assert result.code == EX_TEMPFAIL and "not a regular file" in result.err
+    rows = {row["username"]: row for row in result.json()}
+    assert set(rows) == {ALICE, BOB, CAROL}
+    assert (rows[BOB]["covered"], rows[BOB]["cause"]) == ("no", "log-unavailable")
+    assert "not a regular file" in rows[BOB]["explanation"]
+    set_word = backscatter(server, "coverage", "--since", "30d", user=BOB, formatter="tab", check=False)
+    assert set_word.code == EX_TEMPFAIL and set_word.rows()[0]["cause"] == "log-unavailable"
+
+
+def test_coverage_names_a_wrong_setting_once_and_fails(dovecot_factory):
+    dovecot = dovecot_factory(unchecked={"backscatter_action": "destroy"})
+    result = backscatter(dovecot, "coverage", user=ALICE, formatter="tab", check=False)
+    assert result.code == EX_DATAERR and len(result.rows()) == 1
+    assert result.err.count("backscatter_action has the wrong value 'destroy'") == 1
+    everybody = backscatter(dovecot, "coverage", "-A", check=False)
+    assert everybody.code == EX_DATAERR and everybody.err.count("'destroy'") == len(dovecot.users)
+
+
+@pytest.mark.skipif(not IS_2_3, reason="2.4 refuses it when it starts")
+def test_coverage_names_a_wrong_setting_of_spf(dovecot_factory):
+    dovecot = dovecot_factory(unchecked={"backscatter_trusted_relays": "nonsense"})
+    result = backscatter(dovecot, "coverage", user=ALICE, check=False)
+    assert result.code == EX_DATAERR and result.err.count("backscatter_trusted_relays has the wrong value 'nonsense'") == 1
 
 
 @pytest.mark.parametrize("since, days", [("30d", 30), ("30 days", 30), ("15 days", 15),
