@@ -11,6 +11,7 @@
 #include "verdict/coverage-view.h"
 #include "doveadm-backscatter.h"
 #include "doveadm-copy.h"
+#include "doveadm-coverage.h"
 #include "doveadm-log.h"
 #include "doveadm-sent-mailboxes.h"
 
@@ -270,6 +271,21 @@ coverage_explanation(const struct coverage_report *report, unsigned int sources)
 			    "there: %s", report->sent_mailboxes_missing);
 	}
 	return str_c(text);
+}
+
+int doveadm_coverage_get_objection(struct backscatter_user *buser, time_t start,
+				   time_t now, const char **objection_r,
+				   const char **error_r)
+{
+	struct coverage_report report;
+
+	if (coverage_report_read(buser, now, TRUE, &report, error_r) < 0)
+		return -1;
+	report.view.facts.log_start = start;
+	report.view.sources_changed = FALSE;
+	*objection_r = strcmp(coverage_answer(&report), "no") != 0 ? NULL :
+		coverage_explanation(&report, buser->set->sources);
+	return 0;
 }
 
 static void coverage_report_print(const struct coverage_report *report,

@@ -37,10 +37,28 @@ static bool import_is_known(struct import_context *import,
 
 		if (ret < 0)
 			import_failed(import, error);
+		/* a log that doesn't answer shows nothing */
 		if (ret != 0)
-			return ret > 0;
+			return TRUE;
 	}
 	return FALSE;
+}
+
+/* It shows that the log is not complete, though it counted as that. Where the copy has
+   another Message-ID than what left, or none, a listed source may have logged it. */
+static bool import_contradicts(const struct import_context *import,
+			       const struct sent_copy *copy)
+{
+	time_t sent = copy->date != 0 && copy->date <= import->now ?
+		copy->date : copy->logged_at;
+
+	/* A row that expired says nothing against the log: the date decides, and not
+	   when the copy came to where it lies now. What is written to nobody is a note
+	   or a draft. */
+	return sent >= import->coverage.start &&
+		array_count(&copy->recipients) > 0 &&
+		(copy->has_message_id ||
+		 import->buser->set->sources == SENT_LOG_SOURCE_SENT);
 }
 
 static void import_search_mail(struct import_context *import, struct mail *mail,
@@ -55,10 +73,13 @@ static void import_search_mail(struct import_context *import, struct mail *mail,
 	    !doveadm_mail_is_own(mail, &copy, import->own, search->trash) ||
 	    import_is_known(import, &copy))
 		return;
-	if (!search->trash)
+	if (!search->trash) {
 		search->found++;
-	else if (import_read(import, import->batch_pool, mail, &copy) > 0)
+		if (import_contradicts(import, &copy))
+			import->contradicted = TRUE;
+	} else if (import_read(import, import->batch_pool, mail, &copy) > 0) {
 		import_add(import, &copy);
+	}
 }
 
 static void import_search_mailbox(struct import_context *import,
@@ -80,13 +101,35 @@ static void import_search_mailbox(struct import_context *import,
 				      SHOWN_MAILBOX_MAX), search.found);
 }
 
+/* A name that is written wrongly would leave out nothing. Of many users not each has
+   the mailbox. */
+static void
+import_check_except(struct import_context *import, const char *const *except)
+{
+	for (; *except != NULL && import->ctx->iterate_single_user; except++) {
+		struct mailbox *box = mailbox_alloc_for_user(import->user,
+			*except, MAILBOX_FLAG_READONLY);
+
+		if (!doveadm_mailbox_exists(box)) {
+			import_failed(import, t_strdup_printf("--except: there "
+				"is no mailbox %s", *except));
+		}
+		mailbox_free(&box);
+	}
+}
+
 int import_search(struct import_context *import, const char *const *except)
 {
 	static const char *const all[] = { "*", NULL };
 	struct mailbox_list_iterate_context *iter;
 	const struct mailbox_info *info;
 	struct mailbox *box;
+	const char *error;
 
+	import_check_except(import, except);
+	if (sent_log_get_coverage(import->buser->log, import->now,
+				  &import->coverage, &error) < 0)
+		import_failed(import, error);
 	iter = mailbox_list_iter_init_namespaces(import->user->namespaces, all,
 		MAIL_NAMESPACE_TYPE_PRIVATE,
 		MAILBOX_LIST_ITER_RETURN_NO_FLAGS |

@@ -8,6 +8,7 @@
 #include "mail-storage.h"
 #include "mail-user.h"
 #include "doveadm-backscatter.h"
+#include "doveadm-coverage.h"
 #include "doveadm-import.h"
 #include "doveadm-own-mail.h"
 #include "doveadm-print.h"
@@ -206,57 +207,53 @@ static void import_mailbox(struct mailbox *box, void *context)
 	import->failed = import->failed || failed_before;
 }
 
-/* Why the log can't be called complete; NULL = it can. */
-static const char *import_missing(struct import_context *import)
+/* What was found ends what the log counted as, so far. Returns a sentence's end. */
+static const char *import_contradict(struct import_context *import)
 {
-	struct sent_log_coverage coverage;
+	const struct sent_log_coverage *coverage = &import->coverage;
 	const char *error;
 
-	if ((import->buser->set->sources & SENT_LOG_SOURCE_SENT) == 0) {
-		/* The log's new start would reach back to copies that no listed
-		   source has logged: another way out (DESIGN.md 5.5). */
-		return "--complete needs 'sent' in backscatter_sources: copies "
-			"alone say that messages leave past the sources listed "
-			"there. They are logged as evidence all the same";
+	if (!import->contradicted)
+		return "";
+	if (sent_log_set_coverage(import->buser->log, import->now,
+				  SENT_LOG_COVERAGE_INCOMPLETE, import->now,
+				  &error) < 0) {
+		import_failed(import, error);
+		return "";
 	}
-	if (import->mailboxes == 0) {
-		return "no Sent mailbox found: who reads by POP3 keeps none "
-			"here. Of a mailbox that sends nothing, say so with "
-			"'doveadm backscatter coverage --since DATE'";
-	}
+	return t_strdup_printf("; the log counted as complete since %s%s: "
+		"coverage starts anew", coverage->word == 0 ? "" :
+		"your word of ", doveadm_log_time(coverage->word == 0 ||
+			coverage->word_given == 0 ? coverage->start :
+			coverage->word_given));
+}
+
+/* start: what the log would be complete since. Returns why it can't be called that; NULL =
+   it can. */
+static const char *import_missing(struct import_context *import, time_t start)
+{
+	const char *objection, *error;
+
 	if (str_len(import->unlisted) > 0) {
-		return t_strdup_printf("sent messages that the log doesn't know "
-			"lie in %s: list what holds Sent copies in "
-			"backscatter_sent_mailboxes, and leave out what doesn't "
-			"with --except MAILBOX", str_c(import->unlisted));
+		return t_strdup_printf("%smessages of this user lie in %s: list "
+			"it in backscatter_sent_mailboxes, or leave it out with "
+			"--except MAILBOX if it holds nothing that he sent%s",
+			import->mailboxes == 0 ? "no Sent mailbox found, but " :
+			"", str_c(import->unlisted), import_contradict(import));
 	}
 	if (import->failed) {
 		return "not everything could be read: see the errors, and try "
 			"again";
 	}
-	if (sent_log_get_coverage(import->buser->log, import->now, &coverage,
-				  &error) < 0) {
+	if (doveadm_coverage_get_objection(import->buser, start, import->now,
+					   &objection, &error) < 0) {
 		import_failed(import, error);
 		return "the log is unavailable";
 	}
-	if (!coverage.listed_source_logged) {
-		return "no Sent copy within the retention: it sends nothing, "
-			"or past the Sent mailbox. If nothing, say so with "
-			"'doveadm backscatter coverage --since DATE'";
-	}
-	return NULL;
-}
-
-/* The administrator says that every message sent is in the Sent mailboxes: then
-   the log is complete as far back as it keeps rows. Returns 0 or -1. */
-static int import_complete(struct import_context *import)
-{
-	time_t start = import->now - (time_t)import->buser->set->retention;
-
-	if (import->buser->set->sources == SENT_LOG_SOURCE_SENT)
-		start = I_MAX(start, import->last_without_message_id);
-	return doveadm_log_set_coverage(import->ctx, import->user, import->buser,
-					start, SENT_LOG_COVERAGE_IMPORTED);
+	if (objection == NULL && import->mailboxes == 0)
+		return "no Sent mailbox found, where 'sent' is listed in "
+			"backscatter_sources";
+	return objection;
 }
 
 static const char *const *import_except(struct import_context *import)
@@ -286,9 +283,20 @@ static void import_print(const struct import_context *import,
 	doveadm_print(explanation);
 }
 
+/* Since when the log is complete, if every message sent is in the Sent mailboxes: as far
+   back as it keeps rows. */
+static time_t import_complete_since(const struct import_context *import)
+{
+	time_t start = import->now - (time_t)import->buser->set->retention;
+
+	return import->buser->set->sources != SENT_LOG_SOURCE_SENT ? start :
+		I_MAX(start, import->last_without_message_id);
+}
+
 static void import_say_complete(struct import_context *import)
 {
-	const char *missing = import_missing(import);
+	time_t start = import_complete_since(import);
+	const char *missing = import_missing(import, start);
 
 	if (missing != NULL) {
 		/* not TEMP: trying again won't help */
@@ -297,17 +305,23 @@ static void import_say_complete(struct import_context *import)
 		import_print(import, "no", missing);
 		return;
 	}
-	if (import_complete(import) < 0) {
+	if (doveadm_log_set_coverage(import->ctx, import->user, import->buser,
+				     start, SENT_LOG_COVERAGE_IMPORTED) < 0) {
 		import->failed = TRUE;
 		import_print(import, "no", "see the error");
 		return;
 	}
-	import_print(import, "yes", "the log is complete");
+	import_print(import, "yes", t_strdup_printf(
+		"the log is complete since %s", doveadm_log_time(start)));
 }
 
 static void import_user(struct import_context *import)
 {
 	bool complete = import_wants_complete(import);
+	/* The log's new start would reach back to copies that no listed source has
+	   logged: another way out (DESIGN.md 5.5). */
+	bool asked = (import->buser->set->sources & SENT_LOG_SOURCE_SENT) != 0 ||
+		!import->buser->set->sources_valid;
 
 	import->own = backscatter_user_own_addresses(import->buser, NULL,
 						pool_datastack_create());
@@ -316,15 +330,19 @@ static void import_user(struct import_context *import)
 	p_array_init(&import->batch, import->batch_pool, IMPORT_BATCH);
 	if (sent_copy_foreach_mailbox(import->user, import->buser->set,
 				      import_mailbox, import) < 0 ||
-	    (complete && import_search(import, import_except(import)) < 0))
+	    (complete && asked && import_search(import, import_except(import)) < 0))
 		import_failed(import, "Listing mailboxes failed");
 	pool_unref(&import->batch_pool);
 	rejudge_due_reports(import->buser);
 
-	if (complete)
-		import_say_complete(import);
-	else
+	if (!complete)
 		import_print(import, "", "");
+	else if (!asked) {
+		import_print(import, "-", "not asked: backscatter_sources of "
+			     "this user has no 'sent'");
+	} else {
+		import_say_complete(import);
+	}
 }
 
 static int

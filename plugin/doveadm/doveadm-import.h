@@ -28,6 +28,10 @@ struct import_context {
 	/* the mailboxes with sent messages that are no Sent mailboxes: "Gesendet (5),
 	   Archive (2)" */
 	string_t *unlisted;
+	/* as it was before they were looked for */
+	struct sent_log_coverage coverage;
+	/* one of them was sent when the log counted as complete */
+	bool contradicted;
 	bool failed;
 };
 

@@ -29,6 +29,7 @@ static const char *const coverage_cause_names[] = {
 	[SENT_LOG_COVERAGE_IMPORTED] = "imported",
 	[SENT_LOG_COVERAGE_EXPIRED] = "retention",
 	[SENT_LOG_COVERAGE_ROWS_LOST] = "rows-lost",
+	[SENT_LOG_COVERAGE_INCOMPLETE] = "incomplete",
 };
 #define CAUSE_COUNT \
 	(sizeof(coverage_cause_names) / sizeof(coverage_cause_names[0]))

@@ -266,7 +266,8 @@ def test_import_is_not_complete_without_a_sent_copy(server, user):
         server.doveadm("expunge", "mailbox", "Sent", "all", user=BOB)
         SentLog.of(server, BOB).query("DELETE FROM message")
     row = import_complete(server, user=user, code=EX_DATAERR)
-    assert "no Sent" in row["explanation"]
+    assert "no listed source has logged" in row["explanation"]
+    assert ("no Sent mailbox found" in row["explanation"]) == (user == CAROL)
     assert judged(server, dsn(sent_message(to=STRANGER, sender=user), to=user), user) == NOT_COVERED
 
 
@@ -282,6 +283,84 @@ def test_import_is_not_complete_while_copies_lie_elsewhere(with_sent_copy):
     assert "Gesendet" not in row["explanation"] and "Archive (2)" in row["explanation"]
     import_complete(with_sent_copy, "--except", "Archive")
     assert judged(with_sent_copy, dsn(sent_message(to=STRANGER))) == NOT_SENT
+
+
+def test_import_finds_what_lies_elsewhere_where_there_is_no_sent_mailbox(server):
+    server.doveadm("mailbox", "create", "Gesendet", user=ALICE)
+    save_history(server, "Gesendet", 1)
+    row = import_complete(server, code=EX_DATAERR)
+    assert row["mailboxes"] == "0" and "no Sent mailbox found" in row["explanation"]
+    assert "messages of this user lie in Gesendet (1): list it in backscatter_sent_mailboxes" in row["explanation"]
+
+
+ANEW = "the log counted as complete since your word of .*: coverage starts anew"
+
+
+@pytest.mark.parametrize("word", [["import", "--complete"], ["coverage", "--since", "30d"]])
+def test_what_lies_elsewhere_ends_an_earlier_word(with_sent_copy, word):
+    """It showed that the log lacks messages, and their bounces were condemned all the same."""
+    backscatter(with_sent_copy, *word, user=ALICE)
+    with_sent_copy.doveadm("mailbox", "create", "Gesendet", user=ALICE)
+    [lost] = save_history(with_sent_copy, "Gesendet", 1, to=STRANGER)
+    row = import_complete(with_sent_copy, code=EX_DATAERR)
+    assert "Gesendet (1)" in row["explanation"] and re.search(ANEW, row["explanation"])
+    assert judged(with_sent_copy, dsn(lost)) == NOT_COVERED
+    now = coverage(with_sent_copy)
+    assert (now["covered"], now["cause"]) == ("no", "incomplete") and now["word"].startswith("ended (given ")
+    assert "anew" not in import_complete(with_sent_copy, code=EX_DATAERR)["explanation"], "it has started after what was found"
+
+
+def test_what_lies_elsewhere_ends_a_coverage_without_a_word(with_sent_copy):
+    backscatter(with_sent_copy, "import", user=ALICE)
+    SentLog.of(with_sent_copy).start_coverage(days_ago=30)
+    assert coverage(with_sent_copy)["covered"] == "yes"
+    with_sent_copy.doveadm("mailbox", "create", "Gesendet", user=ALICE)
+    save_history(with_sent_copy, "Gesendet", 1, to=STRANGER)
+    assert "counted as complete since 20" in import_complete(with_sent_copy, code=EX_DATAERR)["explanation"]
+    assert coverage(with_sent_copy)["covered"] == "no"
+
+
+@pytest.mark.parametrize("moved, answer", [
+    ({"days_ago": 1}, None), ({"days_ago": 95}, "no"), ({"days_ago": 40}, "no"), ({"days_ago": 5, "to": ""}, "no")],
+    ids=["its row exists", "its row has expired", "sent before the word", "written to nobody"])
+def test_what_does_not_end_an_earlier_word(with_sent_copy, moved, answer):
+    cover(with_sent_copy)
+    with_sent_copy.doveadm("mailbox", "create", "Archive", user=ALICE)
+    message = sent_message(**moved)
+    if answer is None:
+        with_sent_copy.append(ALICE, "Sent", message)
+        with_sent_copy.doveadm("move", "Archive", "mailbox", "Sent", "header", "Message-ID", message_id_of(message), user=ALICE)
+    else:
+        with_sent_copy.append(ALICE, "Archive", message)    # as if it had come there today
+    row = import_complete(with_sent_copy, code=EX_DATAERR if answer else 0)
+    assert "anew" not in row["explanation"]
+    assert coverage(with_sent_copy)["covered"] == "yes"
+    assert judged(with_sent_copy, dsn(sent_message(to=STRANGER))) == NOT_SENT
+
+
+@pytest.mark.parametrize("sources", ["submission", "none"])
+def test_import_is_not_asked_for_completeness_where_sent_is_not_listed(dovecot_factory, sources):
+    dovecot = dovecot_factory(plugin={"backscatter_sources": sources})
+    save_history(dovecot, "Sent", 1)
+    result = backscatter(dovecot, "import", "--complete", user=ALICE, formatter="tab")
+    [row] = result.rows()
+    assert row["complete"] == "-" and row["explanation"] == "not asked: backscatter_sources of this user has no 'sent'"
+    assert SentLog.of(dovecot).counts() == {"sent": 1}, "evidence all the same"
+
+
+def test_import_is_not_complete_where_coverage_objects(with_sent_copy):
+    with_sent_copy.restart(plugin={"backscatter_sent_mailboxes": "Sent/*"})
+    row = import_complete(with_sent_copy, code=EX_DATAERR)
+    assert "Sent/* is a pattern of names" in row["explanation"]
+    now = coverage(with_sent_copy)
+    assert (now["covered"], now["word"]) == ("no", "") and "is a pattern of names" in now["explanation"]
+
+
+def test_import_except_a_mailbox_that_is_not_there(with_sent_copy):
+    result = backscatter(with_sent_copy, "import", "--complete", "--except", "Archvie", user=ALICE, formatter="tab", check=False)
+    assert result.code != 0 and "--except: there is no mailbox Archvie" in result.err and result.rows()[0]["complete"] == "no"
+    backscatter(with_sent_copy, "import", "--complete", "--except", "Archvie", "-A", check=False)
+    assert coverage(with_sent_copy)["covered"] == "yes", "of many users, not each has it"
 
 
 @pytest.mark.parametrize("mailbox, message, complete", [

@@ -34,7 +34,7 @@ static void test_names(void **state)
 		sent_log_coverage_cause_name(SENT_LOG_COVERAGE_EXPIRED),
 		"retention");
 	assert_string_equal(
-		sent_log_coverage_cause_name(SENT_LOG_COVERAGE_ROWS_LOST + 1),
+		sent_log_coverage_cause_name(SENT_LOG_COVERAGE_INCOMPLETE + 1),
 		"unknown");
 }
 
