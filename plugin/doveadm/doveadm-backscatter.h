@@ -17,7 +17,6 @@ extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_key_rotate;
 extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_key_generate;
 extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_verify;
 extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_spf;
-extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_inspect;
 extern struct doveadm_cmd_ver2 doveadm_cmd_backscatter_explain;
 
 #endif

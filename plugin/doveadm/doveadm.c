@@ -21,7 +21,6 @@ void doveadm_backscatter_plugin_init(struct module *module ATTR_UNUSED)
 		&doveadm_cmd_backscatter_key_generate,
 		&doveadm_cmd_backscatter_verify,
 		&doveadm_cmd_backscatter_spf,
-		&doveadm_cmd_backscatter_inspect,
 		&doveadm_cmd_backscatter_explain,
 	};
 

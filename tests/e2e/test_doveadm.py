@@ -1,4 +1,4 @@
-"""The administrator's commands: doveadm backscatter sent|import|coverage|explain|inspect (issue 10, parts 6 and 7)."""
+"""The administrator's commands: doveadm backscatter sent|import|coverage|explain (issue 10, parts 6 and 7)."""
 
 import fcntl
 import json
@@ -11,8 +11,8 @@ import pytest
 
 from dovecot import ALICE, BOB, CAROL, Dovecot, Result
 from dovecot_config import IS_2_3
-from sentlog import (DAY, FRIEND, GENUINE, NOT_COVERED, NOT_SENT, STRANGER, SentLog, cover, coverage, dsn, judged, mdn,
-                     message_id_of, sent_message, unknown)
+from sentlog import (DAY, FRIEND, GENUINE, NOT_COVERED, NOT_SENT, STRANGER, SentLog, cover, coverage, dsn, judged, message_id_of,
+                     sent_message, unknown)
 
 EX_USAGE, EX_DATAERR, EX_NOUSER, EX_TEMPFAIL = 64, 65, 67, 75
 
@@ -569,34 +569,6 @@ def test_explain_an_unavailable_log(server):
                          check=False)
     assert result.rows()[-1]["reason"] == "log-unavailable"
     assert result.code == EX_TEMPFAIL and "not a regular file" in result.err
-
-
-# inspect
-
-def test_inspect(server):
-    original = sent_message(to=f"{STRANGER}, second@strangers.example", days_ago=2)
-    paths = []
-    for name, content in (("dsn", dsn(original)), ("mdn", mdn(original)), ("plain", b"Subject: hello\n\nbody\n")):
-        path = server.folder / f"{name}.eml"
-        path.write_bytes(content)
-        paths.append(str(path))
-    rows = backscatter(server, "inspect", *paths, formatter="json").json()
-    assert [(row["file"], row["class"]) for row in rows] == [(paths[0], "dsn-failed"), (paths[1], "mdn"), (paths[2], "none")]
-    assert rows[0]["message_ids"] == rows[1]["message_ids"] == message_id_of(original)
-    assert rows[0]["recipients"] == f"{STRANGER} failed 5.1.1, second@strangers.example failed 5.1.1"
-    assert rows[0]["date"].startswith(time.strftime("%Y-%m-%d", time.gmtime(time.time() - 2 * DAY)))
-
-
-def test_inspect_goes_on_after_a_file_that_is_not_there(server):
-    path = write_report(server, dsn(sent_message()))
-    result = backscatter(server, "inspect", "/nonexistent", path, formatter="tab", check=False)
-    assert result.code not in (0, EX_TEMPFAIL) and "/nonexistent" in result.err and "No such file" in result.err
-    assert result.rows()[-1]["file"] == path
-
-
-def test_inspect_without_a_file(server):
-    result = backscatter(server, "inspect", check=False)
-    assert result.code == EX_USAGE and "no file given" in result.err
 
 
 @pytest.mark.parametrize("word", [["import", "--complete"], ["coverage", "--since", "30d"]])
