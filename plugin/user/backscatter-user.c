@@ -181,6 +181,16 @@ void backscatter_user_set_unavailable(struct backscatter_user *buser, const char
 	sent_log_deinit(&buser->log);
 }
 
+struct coverage_policy
+backscatter_user_coverage_policy(const struct backscatter_user *buser)
+{
+	return (struct coverage_policy) {
+		.listed_sources = buser->set->sources,
+		.report_age = buser->set->report_age,
+		.retention = buser->set->retention,
+	};
+}
+
 struct own_addresses *
 backscatter_user_own_addresses(struct backscatter_user *buser, const char *recipient,
 			  pool_t pool)

@@ -7,6 +7,7 @@
 #include "settings/backscatter-settings.h"
 #include "sent-log/sent-log.h"
 #include "sent-log/serial.h"
+#include "verdict/coverage-view.h"
 #include "verdict/own-addresses.h"
 
 struct mail_user;
@@ -41,6 +42,10 @@ void backscatter_user_begin(struct backscatter_user *buser);
 void backscatter_user_deinit(struct backscatter_user **buser);
 /* The log did not answer: closes it, so that nobody waits for it again. */
 void backscatter_user_set_unavailable(struct backscatter_user *buser, const char *error);
+
+/* What his settings say of coverage. */
+struct coverage_policy
+backscatter_user_coverage_policy(const struct backscatter_user *buser);
 
 /* The user's login, the addresses of his settings, and recipient (the address
    that the envelope gave for him; NULL = none). Allocated from pool. */
