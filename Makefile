@@ -122,7 +122,7 @@ endef
 $(foreach room,$(ROOMS),$(eval $(call UNIT_RULE,$(room))))
 
 # Programs that the tests run.
-PROGRAMS := $(addprefix $(BUILD)/tests/programs/,spf-suite-check received-origin corpus-verdict)
+PROGRAMS := $(addprefix $(BUILD)/tests/programs/,spf-suite-check received-origin corpus-verdict inspect)
 $(BUILD)/tests/programs/spf-suite-check: $(BUILD)/tests/programs/spf-zone.o
 $(PROGRAMS): %: %.o $(ARCHIVES)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DOVECOT_LIBS) $(LIB_LIBS) $(SPF_LIBS)
@@ -143,7 +143,7 @@ PART := BUILD=$(BUILD) tests/part
 # The corpus is not part of the tree: real bounces, ham and spam, beside it.
 CORPUS ?= ../shared/corpus
 .PHONY: check-corpus
-check-corpus: all $(BUILD)/tests/programs/corpus-verdict ## the report reader on real mail (CORPUS=folder)
+check-corpus: $(addprefix $(BUILD)/tests/programs/,corpus-verdict inspect) ## the report reader on real mail (CORPUS=folder)
 	@$(PART) corpus sh -c 'if [ -e $(CORPUS)/manifest.tsv ]; then tests/check-corpus $(CORPUS); \
 		else echo "skipped: check-corpus: no $(CORPUS)/manifest.tsv"; fi'
 
@@ -221,7 +221,7 @@ PYTEST_JOBS ?= 4
 # under which name their counts are kept
 E2E ?= e2e
 .PHONY: check-e2e
-check-e2e: all $(BUILD)/tests/programs/received-origin ## end-to-end tests only (PYTEST_ARGS="-k sieve")
+check-e2e: all $(addprefix $(BUILD)/tests/programs/,received-origin inspect) ## end-to-end tests only (PYTEST_ARGS="-k sieve")
 	@$(need_root)tests/e2e/fetch-mtas
 	@$(PART) $(E2E) tests/apart $(PYTHON) -m pytest -q -rs -n $(PYTEST_JOBS) tests/e2e $(PYTEST_ARGS)
 

@@ -19,7 +19,7 @@ compat_doveadm_spf_settings(struct doveadm_cmd_context *cctx, pool_t pool)
 
 /* init(ctx) */
 #define COMPAT_DOVEADM_INIT_ARGS
-#define COMPAT_DOVEADM_ACCEPT_OPTIONS(ctx, options)
+#define COMPAT_DOVEADM_ACCEPT_OPTIONS(ctx)
 #else
 #include "doveadm-util.h"
 
@@ -38,17 +38,15 @@ compat_doveadm_spf_settings(struct doveadm_cmd_context *cctx ATTR_UNUSED,
 
 /* init(ctx, args): the positional arguments */
 #define COMPAT_DOVEADM_INIT_ARGS , const char *const args[] ATTR_UNUSED
-/* Options have to be accepted one by one, too. */
+/* It asks for each option; which there are is in the command's parameters. */
 static inline bool
-compat_doveadm_parse_arg(struct doveadm_mail_cmd_context *ctx, int c)
+compat_doveadm_parse_arg(struct doveadm_mail_cmd_context *ctx ATTR_UNUSED,
+			 int c ATTR_UNUSED)
 {
-	return strchr(ctx->getopt_args, c) != NULL;
+	return TRUE;
 }
-#define COMPAT_DOVEADM_ACCEPT_OPTIONS(ctx, options) \
-	STMT_START { \
-		(ctx)->getopt_args = options; \
-		(ctx)->v.parse_arg = compat_doveadm_parse_arg; \
-	} STMT_END
+#define COMPAT_DOVEADM_ACCEPT_OPTIONS(ctx) \
+	((ctx)->v.parse_arg = compat_doveadm_parse_arg)
 #endif
 
 #endif

@@ -4,11 +4,9 @@
 #include "array.h"
 #include "mail-search-build.h"
 #include "mail-storage.h"
-#include "mail-user.h"
-#include "report/report.h"
 #include "str-sanitize.h"
-#include "doveadm-copy.h"
 #include "sent/sent-copy.h"
+#include "doveadm-backscatter.h"
 
 /* of a Message-ID in the output */
 #define SHOWN_MESSAGE_ID_MAX 100
@@ -23,7 +21,7 @@ struct copy_search {
 };
 
 /* The first identity of this copy is the one whose hash the row has. */
-static bool copy_is_row(struct copy_search *search, struct mail *mail)
+static bool copy_search_is_row(struct copy_search *search, struct mail *mail)
 {
 	char hash[SENT_LOG_HASH_TEXT_SIZE];
 	struct sent_copy copy;
@@ -40,7 +38,7 @@ static bool copy_is_row(struct copy_search *search, struct mail *mail)
 		strcmp(hash, search->row->identity_hash) == 0;
 }
 
-static const char *copy_describe(struct mail *mail)
+static const char *copy_search_describe(struct mail *mail)
 {
 	const char *message_id;
 
@@ -68,10 +66,10 @@ static void copy_search_mails(struct copy_search *search, struct mailbox *box)
 		bool matches;
 
 		T_BEGIN {
-			matches = copy_is_row(search, mail);
+			matches = copy_search_is_row(search, mail);
 		} T_END;
 		if (matches)
-			found = copy_describe(mail);
+			found = copy_search_describe(mail);
 	}
 	(void)mailbox_search_deinit(&ctx);
 	(void)mailbox_transaction_commit(&trans);
@@ -89,7 +87,7 @@ static void copy_search_mailbox(struct mailbox *box, void *context)
 }
 
 const char *
-doveadm_copy_find(struct backscatter_user *buser, const struct sent_log_row *row)
+doveadm_find_copy(struct backscatter_user *buser, const struct sent_log_row *row)
 {
 	struct copy_search search = { .buser = buser, .row = row };
 

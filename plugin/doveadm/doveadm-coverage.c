@@ -3,54 +3,30 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
-#include "doveadm-print.h"
 #include "mail-storage.h"
 #include "mail-user.h"
 #include "sent/sent-mailboxes.h"
+#include "settings/backscatter-settings.h"
 #include "verdict/coverage-view.h"
 #include "doveadm-backscatter.h"
-#include "doveadm-copy.h"
-#include "doveadm-log.h"
-#include "doveadm-sent-mailboxes.h"
-
-#include <sysexits.h>
-#include <time.h>
-
-#define COVERAGE_COMMAND "backscatter coverage"
-
-static const enum sent_log_source counted_sources[] = {
-	SENT_LOG_SOURCE_SUBMISSION,
-	SENT_LOG_SOURCE_MILTER,
-	SENT_LOG_SOURCE_SENT,
-	SENT_LOG_SOURCE_ADMIN,
-};
 
 /* What the log says, and what stands beside it. */
 struct coverage_report {
 	struct coverage_view view;
 	/* there is a log */
 	bool exists;
-	uint64_t rows[N_ELEMENTS(counted_sources)];
+	uint64_t rows[DOVEADM_SOURCE_COUNT];
 	/* the mail that view.unlisted_copy stands for; NULL = not found */
 	const char *unlisted_mail;
-	/* those that the user has, and what is wrong with the setting */
+	/* Sent mailboxes that are there, and those that are listed and are not: "a, b",
+	   NULL = none */
 	unsigned int sent_mailboxes;
 	const char *sent_mailboxes_missing;
 	/* what a delivery can't read of them: a sentence's end each, NULL = nothing */
 	const char *unread;
+	/* but for what an envelope names him as */
+	bool has_address;
 };
-
-static int coverage_count_rows(struct backscatter_user *buser,
-			       struct coverage_report *report,
-			       const char **error_r)
-{
-	for (unsigned int i = 0; i < N_ELEMENTS(counted_sources); i++) {
-		if (sent_log_count(buser->log, counted_sources[i],
-				   &report->rows[i], error_r) < 0)
-			return -1;
-	}
-	return 0;
-}
 
 /* What is wrong with this one; NULL = nothing. */
 static const char *coverage_unread_mailbox(const struct sent_mailbox_state *state)
@@ -70,52 +46,92 @@ static const char *coverage_unread_mailbox(const struct sent_mailbox_state *stat
 }
 
 /* For as long as a delivery can't read all of them, it condemns nothing. */
+static void
+coverage_add_mailbox(struct coverage_report *report,
+		     const struct sent_mailbox_state *state)
+{
+	const char *unread = coverage_unread_mailbox(state);
+
+	if (state->exists)
+		report->sent_mailboxes++;
+	if (unread == NULL || !report->exists)
+		return;
+	report->view.facts.unread_copies = TRUE;
+	report->unread = report->unread == NULL ? unread :
+		t_strconcat(report->unread, ", ", unread, NULL);
+}
+
+/* name: in backscatter_sent_mailboxes */
+static void
+coverage_check_listed(struct backscatter_user *buser, const char *name,
+		      const ARRAY_TYPE(sent_mailbox_state) *states,
+		      struct coverage_report *report)
+{
+	const struct sent_mailbox_state *state;
+
+	array_foreach(states, state) {
+		if (strcmp(state->name, name) != 0)
+			continue;
+		if (!state->exists && state->why_not == NULL) {
+			report->sent_mailboxes_missing =
+				report->sent_mailboxes_missing == NULL ? name :
+				t_strconcat(report->sent_mailboxes_missing,
+					    ", ", name, NULL);
+		}
+		return;
+	}
+	e_error(buser->event, "backscatter_sent_mailboxes has the wrong value "
+		"'%s': allowed are the user's own mailboxes, and this is none: "
+		"public or shared, or an alias of another one", name);
+}
+
 static int coverage_look_at_mailboxes(struct backscatter_user *buser,
 				      struct coverage_report *report,
 				      const char **error_r)
 {
+	const char *const *name = buser->set->sent_mailboxes;
 	ARRAY_TYPE(sent_mailbox_state) states;
 	const struct sent_mailbox_state *state;
-	const char *unread;
 
-	if (sent_mailboxes_get_state(buser, pool_datastack_create(), &states,
+	if (sent_mailboxes_get_state(buser, report->exists ? buser->log : NULL,
+				     pool_datastack_create(), &states,
 				     error_r) < 0)
 		return -1;
-	array_foreach(&states, state) {
-		unread = coverage_unread_mailbox(state);
-		if (unread == NULL)
-			continue;
-		report->view.facts.unread_copies = TRUE;
-		report->unread = report->unread == NULL ? unread :
-			t_strconcat(report->unread, ", ", unread, NULL);
-	}
+	array_foreach(&states, state)
+		coverage_add_mailbox(report, state);
+	for (; *name != NULL; name++)
+		coverage_check_listed(buser, *name, &states, report);
 	return 0;
+}
+
+static bool coverage_has_address(struct backscatter_user *buser)
+{
+	unsigned int count;
+
+	(void)own_addresses_get(backscatter_user_own_addresses(buser, NULL,
+			pool_datastack_create()), &count);
+	return count > 0;
 }
 
 static int coverage_report_read(struct backscatter_user *buser, time_t now,
 				bool exists, struct coverage_report *report_r,
 				const char **error_r)
 {
-	const struct coverage_policy policy = {
-		.listed_sources = buser->set->sources,
-		.report_age = buser->set->report_age,
-		.retention = buser->set->retention,
-	};
+	const struct coverage_policy policy = backscatter_user_coverage_policy(buser);
 	struct coverage_view *view = &report_r->view;
 
 	i_zero(report_r);
 	report_r->exists = exists;
 	if (coverage_view_read(exists ? buser->log : NULL, &policy, now, view,
 			       error_r) < 0 ||
-	    (exists && (coverage_count_rows(buser, report_r, error_r) < 0 ||
-			coverage_look_at_mailboxes(buser, report_r, error_r) < 0)))
+	    doveadm_log_count(buser, exists, report_r->rows, error_r) < 0 ||
+	    coverage_look_at_mailboxes(buser, report_r, error_r) < 0)
 		return -1;
 	if (view->facts.unlisted_copy) {
 		report_r->unlisted_mail =
-			doveadm_copy_find(buser, &view->unlisted_copy);
+			doveadm_find_copy(buser, &view->unlisted_copy);
 	}
-	report_r->sent_mailboxes = doveadm_sent_mailboxes_check(buser,
-		&report_r->sent_mailboxes_missing);
+	report_r->has_address = coverage_has_address(buser);
 	return 0;
 }
 
@@ -144,29 +160,30 @@ static const char *coverage_cause(const struct coverage_report *report)
 
 static const char *coverage_word(const struct coverage_report *report)
 {
-	const struct sent_log_coverage *buser = &report->view.log;
-	bool ended = buser->word == 0 || report->view.sources_changed;
-	string_t *word = t_str_new(64);
+	const struct sent_log_coverage *log = &report->view.log;
+	bool given = log->word_given != 0;
 
-	if (buser->word_given == 0 && buser->word == 0)
+	if (!given && log->word == 0)
 		return "";
-	str_append(word, ended ? "ended" :
-		   buser->word == SENT_LOG_COVERAGE_SET ? "--since" :
-		   "import --complete");
-	if (buser->word_given != 0)
-		str_printfa(word, " of %s", doveadm_log_time(buser->word_given));
-	return str_c(word);
+	if (log->word == 0 || report->view.sources_changed) {
+		return !given ? "ended" : t_strdup_printf("ended (given %s)",
+			doveadm_show_time(log->word_given));
+	}
+	return t_strconcat(log->word == SENT_LOG_COVERAGE_SET ?
+			   "--since" : "import --complete",
+			   !given ? NULL : " of ",
+			   doveadm_show_time(log->word_given), NULL);
 }
 
 static const char *coverage_rows(const struct coverage_report *report)
 {
 	string_t *rows = t_str_new(64);
 
-	for (unsigned int i = 0; i < N_ELEMENTS(counted_sources); i++) {
+	for (unsigned int i = 0; i < DOVEADM_SOURCE_COUNT; i++) {
 		if (report->rows[i] == 0)
 			continue;
 		str_printfa(rows, "%s%s=%"PRIu64, str_len(rows) > 0 ? " " : "",
-			    sent_log_source_name(counted_sources[i]),
+			    sent_log_source_name(doveadm_sources[i]),
 			    report->rows[i]);
 	}
 	return str_len(rows) > 0 ? str_c(rows) : "none";
@@ -180,8 +197,8 @@ static const char *coverage_until_when(const struct coverage_report *report)
 		"its message's Date, and that is %s or later: wait, or tell "
 		"since when the log is complete with 'doveadm backscatter "
 		"coverage --since DATE' or 'import --complete'",
-		doveadm_log_time(coverage_complete_at(facts)),
-		doveadm_log_time(coverage_dated_from(facts)));
+		doveadm_show_time(coverage_complete_at(facts)),
+		doveadm_show_time(coverage_dated_from(facts)));
 }
 
 static const char *coverage_whose_word(const struct coverage_report *report)
@@ -191,9 +208,9 @@ static const char *coverage_whose_word(const struct coverage_report *report)
 	if (buser->word == 0)
 		return "every message sent since then is in the log";
 	return t_strdup_printf("covered since %s, on your word%s%s (%s)",
-		doveadm_log_time(report->view.facts.log_start),
+		doveadm_show_time(report->view.facts.log_start),
 		buser->word_given == 0 ? "" : " of ",
-		doveadm_log_time(buser->word_given),
+		doveadm_show_time(buser->word_given),
 		buser->word == SENT_LOG_COVERAGE_SET ?
 		"coverage --since" : "import --complete");
 }
@@ -208,7 +225,7 @@ coverage_unlisted_copy(const struct coverage_report *report)
 		report->unlisted_mail != NULL ? report->unlisted_mail :
 		t_strdup_printf("a copy that is gone, hash %s",
 				copy->identity_hash),
-		doveadm_log_time(copy->logged_at));
+		doveadm_show_time(copy->logged_at));
 }
 
 static const char *coverage_reason(const struct coverage_report *report)
@@ -222,7 +239,7 @@ static const char *coverage_reason(const struct coverage_report *report)
 	if (report->view.sources_changed) {
 		return t_strdup_printf("sources were '%s': coverage restarts "
 			"with the next delivered report",
-			doveadm_log_sources(report->view.log.listed_sources));
+			doveadm_show_sources(report->view.log.listed_sources));
 	}
 	switch (state) {
 	case COVERAGE_COVERED:
@@ -247,6 +264,10 @@ coverage_explanation(const struct coverage_report *report, unsigned int sources)
 	if ((sources & SENT_LOG_SOURCE_SENT) != 0 &&
 	    report->sent_mailboxes == 0)
 		str_append(text, "; no Sent mailbox found");
+	if (!report->has_address) {
+		str_append(text, "; this user has no address of its own: set "
+			   "backscatter_addresses");
+	}
 	if (report->sent_mailboxes_missing != NULL) {
 		str_printfa(text, "; in backscatter_sent_mailboxes, but not "
 			    "there: %s", report->sent_mailboxes_missing);
@@ -254,73 +275,93 @@ coverage_explanation(const struct coverage_report *report, unsigned int sources)
 	return str_c(text);
 }
 
+int doveadm_coverage_get_objection(struct backscatter_user *buser, time_t start,
+				   time_t now, const char **objection_r,
+				   const char **error_r)
+{
+	struct coverage_report report;
+
+	if (coverage_report_read(buser, now, TRUE, &report, error_r) < 0)
+		return -1;
+	report.view.facts.log_start = start;
+	report.view.sources_changed = FALSE;
+	*objection_r = strcmp(coverage_answer(&report), "no") != 0 ? NULL :
+		coverage_explanation(&report, buser->set->sources);
+	return 0;
+}
+
 static void coverage_report_print(const struct coverage_report *report,
 				  unsigned int sources)
 {
 	doveadm_print(coverage_answer(report));
 	doveadm_print(!report->exists ? "" :
-		      doveadm_log_time(report->view.facts.log_start));
+		      doveadm_show_time(report->view.facts.log_start));
 	doveadm_print(coverage_cause(report));
 	doveadm_print(coverage_word(report));
-	doveadm_print(doveadm_log_sources(sources));
+	doveadm_print(doveadm_show_sources(sources));
 	doveadm_print(coverage_rows(report));
 	doveadm_print(coverage_explanation(report, sources));
 }
 
-/* Prints what holds now. Returns 0 or -1. */
-static int
-coverage_print(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
-	       struct backscatter_user *buser, bool exists)
+/* Nobody is left out of the list. Returns -1. */
+static int coverage_print_unavailable(struct doveadm_run *run)
+{
+	doveadm_print("no");
+	doveadm_print("");
+	doveadm_print("log-unavailable");
+	doveadm_print("");
+	doveadm_print(doveadm_show_sources(run->buser->set->sources));
+	doveadm_print("");
+	doveadm_print(run->error);
+	return -1;
+}
+
+/* The settings of SPF are logged here; the others were when they were read. Returns 0,
+   or -1 if one is wrong. */
+static int coverage_check_settings(struct doveadm_run *run)
+{
+	pool_t pool = pool_alloconly_create("backscatter spf settings", 1024);
+	const struct spf_settings *spf = spf_settings_get(run->buser->user, pool);
+	const char *const *error;
+	bool right = *run->buser->set->errors == NULL && *spf->errors == NULL;
+
+	for (error = spf->errors; *error != NULL; error++)
+		e_error(run->buser->event, "%s", *error);
+	pool_unref(&pool);
+	return right ? 0 : doveadm_run_not_possible(run);
+}
+
+/* Prints what holds now. */
+static int coverage_print(struct doveadm_run *run, bool exists)
 {
 	struct coverage_report report;
 	const char *error;
 
-	if (coverage_report_read(buser, time(NULL), exists, &report, &error) < 0)
-		return doveadm_log_failed(ctx, user, error);
-	coverage_report_print(&report, buser->set->sources);
-	return 0;
-}
-
-static int coverage_show(struct doveadm_mail_cmd_context *ctx,
-			 struct mail_user *user)
-{
-	struct backscatter_user *buser;
-	int ret;
-
-	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_EXISTING, &buser);
-	if (ret >= 0)
-		ret = coverage_print(ctx, user, buser, ret > 0);
-	backscatter_user_deinit(&buser);
-	return ret;
+	if (coverage_report_read(run->buser, run->now, exists, &report,
+				 &error) < 0) {
+		(void)doveadm_run_failed(run, error);
+		return coverage_print_unavailable(run);
+	}
+	coverage_report_print(&report, run->buser->set->sources);
+	return coverage_check_settings(run);
 }
 
 static int
-coverage_set(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
-	     time_t start, enum sent_log_coverage_cause cause)
+coverage_set(struct doveadm_run *run, time_t start,
+	     enum sent_log_coverage_cause cause)
 {
-	struct backscatter_user *buser;
-	int ret;
-
-	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_CREATE, &buser);
-	if (ret > 0)
-		ret = doveadm_log_set_coverage(ctx, user, buser, start, cause);
-	if (ret == 0)
-		ret = coverage_print(ctx, user, buser, TRUE);
-	backscatter_user_deinit(&buser);
-	return ret;
+	if (doveadm_log_open(run, DOVEADM_LOG_CREATE) < 0 ||
+	    doveadm_log_set_coverage(run, start, cause) < 0)
+		return coverage_print_unavailable(run);
+	return coverage_print(run, TRUE);
 }
 
-static int
-coverage_adopt(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
+static int coverage_open(struct doveadm_run *run, enum doveadm_log_open how)
 {
-	struct backscatter_user *buser;
-	int ret;
+	int ret = doveadm_log_open(run, how);
 
-	ret = doveadm_log_adopt(ctx, user, &buser);
-	if (ret > 0)
-		ret = coverage_print(ctx, user, buser, TRUE);
-	backscatter_user_deinit(&buser);
-	return ret;
+	return ret < 0 ? coverage_print_unavailable(run) :
+		coverage_print(run, ret > 0);
 }
 
 /* A date, or a time before now ("14 days"). Returns 0 or -1. */
@@ -334,39 +375,39 @@ static int coverage_parse_since(const char *since, time_t *start_r)
 	return mail_parse_human_timestamp(since, start_r, &utc);
 }
 
-/* "show", "restart" or "adopt"; NULL = none given */
-static const char *coverage_command(struct doveadm_mail_cmd_context *ctx)
+/* "show" (also where none is given), "restart" or "adopt" */
+static const char *coverage_command_word(struct doveadm_cmd_context *cctx)
 {
-	const char *command;
+	const char *word;
 
-	return doveadm_cmd_param_str(ctx->cctx, "command", &command) ?
-		command : NULL;
+	return doveadm_cmd_param_str(cctx, "command", &word) ? word : "show";
 }
 
-static int
-cmd_coverage_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
+static int coverage_run(struct doveadm_run *run)
 {
-	const char *since;
+	const char *since, *word = coverage_command_word(run->cctx);
 	time_t start;
 
-	if (doveadm_cmd_param_str(ctx->cctx, "since", &since)) {
+	if (doveadm_cmd_param_str(run->cctx, "since", &since)) {
 		if (coverage_parse_since(since, &start) < 0)
 			i_unreached();
-		return coverage_set(ctx, user, start, SENT_LOG_COVERAGE_SET);
+		return coverage_set(run, start, SENT_LOG_COVERAGE_SET);
 	}
-	if (null_strcmp(coverage_command(ctx), "adopt") == 0)
-		return coverage_adopt(ctx, user);
-	if (null_strcmp(coverage_command(ctx), "restart") == 0) {
-		return coverage_set(ctx, user, time(NULL),
+	if (strcmp(word, "restart") == 0) {
+		return coverage_set(run, run->now,
 				    SENT_LOG_COVERAGE_RESTARTED);
 	}
-	return coverage_show(ctx, user);
+	return coverage_open(run, strcmp(word, "adopt") == 0 ?
+			     DOVEADM_LOG_ADOPT : DOVEADM_LOG_EXISTING);
 }
 
 static void coverage_check_since(const char *since)
 {
 	time_t start;
 
+	/* the next option was taken for it */
+	if (*since == '-')
+		i_fatal_status(EX_USAGE, "--since needs a date");
 	if (coverage_parse_since(since, &start) < 0) {
 		i_fatal_status(EX_USAGE, "--since has the wrong value '%s': "
 			"allowed are a date as YYYY-MM-DD and a time as "
@@ -378,49 +419,38 @@ static void coverage_check_since(const char *since)
 	}
 }
 
-static void
-cmd_coverage_init(struct doveadm_mail_cmd_context *ctx COMPAT_DOVEADM_INIT_ARGS)
+static void coverage_check(struct doveadm_mail_cmd_context *ctx)
 {
-	const char *since, *command = coverage_command(ctx);
+	static const char *const words[] = { "show", "restart", "adopt", NULL };
+	const char *since, *word;
 
 	if (doveadm_cmd_param_str(ctx->cctx, "since", &since)) {
-		if (command != NULL)
-			doveadm_mail_help_name(COVERAGE_COMMAND);
 		coverage_check_since(since);
+		if (doveadm_cmd_param_str(ctx->cctx, "command", &word))
+			doveadm_mail_help_name(ctx->cmd->name);
 	}
-	if (command != NULL && strcmp(command, "restart") != 0 &&
-	    strcmp(command, "adopt") != 0 && strcmp(command, "show") != 0)
-		doveadm_mail_help_name(COVERAGE_COMMAND);
-
-	doveadm_print_header_simple("covered");
-	doveadm_print_header_simple("since");
-	doveadm_print_header_simple("cause");
-	doveadm_print_header_simple("word");
-	doveadm_print_header_simple("sources");
-	doveadm_print_header_simple("rows");
-	doveadm_print_header("explanation", "explanation",
-			     DOVEADM_PRINT_HEADER_FLAG_EXPAND);
+	if (!str_array_find(words, coverage_command_word(ctx->cctx)))
+		doveadm_mail_help_name(ctx->cmd->name);
 }
 
-static struct doveadm_mail_cmd_context *cmd_coverage_alloc(void)
-{
-	struct doveadm_mail_cmd_context *ctx =
-		doveadm_mail_cmd_alloc(struct doveadm_mail_cmd_context);
+static const struct doveadm_column coverage_columns[] = {
+	{ .name = "covered" },
+	{ .name = "since" },
+	{ .name = "cause" },
+	{ .name = "word" },
+	{ .name = "sources" },
+	{ .name = "rows" },
+	{ .name = "explanation", .flags = DOVEADM_PRINT_HEADER_FLAG_EXPAND },
+	{ .name = NULL }
+};
 
-	COMPAT_DOVEADM_ACCEPT_OPTIONS(ctx, "s:");
-	ctx->v.init = cmd_coverage_init;
-	ctx->v.run = cmd_coverage_run;
-	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
-	return ctx;
-}
+static const struct doveadm_user_command coverage_command = {
+	.columns = coverage_columns,
+	.check = coverage_check,
+	.run = coverage_run,
+};
 
-struct doveadm_cmd_ver2 doveadm_cmd_backscatter_coverage = {
-	.name = COVERAGE_COMMAND,
-	.usage = DOVEADM_CMD_MAIL_USAGE_PREFIX"[show|restart|adopt|--since <date>]",
-	.mail_cmd = cmd_coverage_alloc,
-DOVEADM_CMD_PARAMS_START
-DOVEADM_CMD_MAIL_COMMON
+DOVEADM_USER_COMMAND(coverage, "coverage", "[show|restart|adopt|--since <date>]",
 DOVEADM_CMD_PARAM('s', "since", CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', "command", CMD_PARAM_STR, CMD_PARAM_FLAG_POSITIONAL)
-DOVEADM_CMD_PARAMS_END
-};
+);

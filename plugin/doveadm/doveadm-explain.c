@@ -4,18 +4,10 @@
 
 #include "lib.h"
 #include "istream.h"
-#include "doveadm-print.h"
-#include "mail-user.h"
 #include "report/report.h"
 #include "report/report-scan.h"
 #include "doveadm-backscatter.h"
-#include "doveadm-log.h"
 #include "judging/judge.h"
-
-#include <sysexits.h>
-#include <time.h>
-
-#define EXPLAIN_COMMAND "backscatter explain"
 
 static void explain_print_row(unsigned int row, const struct judgement *judgement)
 {
@@ -42,9 +34,8 @@ static void explain_print(const struct judgement *judgement)
 static void explain_print_no_report(const char *why)
 {
 	doveadm_print_num(0);
-	doveadm_print("-");
-	doveadm_print("-");
-	doveadm_print("-");
+	for (unsigned int i = 0; i < 3; i++)
+		doveadm_print("-");
 	doveadm_print(t_strdup_printf("not a report: %s", why));
 }
 
@@ -68,82 +59,64 @@ explain_read(struct istream *input, pool_t pool, struct report *report_r,
 	return ret;
 }
 
-static int
-explain_report(struct doveadm_mail_cmd_context *ctx, struct mail_user *user,
-	       const struct report *report)
+static int explain_report(struct doveadm_run *run, const struct report *report)
 {
 	struct judge_envelope envelope = { .can_reject = TRUE };
 	struct judgement judgement;
-	struct backscatter_user *buser;
 	int ret;
 
-	(void)doveadm_cmd_param_str(ctx->cctx, "recipient",
-				    &envelope.recipient);
+	(void)doveadm_cmd_param_str(run->cctx, "recipient", &envelope.recipient);
 	/* a log that can't be opened is explained, too */
-	ret = doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_CREATE, &buser);
-	judge_report(buser, report, &envelope, time(NULL), &judgement);
+	ret = doveadm_log_open(run, DOVEADM_LOG_CREATE);
+	judge_report(run->buser, report, &envelope, run->now, &judgement);
 	explain_print(&judgement);
-	backscatter_user_deinit(&buser);
 	return ret < 0 ? -1 : 0;
 }
 
-static int
-cmd_explain_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
+static int explain_run(struct doveadm_run *run)
 {
 	pool_t pool = pool_alloconly_create("backscatter explain", 4096);
 	struct report report;
 	const char *error;
-	int ret;
+	int ret = explain_read(run->ctx->cmd_input, pool, &report, &error);
 
-	ret = explain_read(ctx->cmd_input, pool, &report, &error);
 	if (ret < 0)
-		ret = doveadm_log_failed(ctx, user, error);
+		ret = doveadm_run_failed(run, error);
 	else if (ret > 0)
-		ret = explain_report(ctx, user, &report);
+		ret = explain_report(run, &report);
 	pool_unref(&pool);
 	return ret;
 }
 
-static void
-cmd_explain_init(struct doveadm_mail_cmd_context *ctx COMPAT_DOVEADM_INIT_ARGS)
+static void explain_check(struct doveadm_mail_cmd_context *ctx)
 {
 	if (ctx->cmd_input == NULL)
-		doveadm_mail_help_name(EXPLAIN_COMMAND);
+		doveadm_mail_help_name(ctx->cmd->name);
 	/* opens the file here, where doveadm still is who started it */
 	if (i_stream_read(ctx->cmd_input) < 0 &&
 	    ctx->cmd_input->stream_errno != 0)
 		i_fatal_status(EX_NOINPUT, "%s",
 			       i_stream_get_error(ctx->cmd_input));
+}
 
-	doveadm_print_header("row", "row",
-			     DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY);
-	doveadm_print_header_simple("verdict");
-	doveadm_print_header_simple("reason");
-	doveadm_print_header_simple("action");
+static const struct doveadm_column explain_columns[] = {
+	{ .name = "row", .flags = DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY },
+	{ .name = "verdict" },
+	{ .name = "reason" },
+	{ .name = "action" },
 	/* one wide column, the last: the table formatter fits into 80 */
-	doveadm_print_header("saw", "situation? what was seen",
-			     DOVEADM_PRINT_HEADER_FLAG_EXPAND);
-}
+	{ .name = "saw", .title = "situation? what was seen",
+	  .flags = DOVEADM_PRINT_HEADER_FLAG_EXPAND },
+	{ .name = NULL }
+};
 
-static struct doveadm_mail_cmd_context *cmd_explain_alloc(void)
-{
-	struct doveadm_mail_cmd_context *ctx =
-		doveadm_mail_cmd_alloc(struct doveadm_mail_cmd_context);
+static const struct doveadm_user_command explain_command = {
+	.columns = explain_columns,
+	.check = explain_check,
+	.run = explain_run,
+};
 
-	COMPAT_DOVEADM_ACCEPT_OPTIONS(ctx, "r:");
-	ctx->v.init = cmd_explain_init;
-	ctx->v.run = cmd_explain_run;
-	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
-	return ctx;
-}
-
-struct doveadm_cmd_ver2 doveadm_cmd_backscatter_explain = {
-	.name = EXPLAIN_COMMAND,
-	.usage = DOVEADM_CMD_MAIL_USAGE_PREFIX"[-r <recipient>] <file>",
-	.mail_cmd = cmd_explain_alloc,
-DOVEADM_CMD_PARAMS_START
-DOVEADM_CMD_MAIL_COMMON
+DOVEADM_USER_COMMAND(explain, "explain", "[-r <recipient>] <file>",
 DOVEADM_CMD_PARAM('r', "recipient", CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', "file", CMD_PARAM_ISTREAM, CMD_PARAM_FLAG_POSITIONAL)
-DOVEADM_CMD_PARAMS_END
-};
+);

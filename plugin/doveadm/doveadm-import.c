@@ -7,31 +7,27 @@
 #include "mail-search-build.h"
 #include "mail-storage.h"
 #include "mail-user.h"
-#include "doveadm-backscatter.h"
 #include "doveadm-import.h"
-#include "doveadm-own-mail.h"
-#include "doveadm-print.h"
-#include "doveadm-sent-mailboxes.h"
 #include "quarantine/rejudge.h"
 
 /* rows per transaction: other writers wait no longer than for these */
 #define IMPORT_BATCH 100
 #define IMPORT_POOL_MAX (4 * 1024 * 1024)
 
-void import_failed(struct import_context *import, const char *error)
+void import_failed(struct import *import, const char *error)
 {
-	(void)doveadm_log_failed(import->ctx, import->user, error);
+	(void)doveadm_run_failed(import->run, error);
 	import->failed = TRUE;
 }
 
-static void import_mail_failed(struct import_context *import, struct mail *mail,
+static void import_mail_failed(struct import *import, struct mail *mail,
 			       const char *error)
 {
 	import_failed(import, t_strdup_printf("%s UID %u: %s",
 		mailbox_get_vname(mail->box), mail->uid, error));
 }
 
-static void import_flush(struct import_context *import)
+static void import_flush(struct import *import)
 {
 	const struct sent_copy *copy;
 	const char *error;
@@ -44,7 +40,7 @@ static void import_flush(struct import_context *import)
 					      copy->logged_at);
 			}
 		}
-		if (sent_copy_log(import->buser, &import->batch, import->now,
+		if (sent_copy_log(import->run->buser, &import->batch, import->run->now,
 				  &error) < 0)
 			import_failed(import, error);
 		else
@@ -54,14 +50,14 @@ static void import_flush(struct import_context *import)
 	p_array_init(&import->batch, import->batch_pool, IMPORT_BATCH);
 }
 
-void import_add(struct import_context *import, const struct sent_copy *copy)
+void import_add(struct import *import, const struct sent_copy *copy)
 {
 	array_push_back(&import->batch, copy);
 	if (array_count(&import->batch) >= IMPORT_BATCH)
 		import_flush(import);
 }
 
-int import_read(struct import_context *import, pool_t pool, struct mail *mail,
+int import_read(struct import *import, pool_t pool, struct mail *mail,
 		struct sent_copy *copy_r)
 {
 	const char *error;
@@ -80,7 +76,7 @@ int import_read(struct import_context *import, pool_t pool, struct mail *mail,
 	if (ret < 0 && mail->expunged)
 		return 0;
 	if (ret == 0 &&
-	    !sent_copy_set_logged_at(copy_r, received, import->now)) {
+	    !sent_copy_set_logged_at(copy_r, received, import->run->now)) {
 		error = "has no date that can be read";
 		ret = -1;
 	}
@@ -89,10 +85,10 @@ int import_read(struct import_context *import, pool_t pool, struct mail *mail,
 		return -1;
 	}
 	return copy_r->logged_at >=
-		import->now - (time_t)import->buser->set->retention ? 1 : 0;
+		import->run->now - (time_t)import->run->buser->set->retention ? 1 : 0;
 }
 
-static void import_mail(struct import_context *import, struct mail *mail,
+static void import_mail(struct import *import, struct mail *mail,
 			void *context ATTR_UNUSED)
 {
 	struct sent_copy copy;
@@ -108,11 +104,11 @@ static void import_mail(struct import_context *import, struct mail *mail,
 		import->too_old++;
 	/* somebody else's, in a mailbox that has more than Sent copies */
 	if (ret > 0 && (copy.from_own_address ||
-			!doveadm_mail_was_delivered(mail)))
+			!import_was_delivered(mail)))
 		import_add(import, &copy);
 }
 
-static int import_mailbox_open(struct import_context *import,
+static int import_mailbox_open(struct import *import,
 			       struct mailbox *box)
 {
 	enum mail_error mail_error;
@@ -133,7 +129,7 @@ import_search_begin(struct mailbox_transaction_context *trans)
 {
 	struct mailbox_header_lookup_ctx *headers =
 		mailbox_header_lookup_init(mailbox_transaction_get_mailbox(trans),
-					   doveadm_own_mail_headers);
+					   import_headers);
 	struct mail_search_args *args = mail_search_build_init();
 	struct mail_search_context *search;
 
@@ -146,7 +142,7 @@ import_search_begin(struct mailbox_transaction_context *trans)
 	return search;
 }
 
-int import_foreach_mail(struct import_context *import, struct mailbox *box,
+int import_foreach_mail(struct import *import, struct mailbox *box,
 			import_mail_t *callback, void *context)
 {
 	struct mailbox_transaction_context *trans;
@@ -171,7 +167,7 @@ int import_foreach_mail(struct import_context *import, struct mailbox *box,
 }
 
 /* All of the opened mailbox is in the log: no delivery has to read it once more. */
-static void import_mark_read(struct import_context *import, struct mailbox *box,
+static void import_mark_read(struct import *import, struct mailbox *box,
 			     const struct mailbox_status *status)
 {
 	const struct sent_log_mailbox_mark mark = {
@@ -180,20 +176,20 @@ static void import_mark_read(struct import_context *import, struct mailbox *box,
 	};
 	const char *error;
 
-	if (sent_copy_log_read(import->buser, &import->batch,
-			       mailbox_get_vname(box), &mark, import->now,
+	if (sent_copy_log_read(import->run->buser, &import->batch,
+			       mailbox_get_vname(box), &mark, import->run->now,
 			       &error) < 0)
 		import_failed(import, error);
 }
 
 static void import_mailbox(struct mailbox *box, void *context)
 {
-	struct import_context *import = context;
+	struct import *import = context;
 	struct mailbox_status status;
 	bool failed_before = import->failed;
 
 	/* opened, an autocreated one would be there from then on */
-	if (!doveadm_mailbox_exists(box))
+	if (!import_mailbox_exists(box))
 		return;
 	import->failed = FALSE;
 	if (import_foreach_mail(import, box, import_mail, NULL) == 0) {
@@ -206,77 +202,56 @@ static void import_mailbox(struct mailbox *box, void *context)
 	import->failed = import->failed || failed_before;
 }
 
-/* Why the log can't be called complete; NULL = it can. */
-static const char *import_missing(struct import_context *import)
+/* What was found ends what the log counted as, so far. Returns a sentence's end. */
+static const char *import_contradict(struct import *import)
 {
-	struct sent_log_coverage coverage;
+	const struct sent_log_coverage *coverage = &import->coverage;
 	const char *error;
 
-	if ((import->buser->set->sources & SENT_LOG_SOURCE_SENT) == 0) {
-		/* The log's new start would reach back to copies that no listed
-		   source has logged: another way out (DESIGN.md 5.5). */
-		return "--complete needs 'sent' in backscatter_sources: copies "
-			"alone say that messages leave past the sources listed "
-			"there. They are logged as evidence all the same";
+	if (!import->contradicted)
+		return "";
+	if (sent_log_set_coverage(import->run->buser->log, import->run->now,
+				  SENT_LOG_COVERAGE_INCOMPLETE, import->run->now,
+				  &error) < 0) {
+		import_failed(import, error);
+		return "";
 	}
-	if (import->mailboxes == 0) {
-		return "no Sent mailbox found: who reads by POP3 keeps none "
-			"here. Of a mailbox that sends nothing, say so with "
-			"'doveadm backscatter coverage --since DATE'";
-	}
+	return t_strdup_printf("; the log counted as complete since %s%s: "
+		"coverage starts anew", coverage->word == 0 ? "" :
+		"your word of ", doveadm_show_time(coverage->word == 0 ||
+			coverage->word_given == 0 ? coverage->start :
+			coverage->word_given));
+}
+
+/* start: what the log would be complete since. Returns why it can't be called that; NULL =
+   it can. */
+static const char *import_missing(struct import *import, time_t start)
+{
+	const char *objection, *error;
+
 	if (str_len(import->unlisted) > 0) {
-		return t_strdup_printf("sent messages that the log doesn't know "
-			"lie in %s: list what holds Sent copies in "
-			"backscatter_sent_mailboxes, and leave out what doesn't "
-			"with --except MAILBOX", str_c(import->unlisted));
+		return t_strdup_printf("%smessages of this user lie in %s: list "
+			"it in backscatter_sent_mailboxes, or leave it out with "
+			"--except MAILBOX if it holds nothing that he sent%s",
+			import->mailboxes == 0 ? "no Sent mailbox found, but " :
+			"", str_c(import->unlisted), import_contradict(import));
 	}
 	if (import->failed) {
 		return "not everything could be read: see the errors, and try "
 			"again";
 	}
-	if (sent_log_get_coverage(import->buser->log, import->now, &coverage,
-				  &error) < 0) {
+	if (doveadm_coverage_get_objection(import->run->buser, start, import->run->now,
+					   &objection, &error) < 0) {
 		import_failed(import, error);
 		return "the log is unavailable";
 	}
-	if (!coverage.listed_source_logged) {
-		return "no Sent copy within the retention: it sends nothing, "
-			"or past the Sent mailbox. If nothing, say so with "
-			"'doveadm backscatter coverage --since DATE'";
-	}
-	return NULL;
+	if (objection == NULL && import->mailboxes == 0)
+		return "no Sent mailbox found, where 'sent' is listed in "
+			"backscatter_sources";
+	return objection;
 }
 
-/* The administrator says that every message sent is in the Sent mailboxes: then
-   the log is complete as far back as it keeps rows. Returns 0 or -1. */
-static int import_complete(struct import_context *import)
-{
-	time_t start = import->now - (time_t)import->buser->set->retention;
-
-	if (import->buser->set->sources == SENT_LOG_SOURCE_SENT)
-		start = I_MAX(start, import->last_without_message_id);
-	return doveadm_log_set_coverage(import->ctx, import->user, import->buser,
-					start, SENT_LOG_COVERAGE_IMPORTED);
-}
-
-static const char *const *import_except(struct import_context *import)
-{
-	static const char *const none[] = { NULL };
-	const char *const *except;
-
-	return doveadm_cmd_param_array(import->ctx->cctx, "except", &except) ?
-		except : none;
-}
-
-static bool import_wants_complete(struct import_context *import)
-{
-	bool complete;
-
-	return doveadm_cmd_param_bool(import->ctx->cctx, "complete",
-				      &complete) && complete;
-}
-
-static void import_print(const struct import_context *import,
+static void import_print(const struct import *import,
 			 const char *complete, const char *explanation)
 {
 	doveadm_print_num(import->mailboxes);
@@ -286,103 +261,109 @@ static void import_print(const struct import_context *import,
 	doveadm_print(explanation);
 }
 
-static void import_say_complete(struct import_context *import)
+/* Since when the log is complete, if every message sent is in the Sent mailboxes: as far
+   back as it keeps rows. */
+static time_t import_complete_since(const struct import *import)
 {
-	const char *missing = import_missing(import);
+	time_t start = import->run->now - (time_t)import->run->buser->set->retention;
+
+	return import->run->buser->set->sources != SENT_LOG_SOURCE_SENT ? start :
+		I_MAX(start, import->last_without_message_id);
+}
+
+static void import_say_complete(struct import *import)
+{
+	time_t start = import_complete_since(import);
+	const char *missing = import_missing(import, start);
 
 	if (missing != NULL) {
-		/* not TEMP: trying again won't help */
-		doveadm_mail_failed_error(import->ctx, MAIL_ERROR_NOTPOSSIBLE);
 		import->failed = TRUE;
+		(void)doveadm_run_not_possible(import->run);
 		import_print(import, "no", missing);
-		return;
-	}
-	if (import_complete(import) < 0) {
+	} else if (doveadm_log_set_coverage(import->run, start,
+					    SENT_LOG_COVERAGE_IMPORTED) < 0) {
 		import->failed = TRUE;
 		import_print(import, "no", "see the error");
-		return;
+	} else {
+		import_print(import, "yes", t_strdup_printf(
+			"the log is complete since %s", doveadm_show_time(start)));
 	}
-	import_print(import, "yes", "the log is complete");
 }
 
-static void import_user(struct import_context *import)
+/* complete: it is asked for */
+static void import_user(struct import *import, bool complete)
 {
-	bool complete = import_wants_complete(import);
+	static const char *const none[] = { NULL };
+	const struct backscatter_settings *set = import->run->buser->set;
+	/* The log's new start would reach back to copies that no listed source has
+	   logged: another way out (DESIGN.md 5.5). */
+	bool asked = (set->sources & SENT_LOG_SOURCE_SENT) != 0 ||
+		!set->sources_valid;
+	const char *const *except;
 
-	import->own = backscatter_user_own_addresses(import->buser, NULL,
-						pool_datastack_create());
-	import->unlisted = t_str_new(128);
-	import->batch_pool = pool_alloconly_create("backscatter import", 16384);
-	p_array_init(&import->batch, import->batch_pool, IMPORT_BATCH);
-	if (sent_copy_foreach_mailbox(import->user, import->buser->set,
+	if (!doveadm_cmd_param_array(import->run->cctx, "except", &except))
+		except = none;
+	if (sent_copy_foreach_mailbox(import->run->buser->user, set,
 				      import_mailbox, import) < 0 ||
-	    (complete && import_search(import, import_except(import)) < 0))
+	    (complete && asked && import_search(import, except) < 0))
 		import_failed(import, "Listing mailboxes failed");
-	pool_unref(&import->batch_pool);
-	rejudge_due_reports(import->buser);
+	rejudge_due_reports(import->run->buser);
 
-	if (complete)
-		import_say_complete(import);
-	else
+	if (!complete)
 		import_print(import, "", "");
+	else if (!asked) {
+		import_print(import, "-", "not asked: backscatter_sources of "
+			     "this user has no 'sent'");
+	} else {
+		import_say_complete(import);
+	}
 }
 
-static int
-cmd_import_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
+static int import_run(struct doveadm_run *run)
 {
-	struct import_context import = {
-		.ctx = ctx, .user = user, .now = time(NULL)
-	};
+	struct import import = { .run = run };
+	bool complete;
 
-	if (doveadm_log_open(ctx, user, DOVEADM_LOG_OPEN_CREATE,
-			     &import.buser) < 0)
-		import.failed = TRUE;
-	else
-		import_user(&import);
-	backscatter_user_deinit(&import.buser);
+	if (doveadm_log_open(run, DOVEADM_LOG_CREATE) < 0)
+		return -1;
+	import.own = backscatter_user_own_addresses(run->buser, NULL,
+						    pool_datastack_create());
+	import.unlisted = t_str_new(128);
+	import.batch_pool = pool_alloconly_create("backscatter import", 16384);
+	p_array_init(&import.batch, import.batch_pool, IMPORT_BATCH);
+	import_user(&import, doveadm_cmd_param_bool(run->cctx, "complete",
+						    &complete) && complete);
+	pool_unref(&import.batch_pool);
 	return import.failed ? -1 : 0;
 }
 
-static void
-cmd_import_init(struct doveadm_mail_cmd_context *ctx COMPAT_DOVEADM_INIT_ARGS)
+static void import_check(struct doveadm_mail_cmd_context *ctx)
 {
 	const char *const *except;
 	bool complete;
 
 	if (doveadm_cmd_param_array(ctx->cctx, "except", &except) &&
 	    !doveadm_cmd_param_bool(ctx->cctx, "complete", &complete))
-		doveadm_mail_help_name("backscatter import");
-	doveadm_print_header("mailboxes", "mailboxes",
-			     DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY);
-	doveadm_print_header("logged", "logged",
-			     DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY);
-	doveadm_print_header("older", "older than the retention",
-			     DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY);
-	doveadm_print_header_simple("complete");
-	doveadm_print_header("explanation", "explanation",
-			     DOVEADM_PRINT_HEADER_FLAG_EXPAND);
+		doveadm_mail_help_name(ctx->cmd->name);
 }
 
-static struct doveadm_mail_cmd_context *cmd_import_alloc(void)
-{
-	struct doveadm_mail_cmd_context *ctx =
-		doveadm_mail_cmd_alloc(struct doveadm_mail_cmd_context);
+static const struct doveadm_column import_columns[] = {
+	{ .name = "mailboxes", .flags = DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY },
+	{ .name = "logged", .flags = DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY },
+	{ .name = "older", .title = "older than the retention",
+	  .flags = DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY },
+	{ .name = "complete" },
+	{ .name = "explanation", .flags = DOVEADM_PRINT_HEADER_FLAG_EXPAND },
+	{ .name = NULL }
+};
 
-	COMPAT_DOVEADM_ACCEPT_OPTIONS(ctx, "cx:");
-	ctx->v.init = cmd_import_init;
-	ctx->v.run = cmd_import_run;
-	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
-	return ctx;
-}
+static const struct doveadm_user_command import_command = {
+	.columns = import_columns,
+	.check = import_check,
+	.run = import_run,
+};
 
-struct doveadm_cmd_ver2 doveadm_cmd_backscatter_import = {
-	.name = "backscatter import",
-	.usage = DOVEADM_CMD_MAIL_USAGE_PREFIX
-		"[--complete [--except <mailbox> ...]]",
-	.mail_cmd = cmd_import_alloc,
-DOVEADM_CMD_PARAMS_START
-DOVEADM_CMD_MAIL_COMMON
+DOVEADM_USER_COMMAND(import, "import", "[--complete [--except <mailbox> ...]]",
 DOVEADM_CMD_PARAM('c', "complete", CMD_PARAM_BOOL, 0)
 DOVEADM_CMD_PARAM('x', "except", CMD_PARAM_ARRAY, 0)
-DOVEADM_CMD_PARAMS_END
-};
+);

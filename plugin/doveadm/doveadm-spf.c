@@ -2,42 +2,45 @@
 
 #include "lib.h"
 #include "hostpid.h"
-#include "doveadm-print.h"
-#include "doveadm-compat.h"
 #include "spf/spf.h"
 #include "spf/spf-networks.h"
 #include "doveadm-backscatter.h"
-
-#include <sysexits.h>
+#include "doveadm-compat.h"
 
 #define SPF_COMMAND "backscatter spf"
 
-static void print_step(const char *step, const char *text)
+static const struct doveadm_column spf_columns[] = {
+	{ .name = "what" },
+	{ .name = "text", .flags = DOVEADM_PRINT_HEADER_FLAG_EXPAND },
+	{ .name = NULL }
+};
+
+static void spf_print_step(const char *step, const char *text)
 {
 	doveadm_print(step);
 	doveadm_print(text);
 }
 
-static void print_trace(const char *line, void *context ATTR_UNUSED)
+static void spf_print_trace(const char *line, void *context ATTR_UNUSED)
 {
-	print_step("step", line);
+	spf_print_step("step", line);
 }
 
-static void print_reply(const struct spf_check_reply *reply)
+static void spf_print_reply(const struct spf_check_reply *reply)
 {
-	print_step("result", spf_check_result_name(reply->result));
-	print_step("identity", spf_identity_name(reply->identity));
-	print_step("domain", reply->domain);
+	spf_print_step("result", spf_check_result_name(reply->result));
+	spf_print_step("identity", spf_identity_name(reply->identity));
+	spf_print_step("domain", reply->domain);
 	if (reply->mechanism != NULL)
-		print_step("mechanism", reply->mechanism);
+		spf_print_step("mechanism", reply->mechanism);
 	if (reply->problem != NULL)
-		print_step("problem", reply->problem);
+		spf_print_step("problem", reply->problem);
 	if (reply->explanation != NULL)
-		print_step("explanation", reply->explanation);
+		spf_print_step("explanation", reply->explanation);
 }
 
 /* "<>" as in SMTP, or "", is the null sender. */
-static const char *without_brackets(const char *path)
+static const char *spf_without_brackets(const char *path)
 {
 	size_t size = strlen(path);
 
@@ -47,7 +50,7 @@ static const char *without_brackets(const char *path)
 }
 
 static void
-print_evaluation(const struct spf_settings *set, struct spf_check_request *request)
+spf_print_evaluation(const struct spf_settings *set, struct spf_check_request *request)
 {
 	const struct spf_dns_settings dns_set = { .servers = set->spf_dns };
 	pool_t pool = pool_alloconly_create("backscatter spf", 2048);
@@ -57,19 +60,19 @@ print_evaluation(const struct spf_settings *set, struct spf_check_request *reque
 
 	request->receiver = my_hostname;
 	request->timeout_msecs = set->spf_timeout;
-	request->trace = print_trace;
+	request->trace = spf_print_trace;
 	if (spf_dns_init(&dns_set, &dns, &error) < 0) {
 		i_error("backscatter: %s", error);
 		doveadm_exit_code = EX_CONFIG;
 	} else {
 		spf_check_host(dns, request, pool, &reply);
-		print_reply(&reply);
+		spf_print_reply(&reply);
 		spf_dns_deinit(&dns);
 	}
 	pool_unref(&pool);
 }
 
-static void cmd_spf(struct doveadm_cmd_context *cctx)
+static void spf_run(struct doveadm_cmd_context *cctx)
 {
 	const struct spf_settings *set;
 	struct spf_check_request request;
@@ -90,22 +93,21 @@ static void cmd_spf(struct doveadm_cmd_context *cctx)
 		doveadm_exit_code = EX_USAGE;
 		return;
 	}
-	request.mail_from = without_brackets(mail_from);
+	request.mail_from = spf_without_brackets(mail_from);
 
 	pool = pool_alloconly_create("backscatter spf settings", 1024);
 	set = compat_doveadm_spf_settings(cctx, pool);
 	for (error = set->errors; *error != NULL; error++)
 		i_error("backscatter: %s", *error);
 	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
-	doveadm_print_header_simple("what");
-	doveadm_print_header("text", "text", DOVEADM_PRINT_HEADER_FLAG_EXPAND);
-	print_evaluation(set, &request);
+	doveadm_print_columns(spf_columns);
+	spf_print_evaluation(set, &request);
 	pool_unref(&pool);
 }
 
-struct doveadm_cmd_ver2 doveadm_cmd_backscatter_spf = {
+struct doveadm_cmd_ver2 doveadm_backscatter_spf = {
 	.name = SPF_COMMAND,
-	.cmd = cmd_spf,
+	.cmd = spf_run,
 	.usage = "<ip> <helo> <mailfrom>",
 DOVEADM_CMD_PARAMS_START
 DOVEADM_CMD_PARAM('\0', "ip", CMD_PARAM_STR, CMD_PARAM_FLAG_POSITIONAL)

@@ -2,7 +2,6 @@
    log's interface and the report's structure; judges nothing. */
 
 #include "lib.h"
-#include "verdict/coverage-view.h"
 #include "facts-private.h"
 
 void facts_log_failed(struct facts *facts, const char *error)
@@ -241,20 +240,15 @@ static void facts_gather_budget(struct facts_context *ctx)
 }
 
 static void
-facts_gather_coverage(struct facts_context *ctx, const struct facts_policy *policy)
+facts_gather_coverage(struct facts_context *ctx,
+		      const struct coverage_policy *policy)
 {
 	struct facts *facts = ctx->facts;
 	struct coverage_facts *coverage = &facts->verdict.coverage;
-	const struct coverage_policy coverage_policy = {
-		.listed_sources = policy->listed_sources,
-		.report_age = policy->report_age,
-		.retention = policy->retention,
-	};
 	struct coverage_view view;
 	const char *error;
 
-	if (coverage_view_read(ctx->log, &coverage_policy, ctx->now, &view,
-			       &error) < 0)
+	if (coverage_view_read(ctx->log, policy, ctx->now, &view, &error) < 0)
 		facts_log_failed(facts, error);
 	*coverage = view.facts;
 	coverage->late_report = report_class_info(ctx->report->class)->late;
@@ -272,7 +266,7 @@ void facts_gather(const struct report *report, struct sent_log *log,
 {
 	struct facts_context ctx = {
 		.report = report, .log = log, .own = own, .keyed = keyed,
-		.now = now, .retention = policy->retention, .facts = facts_r
+		.now = now, .retention = policy->coverage.retention, .facts = facts_r
 	};
 	const char *error;
 
@@ -294,7 +288,7 @@ void facts_gather(const struct report *report, struct sent_log *log,
 	if (facts_r->verdict.log_available)
 		facts_gather_known_recipient(&ctx);
 	if (facts_r->verdict.log_available)
-		facts_gather_coverage(&ctx, policy);
+		facts_gather_coverage(&ctx, &policy->coverage);
 	/* What was issued before coverage starts is known to be missing, perhaps;
 	   the day of issue may be the day of that start. */
 	facts_r->rows_lost = facts_r->verdict.log_available &&

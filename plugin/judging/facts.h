@@ -5,16 +5,13 @@
 
 #include "sent-log/sent-log.h"
 #include "sent-log/serial.h"
+#include "verdict/coverage-view.h"
 #include "verdict/own-addresses.h"
 #include "verdict/verdict.h"
 
 /* What the settings say. */
 struct facts_policy {
-	/* enum sent_log_source bits */
-	unsigned int listed_sources;
-	/* seconds */
-	unsigned int report_age;
-	unsigned int retention;
+	struct coverage_policy coverage;
 	/* This host's names, as they stand behind "by" in its Received lines;
 	   NULL-terminated. */
 	const char *const *host_names;

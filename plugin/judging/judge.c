@@ -17,9 +17,7 @@ judge_gather(struct backscatter_user *buser, const struct report *report,
 {
 	const char *const host_names[] = { my_hostname, my_hostdomain(), NULL };
 	struct facts_policy policy = {
-		.listed_sources = buser->set->sources,
-		.report_age = buser->set->report_age,
-		.retention = buser->set->retention,
+		.coverage = backscatter_user_coverage_policy(buser),
 		.host_names = host_names,
 	};
 	struct own_addresses *own =

@@ -27,8 +27,9 @@ static const char *const coverage_cause_names[] = {
 	[SENT_LOG_COVERAGE_RESTARTED] = "restarted",
 	[SENT_LOG_COVERAGE_SET] = "set",
 	[SENT_LOG_COVERAGE_IMPORTED] = "imported",
-	[SENT_LOG_COVERAGE_EXPIRED] = "expired",
+	[SENT_LOG_COVERAGE_EXPIRED] = "retention",
 	[SENT_LOG_COVERAGE_ROWS_LOST] = "rows-lost",
+	[SENT_LOG_COVERAGE_INCOMPLETE] = "incomplete",
 };
 #define CAUSE_COUNT \
 	(sizeof(coverage_cause_names) / sizeof(coverage_cause_names[0]))

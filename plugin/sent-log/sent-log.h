@@ -159,6 +159,8 @@ enum sent_log_coverage_cause {
 	SENT_LOG_COVERAGE_EXPIRED,
 	/* a serial of ours came back that has no row */
 	SENT_LOG_COVERAGE_ROWS_LOST,
+	/* "import --complete" found sent messages that the log doesn't know */
+	SENT_LOG_COVERAGE_INCOMPLETE,
 };
 
 struct sent_log_coverage {

@@ -54,7 +54,7 @@ bool sent_mailbox_is_read(const struct sent_log_mailbox_mark *mark,
 }
 
 struct state_context {
-	struct backscatter_user *buser;
+	struct sent_log *log;
 	pool_t pool;
 	ARRAY_TYPE(sent_mailbox_state) *states;
 	const char *error;
@@ -68,7 +68,6 @@ static void get_state(struct mailbox *box, struct state_context *ctx,
 	const char *error;
 	int ret = sent_mailbox_get_status(box, &status, &error);
 
-	state->exists = ret != 0;
 	if (ret < 0)
 		state->error = p_strdup(ctx->pool, error);
 	state->all_read = ret == 0 ||
@@ -80,27 +79,33 @@ static bool
 add_state(struct mailbox *box, const char *why_not, void *context)
 {
 	struct state_context *ctx = context;
+	enum mailbox_existence existence;
 	struct sent_log_mailbox_mark mark;
 	struct sent_mailbox_state *state;
 
+	i_zero(&mark);
 	state = array_append_space(ctx->states);
 	state->name = p_strdup(ctx->pool, mailbox_get_vname(box));
 	state->why_not = p_strdup(ctx->pool, why_not);
+	/* an autocreated one that nobody has used yet is none */
+	state->exists = mailbox_exists(box, FALSE, &existence) == 0 &&
+		existence == MAILBOX_EXISTENCE_SELECT;
 	if (why_not != NULL)
 		return TRUE;
-	if (sent_log_get_mark(ctx->buser->log, state->name, &mark,
-			      &ctx->error) < 0)
+	if (ctx->log != NULL && sent_log_get_mark(ctx->log, state->name, &mark,
+						  &ctx->error) < 0)
 		return FALSE;
 	get_state(box, ctx, &mark, state);
 	return TRUE;
 }
 
-int sent_mailboxes_get_state(struct backscatter_user *buser, pool_t pool,
+int sent_mailboxes_get_state(struct backscatter_user *buser,
+			     struct sent_log *log, pool_t pool,
 			     ARRAY_TYPE(sent_mailbox_state) *states_r,
 			     const char **error_r)
 {
 	struct state_context ctx = {
-		.buser = buser, .pool = pool, .states = states_r
+		.log = log, .pool = pool, .states = states_r
 	};
 
 	p_array_init(states_r, pool, 4);

@@ -37,7 +37,8 @@ bool sent_mailbox_is_read(const struct sent_log_mailbox_mark *mark,
 /* For "doveadm backscatter coverage": what is to be said of one Sent mailbox. */
 struct sent_mailbox_state {
 	const char *name;
-	/* as in sent_mailboxes_callback_t: the mailbox's user is not covered */
+	/* as in sent_mailboxes_callback_t: the mailbox's user is not covered. Then only
+	   the name and exists are set. */
 	const char *why_not;
 	/* why it couldn't be looked at just now; NULL = it was */
 	const char *error;
@@ -48,8 +49,10 @@ struct sent_mailbox_state {
 	unsigned int unreadable;
 };
 ARRAY_DEFINE_TYPE(sent_mailbox_state, struct sent_mailbox_state);
-/* All of them. Allocated from pool. Returns 0, or -1 and the log's error. */
-int sent_mailboxes_get_state(struct backscatter_user *buser, pool_t pool,
+/* All of them. log: the user's, NULL = he has none. Allocated from pool. Returns 0, or -1
+   and the log's error. */
+int sent_mailboxes_get_state(struct backscatter_user *buser,
+			     struct sent_log *log, pool_t pool,
 			     ARRAY_TYPE(sent_mailbox_state) *states_r,
 			     const char **error_r);
 

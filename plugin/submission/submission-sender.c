@@ -28,7 +28,7 @@ check_address(struct submission_sender *sender, const char *where,
 	      const char *address, struct submission_refusal *refusal_r)
 {
 	const char *user = sender->buser->user->username;
-	const char *source, *error;
+	const char *source, *error, *owned;
 	int ret = sender_addresses_own(sender->addresses, address, &source,
 				       &error);
 
@@ -45,9 +45,13 @@ check_address(struct submission_sender *sender, const char *where,
 	}
 	refusal_r->status = 553;
 	refusal_r->enhanced_code = "5.7.1";
+	owned = sender_addresses_describe(sender->addresses);
+	if (owned == NULL)
+		refusal_r->setting = "backscatter_addresses";
 	refusal_r->text = t_strdup_printf("%s: <%s>: Not an address of %s, "
-		"who may send as %s", where, shown(address), shown(user),
-		sender_addresses_describe(sender->addresses));
+		"who %s", where, shown(address), shown(user), owned == NULL ?
+		"has no address of his own" :
+		t_strconcat("may send as ", owned, NULL));
 	return FALSE;
 }
 
@@ -56,9 +60,10 @@ static bool
 refuse_or_log(struct submission_sender *sender, bool refuses,
 	      const struct submission_refusal *refusal)
 {
-	e_info(sender->buser->event, "%s: %s", refuses ?
+	e_info(sender->buser->event, "%s: %s%s", refuses ?
 	       "Refused" : "backscatter_sender_check=both would refuse",
-	       refusal->text);
+	       refusal->text, refusal->setting == NULL ? "" :
+	       t_strdup_printf(" (%s)", refusal->setting));
 	return !refuses;
 }
 
@@ -68,6 +73,7 @@ bool submission_sender_check_envelope(struct submission_sender *sender,
 {
 	enum sender_check check = sender->buser->set->sender_check;
 
+	i_zero(refusal_r);
 	if (check == SENDER_CHECK_OFF || *mail_from == '\0' ||
 	    check_address(sender, "MAIL FROM", mail_from, refusal_r))
 		return TRUE;
@@ -121,6 +127,7 @@ bool submission_sender_check_header(struct submission_sender *sender,
 {
 	enum sender_check check = sender->buser->set->sender_check;
 
+	i_zero(refusal_r);
 	if (check == SENDER_CHECK_OFF || check == SENDER_CHECK_ENVELOPE ||
 	    check_header(sender, message, refusal_r))
 		return TRUE;

@@ -36,14 +36,17 @@ void submission_serial_deinit(struct submission_serial *serial)
 /* Returns 0, or -1 after an error line. */
 static int submission_serial_get_key(struct submission_serial *serial)
 {
+	struct backscatter_user *buser = serial->buser;
 	const char *error;
 
 	if (serial->has_key)
 		return 0;
-	if (backscatter_user_get_issuing_key(serial->buser, time(NULL), &serial->key,
+	if (backscatter_user_get_issuing_key(buser, time(NULL), &serial->key,
 				     &error) < 0) {
-		e_error(serial->buser->event, "No serial key: %s",
-			error);
+		if (buser->log != NULL)
+			(void)backscatter_user_check_place(buser, &error);
+		e_error(buser->event, "No serial key: %s - until then mail "
+			"leaves without its serial", error);
 		return -1;
 	}
 	serial->has_key = TRUE;

@@ -37,6 +37,8 @@ struct submission_refusal {
 	unsigned int status;
 	const char *enhanced_code;
 	const char *text;
+	/* for the log line only: the setting at fault; NULL = none */
+	const char *setting;
 };
 
 /* mail_from: user@domain; "" = null sender, which is everybody's. Returns TRUE if

@@ -9,12 +9,17 @@
 #include "backscatter-user.h"
 #include "sent-log/site-key.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* How long the log may keep a delivery, a message that is sent or an IMAP command
    waiting, in all: longer than any transaction of ours takes, shorter than an MTA's
    or a mail client's patience. */
 #define BACKSCATTER_USER_DEADLINE_MSECS 3000
+
+/* field of a mail_user's event */
+#define SETTINGS_ERRORS_SAID "backscatter_settings_errors_said"
 
 static void backscatter_user_notice(const char *line, void *context)
 {
@@ -71,21 +76,33 @@ static const char *backscatter_user_path(struct backscatter_user *buser)
 	return p_strconcat(buser->pool, home, buser->set->db + 1, NULL);
 }
 
+/* Once for each mail_user: doveadm's commands and what logs copies as they are saved are
+   two modules of one process. */
+static void backscatter_user_say_errors(struct backscatter_user *buser)
+{
+	const char *const *error;
+
+	if (event_find_field_nonrecursive(buser->user->event,
+					  SETTINGS_ERRORS_SAID) != NULL)
+		return;
+	event_add_int(buser->user->event, SETTINGS_ERRORS_SAID, 1);
+	for (error = buser->set->errors; *error != NULL; error++)
+		e_error(buser->event, "%s", *error);
+}
+
 struct backscatter_user *
 backscatter_user_init(struct mail_user *user, struct event *event)
 {
 	pool_t pool = pool_alloconly_create("backscatter user", 2048);
 	struct backscatter_user *buser = p_new(pool, struct backscatter_user, 1);
 	struct sent_log_settings set;
-	const char *const *error;
 
 	buser->pool = pool;
 	buser->user = user;
 	buser->event = event_create(event);
 	event_set_append_log_prefix(buser->event, "backscatter: ");
 	buser->set = backscatter_settings_get(user, pool);
-	for (error = buser->set->errors; *error != NULL; error++)
-		e_error(buser->event, "%s", *error);
+	backscatter_user_say_errors(buser);
 
 	i_zero(&set);
 	set.path = buser->path = backscatter_user_path(buser);
@@ -111,6 +128,36 @@ void backscatter_user_make_home(struct backscatter_user *buser)
 		(void)mail_user_home_mkdir(buser->user);
 }
 
+int backscatter_user_check_place(const struct backscatter_user *buser,
+				 const char **error_r)
+{
+	const char *folder = t_strdup_until(buser->path,
+					    strrchr(buser->path, '/'));
+	const char *place = *folder == '\0' ? "/" : folder;
+	const char *wrong;
+
+	if (faccessat(AT_FDCWD, buser->path, F_OK, AT_EACCESS) == 0)
+		return 0;
+	/* the home is made when it is needed, and with it all that leads to it */
+	while (*buser->set->db != '/' && *folder != '\0' &&
+	       faccessat(AT_FDCWD, folder, F_OK, AT_EACCESS) < 0 &&
+	       errno == ENOENT)
+		place = folder = t_strdup_until(folder, strrchr(folder, '/'));
+	if (*place == '\0')
+		place = "/";
+	if (faccessat(AT_FDCWD, place, W_OK | X_OK, AT_EACCESS) == 0)
+		return 0;
+	wrong = errno == ENOENT ?
+		t_strdup_printf("doesn't exist: create it for uid %ld",
+				(long)geteuid()) :
+		t_strdup_printf("can't be written by uid %ld (%s)%s",
+				(long)geteuid(), strerror(errno),
+				errno != EACCES ? "" : ": chown or chgrp it");
+	*error_r = t_strdup_printf("sent log %s: can't be made: the directory "
+				   "%s %s", buser->path, place, wrong);
+	return -1;
+}
+
 void backscatter_user_begin(struct backscatter_user *buser)
 {
 	if (buser->log != NULL)
@@ -134,6 +181,16 @@ void backscatter_user_set_unavailable(struct backscatter_user *buser, const char
 	sent_log_deinit(&buser->log);
 }
 
+struct coverage_policy
+backscatter_user_coverage_policy(const struct backscatter_user *buser)
+{
+	return (struct coverage_policy) {
+		.listed_sources = buser->set->sources,
+		.report_age = buser->set->report_age,
+		.retention = buser->set->retention,
+	};
+}
+
 struct own_addresses *
 backscatter_user_own_addresses(struct backscatter_user *buser, const char *recipient,
 			  pool_t pool)
@@ -152,6 +209,16 @@ backscatter_user_own_addresses(struct backscatter_user *buser, const char *recip
 
 /* Keys */
 
+/* The file's rights are the group's matter where several users read it. */
+static const char *site_key_cure(const char *path)
+{
+	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0 || errno != EACCES)
+		return "";
+	return t_strdup_printf(": not readable for uid %ld: chown or chgrp it, "
+			       "until then mail leaves without its serials",
+			       (long)geteuid());
+}
+
 /* Returns 1, 0 if the site has none, -1 after an error line. */
 static int site_keys_get(struct backscatter_user *buser, struct serial_keys *keys_r)
 {
@@ -162,7 +229,8 @@ static int site_keys_get(struct backscatter_user *buser, struct serial_keys *key
 		return 0;
 	if (site_key_read(buser->set->site_key, keys_r, &error) == 0)
 		return keys_r->count > 0 ? 1 : 0;
-	e_error(buser->event, "backscatter_site_key: %s", error);
+	e_error(buser->event, "backscatter_site_key: %s%s", error,
+		site_key_cure(buser->set->site_key));
 	free(error);
 	return -1;
 }

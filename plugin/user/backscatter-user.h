@@ -7,6 +7,7 @@
 #include "settings/backscatter-settings.h"
 #include "sent-log/sent-log.h"
 #include "sent-log/serial.h"
+#include "verdict/coverage-view.h"
 #include "verdict/own-addresses.h"
 
 struct mail_user;
@@ -32,11 +33,19 @@ backscatter_user_init(struct mail_user *user, struct event *event);
    first stored, and he may send, or get a bounce, before. Not before his namespaces
    are there. */
 void backscatter_user_make_home(struct backscatter_user *buser);
+/* Does the log that the path names exist, or could it be made? Returns 0, or -1 and what
+   is wrong with its directory, with the cure. */
+int backscatter_user_check_place(const struct backscatter_user *buser,
+				 const char **error_r);
 /* Another message or command of this session: the log may take its time again. */
 void backscatter_user_begin(struct backscatter_user *buser);
 void backscatter_user_deinit(struct backscatter_user **buser);
 /* The log did not answer: closes it, so that nobody waits for it again. */
 void backscatter_user_set_unavailable(struct backscatter_user *buser, const char *error);
+
+/* What his settings say of coverage. */
+struct coverage_policy
+backscatter_user_coverage_policy(const struct backscatter_user *buser);
 
 /* The user's login, the addresses of his settings, and recipient (the address
    that the envelope gave for him; NULL = none). Allocated from pool. */

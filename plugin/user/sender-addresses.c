@@ -138,7 +138,11 @@ const char *sender_addresses_describe(struct sender_addresses *senders)
 {
 	const char *error;
 	bool dict_is_set = sender_dict_open(senders, &error) != 0;
+	unsigned int count;
 
+	(void)own_addresses_get(senders->own, &count);
+	if (count == 0 && !dict_is_set)
+		return NULL;
 	return ownership_describe(senders->own, dict_is_set ?
 				  "addresses in "SENDER_DICT_SETTING : NULL);
 }

@@ -33,7 +33,7 @@ int sender_addresses_own(struct sender_addresses *senders, const char *address,
 
 /* "alice@example.org, @example.net, ..., addresses in backscatter_sender_dict":
    what a refused user is told; short, one line, printable ASCII. On the data
-   stack. */
+   stack. NULL: there is nothing, and no dict either. */
 const char *sender_addresses_describe(struct sender_addresses *senders);
 
 /* Everything that he may send as: login, setting, then the dict's, sorted. Returns

@@ -37,6 +37,7 @@ int coverage_view_read(struct sent_log *log,
 	if (!view_r->sources_changed)
 		facts->log_start = view_r->log.start;
 	facts->listed_source_logged = view_r->log.listed_source_logged;
+	facts->any_source_logged = view_r->log.has_rows;
 	facts->said_for_mailbox = !view_r->sources_changed &&
 		view_r->log.word == SENT_LOG_COVERAGE_SET;
 	if (!facts->sources_listed ||

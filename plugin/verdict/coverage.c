@@ -17,9 +17,16 @@ static const struct {
 		"another way out: list it in backscatter_sources" },
 	[COVERAGE_NOTHING_LOGGED] = {
 		"nothing-logged", "no listed source has logged a message of this "
-		"mailbox within the retention: it sends past them (POP3, "
-		"several people, software), or never sends - then say so with "
-		"'doveadm backscatter coverage --since DATE'" },
+		"mailbox within the retention. If the user sends past the listed "
+		"sources (POP3, several people, software): leave it so, or "
+		"backscatter_sources = none. Only if this mailbox never sends "
+		"anything: 'doveadm backscatter coverage --since DATE'" },
+	[COVERAGE_SENDS_PAST_SOURCES] = {
+		"sends-past-sources", "no listed source has logged a message of "
+		"this mailbox within the retention, but another one has: the user "
+		"sends past the listed sources. List the one that sees all that "
+		"he sends in backscatter_sources, or leave it so, or "
+		"backscatter_sources = none" },
 	[COVERAGE_UNREAD_COPIES] = {
 		"unread-copies", "a Sent mailbox, or a copy in it, can't be read "
 		"when a report is delivered" },
@@ -75,8 +82,10 @@ enum coverage_state coverage_decide(const struct coverage_facts *facts)
 		return COVERAGE_UNREAD_COPIES;
 	if (facts->unlisted_copy)
 		return COVERAGE_UNLISTED_COPY;
-	if (!facts->listed_source_logged && !facts->said_for_mailbox)
-		return COVERAGE_NOTHING_LOGGED;
+	if (!facts->listed_source_logged && !facts->said_for_mailbox) {
+		return facts->any_source_logged ?
+			COVERAGE_SENDS_PAST_SOURCES : COVERAGE_NOTHING_LOGGED;
+	}
 	/* After the retention no date matters: whatever is older than the log is
 	   too old to be reported on. */
 	if (start <= facts->now - (time_t)facts->retention)

@@ -14,6 +14,8 @@ enum coverage_state {
 	/* rule 2: no listed source has ever logged anything, and nobody said that
 	   nothing is sent */
 	COVERAGE_NOTHING_LOGGED,
+	/* rule 2, and a source that isn't listed has logged something */
+	COVERAGE_SENDS_PAST_SOURCES,
 	/* rule 0: a Sent mailbox, or a copy in it, can't be read */
 	COVERAGE_UNREAD_COPIES,
 	/* rule 6 and 7: the log doesn't reach back as far as the original */
@@ -34,6 +36,8 @@ struct coverage_facts {
 	   it is empty */
 	bool listed_source_logged;
 	bool said_for_mailbox;
+	/* any source has, also "admin" */
+	bool any_source_logged;
 	/* The report is an MDN: it may come as late as the retention. */
 	bool late_report;
 	/* S: the log is complete from here on, as far as it knows itself */

@@ -60,6 +60,17 @@ def test_a_mailbox_that_nothing_was_ever_logged_for_is_not_covered(dovecot_facto
     row = coverage(dovecot)
     assert row["covered"] == "no" and "no listed source has logged" in row["explanation"]
     assert dovecot.wait_log("reason=not-covered .*no listed source has logged")
+    first, last = (row["explanation"].index(words) for words in ("sends past the listed sources", "--since"))
+    assert first < last, "what invites the wrong cure comes last"
+
+
+def test_where_another_source_has_logged_nobody_is_told_to_say_that_it_never_sends(dovecot_factory):
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "submission"})
+    dovecot.append(ALICE, "Sent", sent_message())
+    row = coverage(dovecot)
+    assert row["covered"] == "no" and "another one has" in row["explanation"] and "--since" not in row["explanation"]
+    judged(dovecot, forged())
+    assert "--since" not in dovecot.wait_log("reason=not-covered .*another one has.*").group()
 
 
 def test_a_mailbox_that_never_sends_is_covered_on_the_administrators_word(dovecot_factory):
@@ -72,7 +83,7 @@ def test_a_mailbox_that_never_sends_is_covered_on_the_administrators_word(doveco
     dovecot.doveadm("backscatter", "coverage", "restart", user=ALICE)
     SentLog.of(dovecot).start_coverage(days_ago=100)
     assert judged(dovecot, forged()) == NOT_COVERED
-    assert coverage(dovecot)["word"].startswith("ended of ")
+    assert coverage(dovecot)["word"].startswith("ended (given ")
 
 
 def test_one_logged_message_covers_a_mailbox_until_the_retention_ends(dovecot_factory):
@@ -242,6 +253,13 @@ def test_of_a_login_without_domain_the_local_part_is_own(dovecot_factory):
     SentLog.of(dovecot, "dora").make_older(7200)
     again = dsn(sent_message(sender="info@example.test", to=STRANGER), to="info@example.test")
     assert judged(dovecot, again, "dora") == NOT_COVERED
+
+
+def test_a_user_without_any_address_is_named(dovecot_factory):
+    dovecot = dovecot_factory(users={ALICE: {}, "erin": {}, "dora": {"backscatter_addresses": "dora@example.test"}})
+    named = {user: "no address of its own: set backscatter_addresses" in coverage(dovecot, user)["explanation"]
+             for user in dovecot.users}
+    assert named == {ALICE: False, "erin": True, "dora": False}
 
 
 @pytest.mark.parametrize("headers", [{}, {"sender": "Alice@Example.TEST"}, {"sender": "alice+shop@example.test"}],

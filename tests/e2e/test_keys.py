@@ -77,6 +77,14 @@ def test_a_site_key_that_everybody_can_read_is_refused(sending):
     assert result.code != 0 and str(path) in result.err
 
 
+def test_a_site_key_that_nobody_may_read(sending):
+    path = sending.dovecot.folder / "site-key"
+    sending.dovecot.doveadm("backscatter", "key", "generate", str(path))
+    sending.dovecot.restart(plugin={"backscatter_site_key": str(path)})
+    assert serial_of(sending.sent(sent_message()).message), "of the mailbox's own key"
+    assert sending.dovecot.wait_log(rf"{path}: .*Permission denied: not readable for uid {sending.dovecot.users[ALICE].uid}: chown")
+
+
 # verify
 
 def test_verify_what_was_sent(sending):

@@ -39,6 +39,13 @@ def submit(sending: Sending, *fields: str, mail_from: str = ALICE):
     return sending.dovecot.submit(ALICE, READER, message(*fields), mail_from=mail_from)
 
 
+def test_a_user_without_any_address(sending_factory):
+    sending = sending_factory(users=("erin",), plugin={"backscatter_sender_check": "both"})
+    reply = sending.dovecot.submit("erin", READER, message("From: erin@example.test"), mail_from="erin@example.test")
+    assert reply.code == 553 and reply.text.endswith("<erin@example.test>: Not an address of erin, who has no address of his own")
+    assert sending.dovecot.wait_log(r"Refused: .*erin, who has no address of his own \(backscatter_addresses\)$")
+
+
 # MAIL FROM
 
 @pytest.mark.parametrize("mail_from", [CEO, BOB, "alice@example.test.example", "alicex@example.test", "x@sub.own.example",

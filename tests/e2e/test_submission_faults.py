@@ -210,6 +210,16 @@ def test_no_log_from_the_start(apart, cleanup, state):
     assert apart.log.gap.exists() or apart.dovecot.log_lines("Error: .*coverage restart")
 
 
+def test_a_folder_of_the_logs_that_is_missing(sending_factory):
+    sending = sending_factory()
+    folder = sending.dovecot.folder / "logs"
+    sending.dovecot.restart(plugin={"backscatter_db": f"{folder}/%u.db"})
+    assert SERIAL_HEADER.encode() not in sending.sent(sent_message()).message
+    uid = sending.dovecot.users[ALICE].uid
+    assert sending.dovecot.wait_log(rf"No serial key: .*{folder} doesn't exist: create it for uid {uid} - until then mail leaves "
+                                    "without its serial")
+
+
 def test_a_user_who_sends_before_his_home_is_made(apart):
     alice = apart.dovecot.users[ALICE]
     shutil.rmtree(alice.home)

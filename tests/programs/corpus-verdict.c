@@ -44,9 +44,9 @@ static void forged_check_init(struct forged_check *check, const char *path)
 
 	check->now = time(NULL);
 	check->log = sent_log_init(&set);
-	check->policy.listed_sources = SENT_LOG_SOURCE_SUBMISSION;
-	check->policy.report_age = 14 * DAY;
-	check->policy.retention = 90 * DAY;
+	check->policy.coverage.listed_sources = SENT_LOG_SOURCE_SUBMISSION;
+	check->policy.coverage.report_age = 14 * DAY;
+	check->policy.coverage.retention = 90 * DAY;
 	check->policy.host_names = no_names;
 	if (sent_log_set_coverage(check->log, check->now - 365 * DAY,
 				  SENT_LOG_COVERAGE_SET, check->now,

@@ -64,9 +64,9 @@ static int setup(void **state)
 	report_init(&fixture->report, fixture->pool);
 	fixture->own = own_addresses_init(fixture->pool, "+");
 	own_addresses_add(fixture->own, "me@example.org");
-	fixture->policy.listed_sources = SENT_LOG_SOURCE_SUBMISSION;
-	fixture->policy.report_age = 14 * DAY;
-	fixture->policy.retention = 90 * DAY;
+	fixture->policy.coverage.listed_sources = SENT_LOG_SOURCE_SUBMISSION;
+	fixture->policy.coverage.report_age = 14 * DAY;
+	fixture->policy.coverage.retention = 90 * DAY;
 	fixture->policy.host_names = host_names;
 	assert_int_equal(serial_key_make(&fixture->keys.keys[0], fixture->now),
 			 0);
@@ -979,7 +979,7 @@ static void test_unlisted_copy(void **state)
 	assert_true(gather(fixture)->coverage.unlisted_copy);
 
 	/* a listed source needs no other one beside it */
-	fixture->policy.listed_sources = SENT_LOG_SOURCE_SENT;
+	fixture->policy.coverage.listed_sources = SENT_LOG_SOURCE_SENT;
 	assert_false(gather(fixture)->coverage.unlisted_copy);
 }
 
@@ -999,7 +999,7 @@ static void test_coverage_policy(void **state)
 	assert_false(coverage->listed_source_logged);
 	assert_false(coverage->said_for_mailbox);
 
-	fixture->policy.listed_sources = 0;
+	fixture->policy.coverage.listed_sources = 0;
 	assert_false(gather(fixture)->coverage.sources_listed);
 }
 
@@ -1024,7 +1024,7 @@ static void test_nothing_logged(void **state)
 	assert_true(gather(fixture)->coverage.listed_source_logged);
 
 	/* his word was about other sources */
-	fixture->policy.listed_sources = SENT_LOG_SOURCE_SENT;
+	fixture->policy.coverage.listed_sources = SENT_LOG_SOURCE_SENT;
 	assert_false(gather(fixture)->coverage.said_for_mailbox);
 	assert_int_equal(gather(fixture)->coverage.log_start, fixture->now);
 }

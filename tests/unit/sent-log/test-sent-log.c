@@ -32,9 +32,9 @@ static void test_names(void **state)
 		"no-message-id");
 	assert_string_equal(
 		sent_log_coverage_cause_name(SENT_LOG_COVERAGE_EXPIRED),
-		"expired");
+		"retention");
 	assert_string_equal(
-		sent_log_coverage_cause_name(SENT_LOG_COVERAGE_ROWS_LOST + 1),
+		sent_log_coverage_cause_name(SENT_LOG_COVERAGE_INCOMPLETE + 1),
 		"unknown");
 }
 

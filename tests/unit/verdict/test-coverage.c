@@ -15,6 +15,7 @@ struct coverage_test {
 	/* the same; NONE = not returned */
 	time_t original_date, arrival_date;
 	bool no_sources, nothing_logged, said, unlisted_copy, late_report;
+	bool other_source_logged;
 	enum coverage_state state;
 };
 
@@ -31,6 +32,12 @@ static const struct coverage_test coverage_tests[] = {
 	  .nothing_logged = TRUE, .state = COVERAGE_NOTHING_LOGGED },
 	{ "rule 2: of a dated original, too", 1000 * DAY, DATED(HOUR),
 	  .nothing_logged = TRUE, .state = COVERAGE_NOTHING_LOGGED },
+	{ "rule 2: another source has", 1000 * DAY, UNDATED,
+	  .nothing_logged = TRUE, .other_source_logged = TRUE,
+	  .state = COVERAGE_SENDS_PAST_SOURCES },
+	{ "rule 2: the administrator said so all the same", 14 * DAY, UNDATED,
+	  .nothing_logged = TRUE, .other_source_logged = TRUE, .said = TRUE,
+	  .state = COVERAGE_COVERED },
 	{ "rule 2: the administrator said so", 14 * DAY, UNDATED,
 	  .nothing_logged = TRUE, .said = TRUE, .state = COVERAGE_COVERED },
 	{ "rule 2: which moves no start", 14 * DAY - 1, UNDATED,
@@ -107,6 +114,8 @@ static void test_rules(void **state ATTR_UNUSED)
 			.sources_listed = !test->no_sources,
 			.listed_source_logged = !test->nothing_logged,
 			.said_for_mailbox = test->said,
+			.any_source_logged = !test->nothing_logged ||
+				test->other_source_logged,
 			.unlisted_copy = test->unlisted_copy,
 			.late_report = test->late_report,
 			.log_start = before_now(test->log_start),

@@ -1,26 +1,27 @@
-/* "doveadm backscatter inspect FILE...": what the report reader sees in a
-   message, without any user, log or verdict. */
+/* What the report reader sees in a message, without any user, log or verdict.
+
+   Standard input: file names, one a line. Standard output: a line for each file that
+   could be read, of the columns that tests/inspect names, tab-escaped. Exit code: 0, or 1
+   if a file could not be read. */
 
 #include "lib.h"
 #include "array.h"
 #include "istream.h"
 #include "str.h"
-#include "str-sanitize.h"
+#include "strescape.h"
 #include "iso8601-date.h"
-#include "doveadm-print.h"
-#include "doveadm-backscatter.h"
 #include "report/report.h"
 #include "report/report-scan.h"
 
+#include <stdio.h>
 #include <time.h>
-#include <sysexits.h>
 
 #define INSPECT_BLOCK_SIZE 8192
 
-/* The net's words: they may not break the terminal or the formatter. */
+/* NULL = "" */
 static void inspect_print(const char *value)
 {
-	doveadm_print(value == NULL ? "" : str_sanitize_utf8(value, SIZE_MAX));
+	printf("%s\t", value == NULL ? "" : str_tabescape(value));
 }
 
 /* Values of a list are separated by spaces, a recipient's by commas as well:
@@ -169,19 +170,6 @@ static void inspect_print_date(time_t date)
 	inspect_print(tm == NULL ? NULL : iso8601_date_create_tm(tm, 0));
 }
 
-static void inspect_print_headers(void)
-{
-	static const char *const columns[] = {
-		"file", "marked", "class", "message_ids", "serial", "envelope_id",
-		"recipients", "references", "date", "arrival_date", "to",
-		"original_to", "shape", "null_sender", "originals",
-		"original_senders", "received_by",
-	};
-
-	for (unsigned int i = 0; i < N_ELEMENTS(columns); i++)
-		doveadm_print_header_simple(columns[i]);
-}
-
 static void inspect_print_report(const char *path, const struct report *report)
 {
 	inspect_print(path);
@@ -201,6 +189,7 @@ static void inspect_print_report(const char *path, const struct report *report)
 	inspect_print_originals(report);
 	inspect_print_list(&report->original_senders);
 	inspect_print(report->received_by);
+	putchar('\n');
 }
 
 static void inspect_print_unmarked(const char *path)
@@ -208,8 +197,7 @@ static void inspect_print_unmarked(const char *path)
 	inspect_print(path);
 	inspect_print("no");
 	inspect_print(report_class_name(REPORT_CLASS_NONE));
-	for (unsigned int i = 3; i < doveadm_print_get_headers_count(); i++)
-		inspect_print(NULL);
+	putchar('\n');
 }
 
 static int
@@ -241,7 +229,7 @@ static int inspect_file(const char *path, const char **error_r)
 	pool_t pool;
 	int ret;
 
-	pool = pool_alloconly_create("backscatter inspect", 4096);
+	pool = pool_alloconly_create("inspect", 4096);
 	input = i_stream_create_file(path, INSPECT_BLOCK_SIZE);
 	ret = inspect_stream(pool, path, input, error_r);
 	if (ret < 0)
@@ -251,30 +239,20 @@ static int inspect_file(const char *path, const char **error_r)
 	return ret;
 }
 
-static void cmd_backscatter_inspect(struct doveadm_cmd_context *cctx)
+int main(void)
 {
-	const char *const *paths, *error;
+	char line[4096];
+	const char *error;
+	int status = 0;
 
-	if (!doveadm_cmd_param_array(cctx, "file", &paths)) {
-		i_error("backscatter inspect: no file given");
-		doveadm_exit_code = EX_USAGE;
-		return;
-	}
-	doveadm_print_init(DOVEADM_PRINT_TYPE_PAGER);
-	inspect_print_headers();
-	for (; *paths != NULL; paths++) T_BEGIN {
-		if (inspect_file(*paths, &error) < 0) {
-			i_error("%s: %s", *paths, error);
-			doveadm_exit_code = EX_NOINPUT;
+	lib_init();
+	while (fgets(line, sizeof(line), stdin) != NULL) T_BEGIN {
+		line[strcspn(line, "\n")] = '\0';
+		if (inspect_file(line, &error) < 0) {
+			i_error("%s: %s", line, error);
+			status = 1;
 		}
 	} T_END;
+	lib_deinit();
+	return status;
 }
-
-struct doveadm_cmd_ver2 doveadm_cmd_backscatter_inspect = {
-	.name = "backscatter inspect",
-	.cmd = cmd_backscatter_inspect,
-	.usage = "<file> [...]",
-DOVEADM_CMD_PARAMS_START
-DOVEADM_CMD_PARAM('\0', "file", CMD_PARAM_ARRAY, CMD_PARAM_FLAG_POSITIONAL)
-DOVEADM_CMD_PARAMS_END
-};
