@@ -214,7 +214,7 @@ static const char *import_missing(struct import_context *import)
 
 	if ((import->buser->set->sources & SENT_LOG_SOURCE_SENT) == 0) {
 		/* The log's new start would reach back to copies that no listed
-		   source has logged: another way out (DESIGN.md 5.5). */
+		   source has logged: another way out (docs/design.md, section 5, rule 5). */
 		return "--complete needs 'sent' in backscatter_sources: copies "
 			"alone say that messages leave past the sources listed "
 			"there. They are logged as evidence all the same";

@@ -1,7 +1,7 @@
 #ifndef BACKSCATTER_SETTINGS_H
 #define BACKSCATTER_SETTINGS_H
 
-/* The settings of one user, parsed and checked (DESIGN.md, section 9). */
+/* The settings of one user, parsed and checked (docs/design.md, section 9). */
 
 #include "report/report.h"
 #include "verdict/action.h"

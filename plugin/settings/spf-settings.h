@@ -1,7 +1,7 @@
 #ifndef SPF_SETTINGS_H
 #define SPF_SETTINGS_H
 
-/* The settings of SPF, parsed and checked (DESIGN.md, section 9). They belong to
+/* The settings of SPF, parsed and checked (docs/design.md, section 9). They belong to
    the message: no userdb field overrides them. */
 
 #include "backscatter-settings.h"
