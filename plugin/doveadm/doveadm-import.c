@@ -296,7 +296,7 @@ static void import_user(struct import *import, bool complete)
 	static const char *const none[] = { NULL };
 	const struct backscatter_settings *set = import->run->buser->set;
 	/* The log's new start would reach back to copies that no listed source has
-	   logged: another way out (DESIGN.md 5.5). */
+	   logged: another way out (docs/design.md, section 5, rule 5). */
 	bool asked = (set->sources & SENT_LOG_SOURCE_SENT) != 0 ||
 		!set->sources_valid;
 	const char *const *except;

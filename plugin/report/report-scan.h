@@ -8,7 +8,7 @@
 
 struct istream;
 
-/* The header that carries our verdict (DESIGN.md, section 7). */
+/* The header that carries our verdict (docs/design.md, section 7). */
 #define REPORT_VERDICT_HEADER "X-Backscatter"
 
 struct report_scan {

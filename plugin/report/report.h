@@ -11,7 +11,7 @@
 struct istream;
 
 /* The header that a message takes along when we send it; the returned headers
-   bring it back (DESIGN.md, section 7). */
+   bring it back (docs/design.md, section 7). */
 #define REPORT_SERIAL_HEADER "X-Backscatter-Serial"
 
 enum report_class {
@@ -91,7 +91,7 @@ struct report_recipient {
 };
 ARRAY_DEFINE_TYPE(report_recipient, struct report_recipient);
 
-/* How certain it is that the message is a report (DESIGN.md, section 3). A worded
+/* How certain it is that the message is a report (docs/design.md, section 3). A worded
    one may acquit, never convict. */
 enum report_shape {
 	/* phrases, speakers and replies weigh up to a report */

@@ -1,5 +1,6 @@
-/* From when on the log is complete as far as it knows itself (DESIGN.md 5.2 to
-   5.4). What follows from it for a report is left to plugin/verdict/. */
+/* From when on the log is complete as far as it knows itself (docs/design.md,
+   section 5, rules 2 to 4). What follows from it for a report is left to
+   plugin/verdict/. */
 
 #include "sent-log-private.h"
 

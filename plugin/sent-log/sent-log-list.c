@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* DESIGN.md 5.5 */
+/* docs/design.md, section 5, rule 5 */
 #define UNLISTED_COPY_MAX_AGE_SECS (30 * 24 * 3600)
 #define UNLISTED_COPY_MIN_SAVED_SECS 3600
 /* the sender's clock may be ahead of ours */

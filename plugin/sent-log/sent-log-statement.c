@@ -155,7 +155,7 @@ static const char *const statement_sql[SENT_LOG_STATEMENT_COUNT] = {
 		" ORDER BY m.id LIMIT ?2",
 	[SENT_LOG_COUNT_MESSAGES] =
 		"SELECT count(*) FROM message WHERE source = ?1",
-	/* DESIGN.md 5.5; source 4 in figures, as in the index */
+	/* docs/design.md, section 5, rule 5; source 4 in figures, as in the index */
 	[SENT_LOG_FIND_UNLISTED_COPY] =
 		"SELECT" ROW_COLUMNS " FROM message m INDEXED BY message_copy"
 		" WHERE m.source = 4 AND m.from_own_address = 1"

@@ -394,7 +394,8 @@ int sent_log_set_listed_sources(struct sent_log *log, time_t now,
 
 /* Is there a Sent copy with an own From:, dated after `after` and within the last
    30 days, saved more than an hour ago, of which none of the listed sources
-   knows? Then there is another way out (DESIGN.md 5.5). Fills *row_r. */
+   knows? Then there is another way out (docs/design.md, section 5, rule 5). Fills
+   *row_r. */
 int sent_log_find_unlisted_copy(struct sent_log *log, time_t after, time_t now,
 				struct sent_log_row *row_r,
 				const char **error_r);

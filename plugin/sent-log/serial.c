@@ -96,7 +96,7 @@ static bool decode(const char *text, unsigned char bytes_r[SERIAL_SIZE])
 	       bytes_r[VERSION_OFFSET] == SERIAL_VERSION;
 }
 
-/* DESIGN.md, section 8: at least a version, a key id, a day and 80 bits of MAC. */
+/* docs/design.md, section 8: at least a version, a key id, a day and 80 bits of MAC. */
 #define SERIAL_LENGTH_MIN 32
 #define SERIAL_LENGTH_MAX 38
 

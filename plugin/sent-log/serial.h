@@ -1,7 +1,7 @@
 #ifndef SERIAL_H
 #define SERIAL_H
 
-/* Serials (DESIGN.md, section 8): what a message takes along when it leaves, and
+/* Serials (docs/design.md, section 8): what a message takes along when it leaves, and
    a report brings back. They verify by themselves, with the key alone. Knows
    libc and OpenSSL; touches no file.
 

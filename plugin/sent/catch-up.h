@@ -1,7 +1,7 @@
 #ifndef CATCH_UP_H
 #define CATCH_UP_H
 
-/* The Sent mailboxes are the truth, and the log is their index (DESIGN.md, section
+/* The Sent mailboxes are the truth, and the log is their index (docs/design.md, section
    5): before a report is called backscatter, what lies there unread is logged. So
    nothing is lost where a copy was stored past the plugin: by an imap without it, a
    server-side copy, dsync, a restored backup. */

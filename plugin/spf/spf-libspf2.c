@@ -2,7 +2,7 @@
 
    libspf2 1.2.10 walks through records, descends into include: and redirect=, asks
    for addresses, compares them, and combines the results. What it may not do is
-   read what comes from the net: it misreads valid and invalid records (DESIGN.md,
+   read what comes from the net: it misreads valid and invalid records (docs/design.md,
    section 11), forgets whatever is behind the first 511 bytes of a compiled record,
    counts terms modulo 256, and gives loopback clients a pass. So for each record
    it gets one that is written here, of the same terms in the same order, in which

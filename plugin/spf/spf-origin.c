@@ -1,4 +1,4 @@
-/* Follows the message's way back through our own hosts (DESIGN.md, section 11). */
+/* Follows the message's way back through our own hosts (docs/design.md, section 11). */
 
 #include "lib.h"
 #include "net.h"

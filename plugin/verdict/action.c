@@ -1,4 +1,4 @@
-/* Actions (DESIGN.md section 6): pure. */
+/* Actions (docs/design.md, section 6): pure. */
 
 #include "lib.h"
 #include "action.h"

@@ -1,7 +1,7 @@
 #ifndef ACTION_H
 #define ACTION_H
 
-/* What is done with a judged report: DESIGN.md section 6 as a pure function. */
+/* What is done with a judged report: docs/design.md, section 6, as a pure function. */
 
 #include "verdict.h"
 

@@ -1,4 +1,4 @@
-/* Coverage (DESIGN.md section 5): pure, no log and no clock of its own. */
+/* Coverage (docs/design.md, section 5): pure, no log and no clock of its own. */
 
 #include "lib.h"
 #include "coverage.h"

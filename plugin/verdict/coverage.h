@@ -1,7 +1,7 @@
 #ifndef COVERAGE_H
 #define COVERAGE_H
 
-/* May "not in the log" be believed? DESIGN.md section 5 as a pure function. */
+/* May "not in the log" be believed? docs/design.md, section 5, as a pure function. */
 
 #include <time.h>
 

@@ -1,7 +1,7 @@
 #ifndef OWN_ADDRESSES_H
 #define OWN_ADDRESSES_H
 
-/* The addresses of one mailbox: whose reports are ours to judge (DESIGN.md,
+/* The addresses of one mailbox: whose reports are ours to judge (docs/design.md,
    section 2). Compared in lower case (ASCII only; the rest byte by byte), with and
    without +detail. Who may send as what is decided in verdict/ownership.h. */
 

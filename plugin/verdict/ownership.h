@@ -1,7 +1,7 @@
 #ifndef OWNERSHIP_H
 #define OWNERSHIP_H
 
-/* Who may send as what (DESIGN.md, section 2): what the administrator has given to
+/* Who may send as what (docs/design.md, section 2): what the administrator has given to
    a user, roles such as postmaster@ among them. Says nothing of reports, for which
    own_addresses_match() is stricter. */
 

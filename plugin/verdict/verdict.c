@@ -1,4 +1,4 @@
-/* The verdict table (DESIGN.md section 4). One struct a row, in order; the first
+/* The verdict table (docs/design.md, section 4). One struct a row, in order; the first
    one whose predicate holds decides. What the facts are made from is none of
    this file's business. */
 

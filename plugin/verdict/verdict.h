@@ -1,7 +1,7 @@
 #ifndef VERDICT_H
 #define VERDICT_H
 
-/* The verdict on a report: the table of DESIGN.md section 4 as a pure function.
+/* The verdict on a report: the table of docs/design.md, section 4, as a pure function.
    Nothing here opens a log or knows a mailbox; facts.h collects what the table
    needs. Callers must have a data stack frame. */
 
@@ -14,7 +14,7 @@ enum verdict {
 	VERDICT_BACKSCATTER,
 };
 
-/* What in a report identified the original (DESIGN.md, section 2). */
+/* What in a report identified the original (docs/design.md, section 2). */
 enum verdict_evidence {
 	VERDICT_EVIDENCE_NONE = 0,
 	/* keyed: they verify by themselves */
@@ -141,7 +141,7 @@ struct verdict_result {
 void verdict_decide(const struct verdict_facts *facts,
 		    struct verdict_result *result_r);
 
-/* The situation that a row asks for, as DESIGN.md words it. */
+/* The situation that a row asks for, as docs/design.md words it. */
 const char *verdict_row_situation(unsigned int row);
 /* TRUE if the row matches these facts. *saw_r is what it saw in them, for
    "doveadm backscatter explain"; allocated from the data stack. */

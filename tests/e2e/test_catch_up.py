@@ -1,5 +1,5 @@
 """The Sent mailboxes are the truth, and the log is their index: what was stored there past the plugin is logged before a report is
-called backscatter (DESIGN.md, section 5.0)."""
+called backscatter (docs/design.md, section 5, rule 0)."""
 
 import fcntl
 import os

@@ -1,5 +1,5 @@
 """What convicts is proof: legitimate mail that talks like a bounce, and genuine bounces that arrive in disguise, are neither
-filed nor refused nor lost, whatever the action, while forged ones are. See DESIGN.md, sections 3 to 6."""
+filed nor refused nor lost, whatever the action, while forged ones are. See docs/design.md, sections 3 to 6."""
 
 from collections import Counter
 from dataclasses import dataclass

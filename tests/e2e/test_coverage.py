@@ -1,4 +1,4 @@
-"""Which reports are condemned, and which are not because the log may not be believed (DESIGN.md, sections 4 and 5)."""
+"""Which reports are condemned, and which are not because the log may not be believed (docs/design.md, sections 4 and 5)."""
 
 import os
 import re

@@ -1,5 +1,5 @@
 """The log fails, in every way that files fail: the report is delivered all the same, and so is what a client saves to Sent
-(DESIGN.md, sections 1, 4 and 8). And nothing fails only because many write at once."""
+(docs/design.md, sections 1, 4 and 8). And nothing fails only because many write at once."""
 
 import os
 import re

@@ -1,5 +1,5 @@
 """The log is an input from outside: a user with a shell or FTP puts what he likes in its place and beside it. It is not used, an
-error line says why and what to do, and nobody waits, loses a message or gets it twice (DESIGN.md, section 8)."""
+error line says why and what to do, and nobody waits, loses a message or gets it twice (docs/design.md, section 8)."""
 
 import os
 import shutil

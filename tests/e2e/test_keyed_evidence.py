@@ -1,5 +1,5 @@
 """What comes back: real bounces of submitted mail, by the relay (a Postfix) and by somebody else's MTA (an Exim), judged by
-one evidence at a time, changed, replayed, and sent to the wrong mailbox (DESIGN.md, sections 4 and 6)."""
+one evidence at a time, changed, replayed, and sent to the wrong mailbox (docs/design.md, sections 4 and 6)."""
 
 import re
 import shutil

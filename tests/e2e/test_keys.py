@@ -1,4 +1,4 @@
-"""Serial keys and "doveadm backscatter verify": whose is a serial, and why not (DESIGN.md, section 8)."""
+"""Serial keys and "doveadm backscatter verify": whose is a serial, and why not (docs/design.md, section 8)."""
 
 import hmac
 import os

@@ -1,5 +1,5 @@
 """The main job: real bounces by real MTAs, of mail that the mailbox sent (genuine) and of mail that it never saw (forged),
-for each action, delivered over LMTP and by dovecot-lda. See DESIGN.md, sections 4 to 7."""
+for each action, delivered over LMTP and by dovecot-lda. See docs/design.md, sections 4 to 7."""
 
 import email
 import re

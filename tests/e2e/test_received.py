@@ -1,5 +1,5 @@
-"""Where a message came from, read from the Received field that each MTA really writes (DESIGN.md, section 11): the address
-and HELO name of its client, or that it was submitted."""
+"""Where a message came from, read from the Received field that each MTA really writes (docs/design.md,
+section 11): the address and HELO name of its client, or that it was submitted."""
 
 import subprocess
 

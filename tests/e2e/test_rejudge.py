@@ -1,4 +1,5 @@
-"""Bounces that come before their original is logged: judged again, and moved from the quarantine to INBOX (DESIGN.md, section 4).
+"""Bounces that come before their original is logged: judged again, and moved from the quarantine to INBOX (docs/design.md,
+section 3).
 
 Most of them are about mail that a client has just sent: the MTA refuses it at once, and only then the client stores its copy.
 """

@@ -1,4 +1,4 @@
-"""Who may send as whom (DESIGN.md, sections 3 and 9): backscatter_sender_check, by MAIL FROM and by the header."""
+"""Who may send as whom (docs/design.md, sections 3 and 9): backscatter_sender_check, by MAIL FROM and by the header."""
 
 from time import time
 

@@ -1,4 +1,5 @@
-"""What fills the sent log: every way by which a client saves to a Sent mailbox, and no other (DESIGN.md, sections 2 and 8)."""
+"""What fills the sent log: every way by which a client saves to a Sent mailbox, and no other (docs/design.md,
+sections 2 and 8)."""
 
 import stat
 import subprocess

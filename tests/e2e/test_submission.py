@@ -1,5 +1,5 @@
-"""What leaves through Dovecot's submission service, and what the log knows of it (DESIGN.md, sections 5 and 8): a serial,
-the headers that were missing, and not a byte changed behind them."""
+"""What leaves through Dovecot's submission service, and what the log knows of it (docs/design.md,
+sections 5 and 8): a serial, the headers that were missing, and not a byte changed behind them."""
 
 import base64
 import hashlib

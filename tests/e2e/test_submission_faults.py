@@ -1,5 +1,5 @@
 """Something fails while a message is on its way out: it may fail to leave, but what left has its row in the log, or the log
-has a gap mark (DESIGN.md, section 8)."""
+has a gap mark (docs/design.md, section 8)."""
 
 import os
 import random

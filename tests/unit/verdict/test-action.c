@@ -1,4 +1,4 @@
-/* Actions: what may lose mail acts only where the verdict is certain (DESIGN.md
+/* Actions: what may lose mail acts only where the verdict is certain (docs/design.md,
    section 6). */
 
 #include "unit.h"

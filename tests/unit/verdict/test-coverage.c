@@ -1,4 +1,4 @@
-/* Coverage: the numbered rules of DESIGN.md section 5 that are decided here. The
+/* Coverage: the numbered rules of docs/design.md, section 5, that are decided here. The
    breaks of rule 3 and the expiry of rule 4 are the sent log's. */
 
 #include "unit.h"

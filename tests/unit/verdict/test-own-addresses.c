@@ -1,4 +1,4 @@
-/* Own addresses (DESIGN.md section 2). */
+/* Own addresses (docs/design.md, section 2). */
 
 #include "unit.h"
 #include "str.h"

@@ -1,4 +1,4 @@
-/* Who may send as what (DESIGN.md section 2). */
+/* Who may send as what (docs/design.md, section 2). */
 
 #include "unit.h"
 #include "str.h"

@@ -1,5 +1,5 @@
 /* The verdict table: every row, and that no combination of inputs condemns what
-   the table protects (DESIGN.md section 4). */
+   the table protects (docs/design.md, section 4). */
 
 #include "unit.h"
 #include "verdict/verdict.h"
@@ -323,7 +323,7 @@ struct walk {
 	unsigned int acquitted;
 };
 
-/* DESIGN.md section 4, said another way than the table says it. */
+/* docs/design.md, section 4, said another way than the table says it. */
 static void
 assert_condemned_rightly(const struct verdict_facts *facts,
 			 const struct verdict_result *result)
