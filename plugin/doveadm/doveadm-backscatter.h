@@ -108,12 +108,6 @@ const char *doveadm_show_time(time_t time);
 /* "sent submission", "" for none */
 const char *doveadm_show_sources(unsigned int sources);
 
-/* The copy in a Sent mailbox that a row of the log stands for, which has only its hash:
-   "Sent UID 12 (<id@example.org>)", or NULL if it isn't there any more. Allocated from
-   buser->pool. */
-const char *doveadm_find_copy(struct backscatter_user *buser,
-			      const struct sent_log_row *row);
-
 /* What "coverage" would say against a log that is complete since start: *objection_r,
    on the data stack, NULL = nothing. Returns 0, or -1 and the log's error. */
 int doveadm_coverage_get_objection(struct backscatter_user *buser, time_t start,

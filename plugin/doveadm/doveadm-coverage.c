@@ -5,6 +5,7 @@
 #include "str.h"
 #include "mail-storage.h"
 #include "mail-user.h"
+#include "sent/sent-copy.h"
 #include "sent/sent-mailboxes.h"
 #include "settings/backscatter-settings.h"
 #include "verdict/coverage-view.h"
@@ -129,7 +130,7 @@ static int coverage_report_read(struct backscatter_user *buser, time_t now,
 		return -1;
 	if (view->facts.unlisted_copy) {
 		report_r->unlisted_mail =
-			doveadm_find_copy(buser, &view->unlisted_copy);
+			sent_copy_find(buser, &view->unlisted_copy);
 	}
 	report_r->has_address = coverage_has_address(buser);
 	return 0;

@@ -57,14 +57,15 @@ static bool import_has_header(struct mail *mail, const char *const *names,
 bool import_was_delivered(struct mail *mail)
 {
 	return import_has_header(mail, delivery_headers,
-			       N_ELEMENTS(delivery_headers));
+				 N_ELEMENTS(delivery_headers));
 }
 
 /* What was delivered here is spam with a forged From:, a note to oneself, the user's own
    message to a list or the copy that he sent himself by Bcc: only the last one tells
    anything. */
-static bool import_is_copy_to_oneself(struct mail *mail, const struct sent_copy *copy,
-			       const struct own_addresses *own)
+static bool
+import_is_copy_to_oneself(struct mail *mail, const struct sent_copy *copy,
+			  const struct own_addresses *own)
 {
 	const char *recipient;
 
@@ -112,8 +113,8 @@ static bool import_is_known(struct import *import,
 	return FALSE;
 }
 
-/* It shows that the log is not complete, though it counted as that. Where the copy has
-   another Message-ID than what left, or none, a listed source may have logged it. */
+/* It shows that the log is not complete, though it counted as that. Without a Message-ID
+   it may be what another listed source has logged. */
 static bool import_contradicts(const struct import *import,
 			       const struct sent_copy *copy)
 {
@@ -223,8 +224,10 @@ int import_search(struct import *import, const char *const *except)
 
 	import_check_except(import, except);
 	if (sent_log_get_coverage(import->run->buser->log, import->run->now,
-				  &import->coverage, &error) < 0)
+				  &import->coverage, &error) < 0) {
 		import_failed(import, error);
+		return 0;
+	}
 	iter = mailbox_list_iter_init_namespaces(import->run->buser->user->namespaces, all,
 		MAIL_NAMESPACE_TYPE_PRIVATE,
 		MAILBOX_LIST_ITER_RETURN_NO_FLAGS |

@@ -245,9 +245,10 @@ static const char *import_missing(struct import *import, time_t start)
 		import_failed(import, error);
 		return "the log is unavailable";
 	}
-	if (objection == NULL && import->mailboxes == 0)
+	if (objection == NULL && import->mailboxes == 0) {
 		return "no Sent mailbox found, where 'sent' is listed in "
 			"backscatter_sources";
+	}
 	return objection;
 }
 

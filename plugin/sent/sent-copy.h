@@ -72,4 +72,10 @@ int sent_copy_log_read(struct backscatter_user *buser,
 		       const struct sent_log_mailbox_mark *mark, time_t now,
 		       const char **error_r);
 
+/* The copy in a Sent mailbox that a row of the log stands for, which has only its hash:
+   "Sent UID 12 (<id@example.org>)", or NULL if it isn't there any more. Allocated from
+   buser->pool. */
+const char *sent_copy_find(struct backscatter_user *buser,
+			   const struct sent_log_row *row);
+
 #endif

@@ -5,13 +5,12 @@
 #include "mail-search-build.h"
 #include "mail-storage.h"
 #include "str-sanitize.h"
-#include "sent/sent-copy.h"
-#include "doveadm-backscatter.h"
+#include "sent-copy.h"
 
 /* of a Message-ID in the output */
 #define SHOWN_MESSAGE_ID_MAX 100
 
-struct copy_search {
+struct sent_copy_search {
 	struct backscatter_user *buser;
 	const struct sent_log_row *row;
 	struct own_addresses *own;
@@ -21,7 +20,7 @@ struct copy_search {
 };
 
 /* The first identity of this copy is the one whose hash the row has. */
-static bool copy_search_is_row(struct copy_search *search, struct mail *mail)
+static bool sent_copy_search_is_row(struct sent_copy_search *search, struct mail *mail)
 {
 	char hash[SENT_LOG_HASH_TEXT_SIZE];
 	struct sent_copy copy;
@@ -38,7 +37,7 @@ static bool copy_search_is_row(struct copy_search *search, struct mail *mail)
 		strcmp(hash, search->row->identity_hash) == 0;
 }
 
-static const char *copy_search_describe(struct mail *mail)
+static const char *sent_copy_search_describe(struct mail *mail)
 {
 	const char *message_id;
 
@@ -49,7 +48,8 @@ static const char *copy_search_describe(struct mail *mail)
 			       str_sanitize(message_id, SHOWN_MESSAGE_ID_MAX));
 }
 
-static void copy_search_mails(struct copy_search *search, struct mailbox *box)
+static void
+sent_copy_search_mails(struct sent_copy_search *search, struct mailbox *box)
 {
 	struct mailbox_transaction_context *trans;
 	struct mail_search_context *ctx;
@@ -66,10 +66,10 @@ static void copy_search_mails(struct copy_search *search, struct mailbox *box)
 		bool matches;
 
 		T_BEGIN {
-			matches = copy_search_is_row(search, mail);
+			matches = sent_copy_search_is_row(search, mail);
 		} T_END;
 		if (matches)
-			found = copy_search_describe(mail);
+			found = sent_copy_search_describe(mail);
 	}
 	(void)mailbox_search_deinit(&ctx);
 	(void)mailbox_transaction_commit(&trans);
@@ -77,24 +77,24 @@ static void copy_search_mails(struct copy_search *search, struct mailbox *box)
 		search->found = p_strdup(search->buser->pool, found);
 }
 
-static void copy_search_mailbox(struct mailbox *box, void *context)
+static void sent_copy_search_mailbox(struct mailbox *box, void *context)
 {
-	struct copy_search *search = context;
+	struct sent_copy_search *search = context;
 
 	if (search->found == NULL && mailbox_open(box) == 0 &&
 	    mailbox_sync(box, 0) == 0)
-		copy_search_mails(search, box);
+		sent_copy_search_mails(search, box);
 }
 
 const char *
-doveadm_find_copy(struct backscatter_user *buser, const struct sent_log_row *row)
+sent_copy_find(struct backscatter_user *buser, const struct sent_log_row *row)
 {
-	struct copy_search search = { .buser = buser, .row = row };
+	struct sent_copy_search search = { .buser = buser, .row = row };
 
 	search.own = backscatter_user_own_addresses(buser, NULL, buser->pool);
 	search.pool = pool_alloconly_create("backscatter copy search", 2048);
 	(void)sent_copy_foreach_mailbox(buser->user, buser->set,
-					copy_search_mailbox, &search);
+					sent_copy_search_mailbox, &search);
 	pool_unref(&search.pool);
 	return search.found;
 }
