@@ -29,7 +29,7 @@ OUR_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) -MMD
 DOVECOT_CFLAGS = -DHAVE_CONFIG_H $(call dovecot_var,LIBDOVECOT_INCLUDE)
 LIB_CFLAGS = $(shell pkg-config --cflags sqlite3 libcrypto)
 LIB_LIBS = $(shell pkg-config --libs sqlite3 libcrypto)
-# Only plugin/spf/ needs them. (libspf2 has no pkg-config file.)
+# Only plugin/spf/service/ needs them. (libspf2 has no pkg-config file.)
 SPF_LIBS = -lspf2 $(shell pkg-config --libs libcares) -lresolv
 LDFLAGS ?= -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 
@@ -47,7 +47,7 @@ DOVECOT_MINOR := $(shell sed -n 's/^.define DOVECOT_VERSION_MINOR //p' \
 	$(call dovecot_var,dovecot_pkgincludedir)/config.h 2>/dev/null)
 SETTINGS_MODULE := $(if $(filter-out 3,$(DOVECOT_MINOR)),$(BUILD)/modules/settings/libbackscatter_settings.so)
 MODULES := $(PLUGIN) $(SUBMISSION_PLUGIN) $(DOVEADM_PLUGIN) $(SETTINGS_MODULE)
-UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test-*.c))
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(foreach room,$(ROOMS),$(wildcard tests/unit/$(room)/test-*.c)))
 
 .PHONY: all
 all: $(MODULES) ## build the modules
@@ -115,7 +115,7 @@ stands_on = $(sort $(1) $(foreach room,$(KNOWS_$(1)),$(call stands_on,$(room))))
 unit_libs = $(if $(filter sent-log,$(1)),$(LIB_LIBS),$(DOVECOT_LIBS) $(LIB_LIBS) $(SPF_LIBS))
 $(BUILD)/tests/unit/sent-log/test-sent-log-migrate.o: $(BUILD)/gen/sent-log-migrations.h
 define UNIT_RULE
-$(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(if $(filter spf,$(1)),$(BUILD)/tests/programs/spf-zone.o) \
+$(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(if $(filter spf/service,$(1)),$(BUILD)/tests/programs/spf-zone.o) \
 		$(call archives,$(call stands_on,$(1)))
 	$$(Q)$$(CC) -o $$@ -Wl,--start-group $$^ -Wl,--end-group $$(call unit_libs,$(1)) $$(UNIT_LIBS)
 endef
@@ -181,7 +181,7 @@ check-fuzz: $(FUZZERS) ## the fuzz targets' seeds, and all that "make fuzz" ever
 
 # With the sanitizers in all of it: compiled anew from the rooms' sources.
 FUZZED_report := plugin/report/*.c
-FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c
+FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c plugin/spf/service/*.c
 FUZZED_received := plugin/spf/*.c
 FUZZED_serial := plugin/sent-log/serial.c plugin/sent-log/hmac-sha256.c plugin/verdict/tag.c
 define FUZZ_RULE

@@ -15,7 +15,7 @@
 
 #include "lib.h"
 #include "spf-zone.h"
-#include "spf/spf-dns-message.h"
+#include "spf/service/spf-dns-message.h"
 #include "spf/spf-limits.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);

@@ -5,7 +5,7 @@
 #include "llist.h"
 #include "str.h"
 #include "spf-dns.h"
-#include "spf-limits.h"
+#include "spf/spf-limits.h"
 
 #include <ctype.h>
 #include <time.h>

@@ -17,9 +17,9 @@
 #include "spf-dns.h"
 #include "spf-dns-message.h"
 #include "spf-dns-patience.h"
-#include "spf-dns-servers.h"
+#include "spf/spf-dns-servers.h"
 #include "spf-dns-socket.h"
-#include "spf-limits.h"
+#include "spf/spf-limits.h"
 
 #include <arpa/nameser.h>
 #include <poll.h>

@@ -1,10 +1,10 @@
-/* plugin/spf/: check_host() with a zone in memory, beyond the public suites. */
+/* plugin/spf/service/: check_host() with a zone in memory, beyond the public suites. */
 
 #include "unit.h"
 #include "array.h"
 #include "str.h"
 #include "spf-zone.h"
-#include "spf/spf-dns.h"
+#include "spf/service/spf-dns.h"
 #include "spf/spf-limits.h"
 
 #define NIBBLES_0 "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0"

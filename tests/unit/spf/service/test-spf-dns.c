@@ -1,14 +1,14 @@
-/* plugin/spf/spf-dns*.c against a server on loopback, with real sockets. */
+/* plugin/spf/service/spf-dns*.c against a server on loopback, with real sockets. */
 
 #include "unit.h"
 #include "array.h"
 #include "buffer.h"
 #include "net.h"
-#include "spf/spf-dns.h"
-#include "spf/spf-dns-message.h"
-#include "spf/spf-dns-patience.h"
+#include "spf/service/spf-dns.h"
+#include "spf/service/spf-dns-message.h"
+#include "spf/service/spf-dns-patience.h"
 #include "spf/spf-dns-servers.h"
-#include "spf/spf-dns-socket.h"
+#include "spf/service/spf-dns-socket.h"
 #include "spf/spf-limits.h"
 
 #include <arpa/inet.h>

@@ -5,7 +5,7 @@
    behind struct spf_dns_source: c-ares (spf-dns-cares.c), or a zone in a test. */
 
 #include "net.h"
-#include "spf.h"
+#include "spf/spf.h"
 
 enum spf_dns_type {
 	SPF_DNS_A = 1,

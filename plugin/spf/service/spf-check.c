@@ -4,10 +4,10 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
-#include "spf.h"
+#include "spf/spf.h"
 #include "spf-evaluation.h"
 #include "spf-libspf2.h"
-#include "spf-limits.h"
+#include "spf/spf-limits.h"
 #include "spf-macro.h"
 
 #include <ctype.h>

@@ -6,7 +6,7 @@
 #include "array.h"
 #include "str.h"
 #include "spf-dns-message.h"
-#include "spf-limits.h"
+#include "spf/spf-limits.h"
 
 /* What belongs to the name at the end of the CNAMEs so far. */
 struct message_reader {

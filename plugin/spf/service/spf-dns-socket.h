@@ -1,7 +1,7 @@
 #ifndef SPF_DNS_SOCKET_H
 #define SPF_DNS_SOCKET_H
 
-/* One question to one server without c-ares. Inside plugin/spf/ only. */
+/* One question to one server without c-ares. Inside plugin/spf/service/ only. */
 
 #include "spf-dns.h"
 

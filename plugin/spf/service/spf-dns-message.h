@@ -1,7 +1,7 @@
 #ifndef SPF_DNS_MESSAGE_H
 #define SPF_DNS_MESSAGE_H
 
-/* Answers of DNS servers as they come from the wire. Inside plugin/spf/ only. */
+/* Answers of DNS servers as they come from the wire. Inside plugin/spf/service/ only. */
 
 #include "spf-dns.h"
 
