@@ -20,6 +20,7 @@
 #include "spf/spf-dns-servers.h"
 #include "spf-dns-socket.h"
 #include "spf/spf-limits.h"
+#include "spf/spf-wire.h"
 
 #include <arpa/nameser.h>
 #include <poll.h>
@@ -348,7 +349,7 @@ static void cares_wait(struct cares_question *question)
 	uint64_t now, deadline;
 
 	while (!question->finished) {
-		now = spf_dns_clock_msecs();
+		now = spf_clock_msecs();
 		deadline = cares_deadline(source);
 		if (now >= deadline) {
 			ares_cancel(source->channel);
@@ -366,14 +367,14 @@ static void cares_wait(struct cares_question *question)
    at all. */
 static void cares_wait_for_probe(struct cares_source *source)
 {
-	uint64_t now = spf_dns_clock_msecs();
+	uint64_t now = spf_clock_msecs();
 	uint64_t deadline = I_MIN(cares_deadline(source),
 				  now + CARES_PROBE_MSECS);
 
 	cares_probe_now(source);
 	while (source->probing && now < deadline) {
 		cares_wait_once(source, deadline - now);
-		now = spf_dns_clock_msecs();
+		now = spf_clock_msecs();
 	}
 }
 
@@ -404,7 +405,7 @@ static void cares_ask_around(struct cares_question *question)
 	in_port_t port;
 
 	for (i = 0; i < count * CARES_TRIES; i++) {
-		deadline = I_MIN(cares_deadline(source), spf_dns_clock_msecs() +
+		deadline = I_MIN(cares_deadline(source), spf_clock_msecs() +
 				 (CARES_REPEAT_MSECS << (i / count)));
 		spf_dns_servers_split(array_idx_elem(&source->channel_servers,
 						     (source->first + i) % count),
@@ -430,7 +431,7 @@ static void cares_begin(struct spf_dns_source *_source, unsigned int timeout_mse
 						   source);
 
 	spf_dns_patience_begin(&source->patience, timeout_msecs,
-			       spf_dns_clock_msecs());
+			       spf_clock_msecs());
 	source->asked = source->answered = FALSE;
 	source->probed = source->probing = source->late = FALSE;
 }
@@ -452,7 +453,7 @@ static void cares_end(struct spf_dns_source *_source)
 	/* unless the server is known to be dead, it is the domain's fault */
 	if (source->answered || !source->probed) {
 		spf_dns_patience_pay(&source->patience, source->late,
-				     spf_dns_clock_msecs());
+				     spf_clock_msecs());
 	}
 }
 
@@ -467,7 +468,7 @@ static void cares_ask(struct cares_question *question)
 		return;
 	}
 	source->asked = TRUE;
-	source->asked_msecs = spf_dns_clock_msecs();
+	source->asked_msecs = spf_clock_msecs();
 	ares_query(source->channel, cares_escape(question->name), ns_c_in,
 		   question->type, cares_answered, question);
 	cares_wait(question);
@@ -488,7 +489,7 @@ static unsigned int cares_error_ttl(const struct cares_question *question)
 
 	if (!source->answered ||
 	    (question->answer->late &&
-	     spf_dns_clock_msecs() < source->asked_msecs + enough))
+	     spf_clock_msecs() < source->asked_msecs + enough))
 		return 0;
 	return SPF_DNS_ERROR_TTL;
 }

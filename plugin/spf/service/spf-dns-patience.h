@@ -21,7 +21,7 @@
 /* and one part of so many of the time that passes is added to it. */
 #define SPF_DNS_PATIENCE_SHARE 20
 
-/* All zero: before the first evaluation. Times are of spf_dns_clock_msecs(). */
+/* All zero: before the first evaluation. Times are of spf_clock_msecs(). */
 struct spf_dns_patience {
 	unsigned int purse_msecs;
 	/* until when it was filled; 0: never yet */

@@ -7,6 +7,7 @@
 #include "net.h"
 #include "randgen.h"
 #include "spf-dns-message.h"
+#include "spf/spf-wire.h"
 #include "spf-dns-socket.h"
 
 #include <arpa/nameser.h>
@@ -80,7 +81,7 @@ static bool
 socket_wait(const struct socket_question *question, int fd, short events)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = events };
-	uint64_t now = spf_dns_clock_msecs();
+	uint64_t now = spf_clock_msecs();
 
 	if (now >= question->deadline)
 		return FALSE;

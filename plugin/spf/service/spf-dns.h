@@ -5,7 +5,21 @@
    behind struct spf_dns_source: c-ares (spf-dns-cares.c), or a zone in a test. */
 
 #include "net.h"
-#include "spf/spf.h"
+
+struct spf_dns;
+
+struct spf_dns_settings {
+	/* see struct spf_check_request */
+	const char *servers;
+};
+
+/* One for each process: it holds the cache (bounded) and remembers whether the
+   servers answer. Opens nothing before the first question, and leaves no socket
+   open between evaluations. Returns 0, or -1 and an error that names what is
+   wrong in servers. Not for several threads. */
+int spf_dns_init(const struct spf_dns_settings *set, struct spf_dns **dns_r,
+		 const char **error_r);
+void spf_dns_deinit(struct spf_dns **dns);
 
 enum spf_dns_type {
 	SPF_DNS_A = 1,
@@ -85,8 +99,5 @@ const char *spf_dns_type_name(enum spf_dns_type type);
 /* May be asked for (RFC 1035, 2.3.4): labels of 1 to 63 bytes, at most 253 in all
    and without final dot, printable ASCII or spaces. */
 bool spf_dns_name_is_valid(const char *name);
-
-/* milliseconds of a clock that is never set */
-uint64_t spf_dns_clock_msecs(void);
 
 #endif

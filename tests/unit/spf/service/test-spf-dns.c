@@ -10,6 +10,7 @@
 #include "spf/spf-dns-servers.h"
 #include "spf/service/spf-dns-socket.h"
 #include "spf/spf-limits.h"
+#include "spf/spf-wire.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -532,14 +533,14 @@ static void test_cache_is_bounded(void **state ATTR_UNUSED)
 static unsigned int
 lookup_msecs(struct spf_dns *dns, const char *name, unsigned int timeout_msecs)
 {
-	uint64_t start = spf_dns_clock_msecs();
+	uint64_t start = spf_clock_msecs();
 	const struct spf_dns_answer *answer;
 
 	spf_dns_begin(dns, timeout_msecs);
 	answer = spf_dns_lookup(dns, name, SPF_DNS_A);
 	assert_int_equal(answer->status, SPF_DNS_ERROR);
 	spf_dns_end(dns);
-	return spf_dns_clock_msecs() - start;
+	return spf_clock_msecs() - start;
 }
 
 static void test_deadline(void **state ATTR_UNUSED)
@@ -562,7 +563,7 @@ static void test_deadline(void **state ATTR_UNUSED)
 static void test_deadline_is_for_all_questions(void **state ATTR_UNUSED)
 {
 	struct spf_dns *dns = dns_of_server();
-	uint64_t start = spf_dns_clock_msecs();
+	uint64_t start = spf_clock_msecs();
 	unsigned int i;
 
 	spf_dns_begin(dns, TEST_SHORT_MSECS);
@@ -573,7 +574,7 @@ static void test_deadline_is_for_all_questions(void **state ATTR_UNUSED)
 		assert_true(spf_dns_is_late(dns));
 	}
 	spf_dns_end(dns);
-	assert_true(spf_dns_clock_msecs() - start < TEST_SHORT_MSECS + 1000);
+	assert_true(spf_clock_msecs() - start < TEST_SHORT_MSECS + 1000);
 	spf_dns_deinit(&dns);
 }
 
@@ -764,14 +765,14 @@ static void test_second_server(void **state ATTR_UNUSED)
 	assert_int_equal(spf_dns_init(&set, &dns, &error), 0);
 	/* the second question knows which one answers */
 	for (i = 0; i < 2; i++) {
-		start = spf_dns_clock_msecs();
+		start = spf_clock_msecs();
 		spf_dns_begin(dns, TEST_TIMEOUT_MSECS);
 		assert_int_equal(spf_dns_lookup(dns, "fleeting.test",
 						SPF_DNS_A)->status,
 				 SPF_DNS_FOUND);
 		spf_dns_end(dns);
 	}
-	assert_true(spf_dns_clock_msecs() - start < 900);
+	assert_true(spf_clock_msecs() - start < 900);
 	spf_dns_deinit(&dns);
 	i_close_fd(&dead_fd);
 }
@@ -840,13 +841,13 @@ static void test_socket(void **state ATTR_UNUSED)
 	for (i = 0; i < N_ELEMENTS(questions); i++) {
 		buffer_t *answer = t_buffer_create(512);
 
-		start = spf_dns_clock_msecs();
+		start = spf_clock_msecs();
 		if (spf_dns_socket_ask(&ip, server.port, questions[i].name,
 				       SPF_DNS_TXT, start + TEST_SHORT_MSECS,
 				       answer) != questions[i].answered)
 			fail_msg("%s", questions[i].name);
 		assert_true((answer->used > 0) == questions[i].answered);
-		assert_true(spf_dns_clock_msecs() - start <
+		assert_true(spf_clock_msecs() - start <
 			    TEST_SHORT_MSECS + 1000);
 		assert_int_equal(count_fds(), before);
 	}
