@@ -4,7 +4,6 @@
 #include "lib.h"
 #include "net.h"
 #include "str.h"
-#include "master-service.h"
 #include "spf-wire.h"
 
 #include <unistd.h>
@@ -46,7 +45,7 @@ static int ask_hello(struct spf_wire *wire, const char **error_r)
 					   *error_r);
 		return -1;
 	}
-	if (!version_string_verify(line, SPF_PROTOCOL_SERVICE, SPF_PROTOCOL_MAJOR)) {
+	if (!spf_hello_is_right(line, SPF_PROTOCOL_SERVICE)) {
 		*error_r = "it is of another version: reload Dovecot";
 		return -1;
 	}

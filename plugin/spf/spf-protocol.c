@@ -7,6 +7,15 @@
 #include "spf-networks.h"
 #include "spf-protocol.h"
 
+bool spf_hello_is_right(const char *line, const char *name)
+{
+	const char *const *fields = t_strsplit_tabescaped(line);
+
+	return str_array_length(fields) >= 4 &&
+		strcmp(fields[0], "VERSION") == 0 &&
+		strcmp(fields[1], name) == 0 && strcmp(fields[2], "1") == 0;
+}
+
 static void append_field(string_t *line, const char *value)
 {
 	str_append_c(line, '\t');

@@ -25,7 +25,6 @@
 
 #define SPF_PROTOCOL_SERVICE "backscatter-spf"
 #define SPF_PROTOCOL_CLIENT "backscatter-spf-client"
-#define SPF_PROTOCOL_MAJOR 1
 #define SPF_PROTOCOL_HELLO(name) "VERSION\t"name"\t1\t0\n"
 
 /* Bytes of one line. HELO and MAIL FROM may be twice as long escaped, and there is room
@@ -33,6 +32,9 @@
 #define SPF_MAX_LINE 8192
 /* steps of one evaluation */
 #define SPF_MAX_STEPS 2000
+
+/* The line, without its LF, is the hello of the other side, and of our version. */
+bool spf_hello_is_right(const char *line, const char *name);
 
 /* Appends the question with its LF. HELO and MAIL FROM are cut behind SPF_MAX_IDENTITY + 1
    bytes, which makes no difference to the result. Returns FALSE if it is longer than a

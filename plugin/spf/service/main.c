@@ -69,7 +69,7 @@ static int question_read(struct question *question)
 	if (spf_wire_send(&question->wire, hello, strlen(hello), &error) < 0 ||
 	    spf_wire_read_line(&question->wire, &line, &error) < 0)
 		return -1;
-	if (!version_string_verify(line, SPF_PROTOCOL_CLIENT, SPF_PROTOCOL_MAJOR)) {
+	if (!spf_hello_is_right(line, SPF_PROTOCOL_CLIENT)) {
 		i_error("a client of another version asks: reload Dovecot");
 		return -1;
 	}
