@@ -12,14 +12,14 @@ struct spf_dns;
 
 struct spf_dns_settings {
 	/* Servers to ask, separated by spaces or commas: "127.0.0.1:5353",
-	   "192.0.2.53", "[2001:db8::53]:5353". NULL or "": those of
-	   /etc/resolv.conf. */
+	   "192.0.2.53", "[2001:db8::53]:5353", "fe80::53%eth0", at most 8. NULL
+	   or "": those of /etc/resolv.conf. */
 	const char *servers;
 };
 
 /* One for each process: it holds the cache (bounded) and remembers whether the
-   servers answer. Opens nothing before the first question, and leaves no socket
-   open between evaluations. Returns 0, or -1 and an error that names what is
+   servers answer. Reads resolv.conf at once, and never again; leaves no socket open
+   between evaluations. Returns 0, or -1 and an error that names what is
    wrong in servers. Not for several threads. */
 int spf_dns_init(const struct spf_dns_settings *set, struct spf_dns **dns_r,
 		 const char **error_r);
