@@ -31,7 +31,7 @@ DOVECOT_CFLAGS = -DHAVE_CONFIG_H $(call dovecot_var,LIBDOVECOT_INCLUDE)
 LIB_CFLAGS = $(shell pkg-config --cflags sqlite3 libcrypto)
 LIB_LIBS = $(shell pkg-config --libs sqlite3 libcrypto)
 # Only plugin/spf/service/ needs them. (libspf2 has no pkg-config file.)
-SPF_LIBS = -lspf2 $(shell pkg-config --libs libcares) -lresolv
+SPF_LIBS = -lspf2
 LDFLAGS ?= -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 
 # The rooms, plugin/ROOM/, and for each the rooms that it may know: KNOWS_ROOM.

@@ -287,14 +287,12 @@ static int parse_spf_timeout(struct setting_parser *parser, const char *value,
 static int parse_spf_dns(struct setting_parser *parser, const char *value,
 			 const char **servers_r)
 {
-	ARRAY_TYPE(const_string) servers;
+	struct spf_dns_servers servers;
 
 	parser->allowed = "addresses of name servers such as 127.0.0.1:5353 or "
 		"[::1]:53, or empty";
-	t_array_init(&servers, 2);
 	*servers_r = p_strdup(parser->pool, value);
-	return spf_dns_servers_parse(parser->pool, value, &servers,
-				     &parser->problem);
+	return spf_dns_servers_parse(value, &servers, &parser->problem);
 }
 
 static int parse_networks(struct setting_parser *parser, const char *value,

@@ -1,98 +1,123 @@
 /* Lists of DNS servers: the setting's, or those of resolv.conf. */
 
 #include "lib.h"
-#include "array.h"
 #include "istream.h"
-#include "str.h"
+#include "net.h"
+#include "strnum.h"
 #include "spf-dns-servers.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 
 #define DNS_PORT 53
-/* as many as libc asks */
-#define DNS_MAX_SERVERS 3
-#define DNS_MAX_LINE 1024
+#define DNS_ROUNDS 3
+#define DNS_REPEAT_MSECS 1000
+/* resolv.conf: as many servers as libc asks, and libc's bounds of "options" */
+#define RESOLV_CONF_SERVERS 3
+#define RESOLV_CONF_MAX_TIMEOUT 30
+#define RESOLV_CONF_MAX_ATTEMPTS 5
+#define RESOLV_CONF_MAX_LINE 1024
 
-static const char *
-server_text(pool_t pool, const struct ip_addr *ip, in_port_t port)
+static void servers_init(struct spf_dns_servers *servers_r)
 {
-	return p_strdup_printf(pool, IPADDR_IS_V6(ip) ? "[%s]:%u" : "%s:%u",
-			       net_ip2addr(ip), port);
+	i_zero(servers_r);
+	servers_r->rounds = DNS_ROUNDS;
+	servers_r->repeat_msecs = DNS_REPEAT_MSECS;
 }
 
-/* net_addr2ip() would take "127.1". */
-static int server_parse_address(const char *text, struct ip_addr *ip_r)
+static bool
+servers_add(struct spf_dns_servers *servers, const char *host, in_port_t port)
 {
-	i_zero(ip_r);
-	ip_r->family = strchr(text, ':') == NULL ? AF_INET : AF_INET6;
-	return inet_pton(ip_r->family, text, ip_r->family == AF_INET ?
-			 (void *)&ip_r->u.ip4 : (void *)&ip_r->u.ip6) == 1 ?
-		0 : -1;
+	const struct addrinfo hints = {
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+		.ai_socktype = SOCK_DGRAM
+	};
+	struct spf_dns_server *server = &servers->all[servers->count];
+	struct addrinfo *found;
+	struct in_addr ip4;
+
+	/* getaddrinfo() would take "127.1" */
+	if (strchr(host, ':') == NULL && inet_pton(AF_INET, host, &ip4) != 1)
+		return FALSE;
+	/* knows scopes */
+	if (getaddrinfo(host, t_strdup_printf("%u", port), &hints, &found) != 0)
+		return FALSE;
+	memcpy(&server->address, found->ai_addr, found->ai_addrlen);
+	server->address_size = found->ai_addrlen;
+	servers->count++;
+	freeaddrinfo(found);
+	return TRUE;
 }
 
-int spf_dns_servers_parse(pool_t pool, const char *servers,
-			  ARRAY_TYPE(const_string) *servers_r,
+int spf_dns_servers_parse(const char *text, struct spf_dns_servers *servers_r,
 			  const char **error_r)
 {
-	const char *const *server, *host, *text;
-	struct ip_addr ip;
+	const char *const *words = t_strsplit_spaces(text, " ,"), *host;
 	in_port_t port;
 
-	for (server = t_strsplit_spaces(servers, " ,"); *server != NULL;
-	     server++) {
+	servers_init(servers_r);
+	if (str_array_length(words) > SPF_DNS_MAX_SERVERS) {
+		*error_r = t_strdup_printf("more than %u servers",
+					   SPF_DNS_MAX_SERVERS);
+		return -1;
+	}
+	for (; *words != NULL; words++) {
 		/* net_str2hostport() knows brackets, but no address without them */
-		if (server_parse_address(*server, &ip) == 0)
-			port = DNS_PORT;
-		else if (net_str2hostport(*server, DNS_PORT, &host, &port) < 0 ||
-			 server_parse_address(host, &ip) < 0) {
+		if (!servers_add(servers_r, *words, DNS_PORT) &&
+		    (net_str2hostport(*words, DNS_PORT, &host, &port) < 0 ||
+		     !servers_add(servers_r, host, port))) {
 			*error_r = t_strdup_printf(
-				"%s: not an IP address, or address:port",
-				*server);
+				"%s: not an IP address, or address:port", *words);
 			return -1;
 		}
-		text = server_text(pool, &ip, port);
-		array_push_back(servers_r, &text);
 	}
 	return 0;
 }
 
-void spf_dns_servers_split(const char *server, struct ip_addr *ip_r,
-			   in_port_t *port_r)
+/* "timeout:2". There is nothing to search, so ndots means nothing. */
+static void
+resolv_conf_option(struct spf_dns_servers *servers, const char *option)
 {
-	const char *host;
+	const char *const *parts = t_strsplit(option, ":");
+	unsigned int number;
 
-	if (net_str2hostport(server, DNS_PORT, &host, port_r) < 0 ||
-	    server_parse_address(host, ip_r) < 0)
-		i_unreached();
+	if (str_array_length(parts) != 2 ||
+	    str_to_uint(parts[1], &number) < 0 || number == 0)
+		return;
+	if (strcmp(parts[0], "timeout") == 0) {
+		servers->repeat_msecs =
+			I_MIN(number, RESOLV_CONF_MAX_TIMEOUT) * 1000;
+	} else if (strcmp(parts[0], "attempts") == 0) {
+		servers->rounds = I_MIN(number, RESOLV_CONF_MAX_ATTEMPTS);
+	}
 }
 
-/* "nameserver 192.0.2.53". Returns NULL for every other line. */
-static const char *resolv_conf_server(pool_t pool, const char *line)
+static void resolv_conf_line(struct spf_dns_servers *servers, const char *line)
 {
 	const char *const *words = t_strsplit_spaces(line, " \t");
-	struct ip_addr ip;
 
-	if (words[0] == NULL || strcmp(words[0], "nameserver") != 0 ||
-	    words[1] == NULL || server_parse_address(words[1], &ip) < 0)
-		return NULL;
-	return server_text(pool, &ip, DNS_PORT);
+	if (words[0] == NULL || words[1] == NULL)
+		return;
+	if (strcmp(words[0], "nameserver") == 0) {
+		if (servers->count < RESOLV_CONF_SERVERS)
+			(void)servers_add(servers, words[1], DNS_PORT);
+	} else if (strcmp(words[0], "options") == 0) {
+		for (words++; *words != NULL; words++)
+			resolv_conf_option(servers, *words);
+	}
 }
 
-void spf_dns_servers_read(pool_t pool, const char *path,
-			  ARRAY_TYPE(const_string) *servers_r)
+void spf_dns_servers_read(const char *path, struct spf_dns_servers *servers_r)
 {
-	struct istream *input = i_stream_create_file(path, DNS_MAX_LINE);
-	const char *line, *server;
+	struct istream *input = i_stream_create_file(path, RESOLV_CONF_MAX_LINE);
+	const char *line;
 
-	while ((line = i_stream_read_next_line(input)) != NULL &&
-	       array_count(servers_r) < DNS_MAX_SERVERS) {
-		server = resolv_conf_server(pool, line);
-		if (server != NULL)
-			array_push_back(servers_r, &server);
-	}
+	servers_init(servers_r);
+	while ((line = i_stream_read_next_line(input)) != NULL) T_BEGIN {
+		resolv_conf_line(servers_r, line);
+	} T_END;
 	i_stream_destroy(&input);
-	if (array_count(servers_r) == 0) {
-		server = p_strdup_printf(pool, "127.0.0.1:%u", DNS_PORT);
-		array_push_back(servers_r, &server);
-	}
+	if (servers_r->count == 0 &&
+	    !servers_add(servers_r, "127.0.0.1", DNS_PORT))
+		i_unreached();
 }

@@ -39,5 +39,8 @@
 #define SPF_DNS_ERROR_TTL 60
 /* CNAMEs on the way to one answer */
 #define SPF_DNS_MAX_CNAMES 10
+/* no server has answered: for so long evaluations wait no longer than this */
+#define SPF_DNS_SILENT_MSECS (60 * 1000)
+#define SPF_DNS_SILENT_WAIT_MSECS 1000
 
 #endif

@@ -25,7 +25,8 @@ struct spf_check_request {
 	/* for all of it, SPF_MAX_TIMEOUT_MSECS at most */
 	unsigned int timeout_msecs;
 	/* Servers to ask, separated by spaces or commas: "127.0.0.1:5353",
-	   "192.0.2.53", "[2001:db8::53]:5353". "": those of /etc/resolv.conf. */
+	   "192.0.2.53", "[2001:db8::53]:5353", "fe80::53%eth0", at most 8. "":
+	   those of /etc/resolv.conf. */
 	const char *dns_servers;
 
 	/* NULL: no trace */

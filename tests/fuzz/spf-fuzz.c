@@ -138,21 +138,33 @@ static void fuzz_check(const uint8_t *data, size_t size)
 static void fuzz_message(const uint8_t *data, size_t size)
 {
 	pool_t pool = pool_alloconly_create("fuzz message", 1024);
+	enum spf_dns_type type =
+		message_types[*data % N_ELEMENTS(message_types)];
+	struct spf_dns_chain chain = { .name = "example.com", .ttl = 100 };
+	struct spf_dns_question question;
 	struct spf_dns_answer answer;
-	const char *next;
 	unsigned int i;
+	int ret;
 
-	spf_dns_message_read(pool, data + 1, size - 1, "example.com",
-			     message_types[*data % N_ELEMENTS(message_types)],
-			     &answer, &next);
-	i_assert((answer.status == SPF_DNS_FOUND) == (answer.count > 0));
-	i_assert((answer.status == SPF_DNS_ERROR) == (answer.error != NULL));
-	i_assert(next == NULL || spf_dns_name_is_valid(next));
-	for (i = 0; i < answer.count; i++) {
-		if (answer.texts != NULL && message_types[*data %
-		    N_ELEMENTS(message_types)] == SPF_DNS_TXT)
-			i_assert(answer.texts[i].size <= size);
+	/* the answer's first bytes are the id */
+	spf_dns_question_write(&question, chain.name, type, FALSE);
+	if (size > 2)
+		memcpy(question.data, data + 1, 2);
+	if (spf_dns_message_answers(data + 1, size - 1, &question))
+		(void)spf_dns_message_is_cut(data + 1);
+
+	ret = spf_dns_message_read(pool, data + 1, size - 1, type, &chain,
+				   &answer);
+	i_assert(chain.ttl <= 100 && chain.cnames <= SPF_DNS_MAX_CNAMES);
+	i_assert(spf_dns_name_is_valid(chain.name));
+	i_assert((ret < 0) == (answer.error != NULL));
+	if (ret != 0) {
+		i_assert((ret < 0) == (answer.status == SPF_DNS_ERROR));
+		i_assert((answer.status == SPF_DNS_FOUND) == (answer.count > 0));
+		i_assert(answer.ttl <= 100);
 	}
+	for (i = 0; ret > 0 && type == SPF_DNS_TXT && i < answer.count; i++)
+		i_assert(answer.texts[i].size <= size);
 	pool_unref(&pool);
 }
 

@@ -137,10 +137,6 @@ static void zone_begin(struct spf_dns_source *source ATTR_UNUSED,
 {
 }
 
-static void zone_end(struct spf_dns_source *source ATTR_UNUSED)
-{
-}
-
 static void zone_deinit(struct spf_dns_source *source)
 {
 	struct spf_zone *zone = container_of(source, struct spf_zone, source);
@@ -157,7 +153,6 @@ struct spf_zone *spf_zone_init(struct spf_dns **dns_r)
 	zone->pool = pool;
 	p_array_init(&zone->records, pool, 64);
 	zone->source.begin = zone_begin;
-	zone->source.end = zone_end;
 	zone->source.lookup = zone_lookup;
 	zone->source.deinit = zone_deinit;
 	*dns_r = spf_dns_init_source(&zone->source);

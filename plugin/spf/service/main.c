@@ -7,26 +7,20 @@
    nothing of it. */
 
 #include "lib.h"
-#include "array.h"
-#include "net.h"
 #include "str.h"
 #include "master-service.h"
 #include "restrict-access.h"
-#include "spf/spf-dns-servers.h"
 #include "spf/spf-wire.h"
 #include "spf-check.h"
 #include "spf-dns.h"
-
-#define RESOLV_CONF "/etc/resolv.conf"
 
 /* Who asks is Dovecot, and has the question ready. */
 #define QUESTION_MSECS 1000
 
 static struct {
-	/* of resolv.conf, read before the chroot */
-	char *default_servers;
-
-	/* the servers that were asked last, with their answers */
+	/* those of resolv.conf, which is read before the chroot */
+	struct spf_dns *default_dns;
+	/* others: those that were asked last */
 	struct spf_dns *dns;
 	char *servers;
 } service;
@@ -95,20 +89,21 @@ static void service_forget_dns(void)
 }
 
 /* Whoever may ask may name servers. Each list has its own cache: an answer is kept for
-   those only who would have asked the same. */
-static int service_open_dns(const char *servers, const char **error_r)
+   those only who would have asked the same. Returns NULL and an error if the list is
+   wrong. */
+static struct spf_dns *service_find_dns(const char *servers, const char **error_r)
 {
-	struct spf_dns_settings set = { .servers = servers };
+	const struct spf_dns_settings set = { .servers = servers };
 
 	if (*servers == '\0')
-		set.servers = service.default_servers;
-	if (service.dns != NULL && strcmp(service.servers, set.servers) == 0)
-		return 0;
+		return service.default_dns;
+	if (service.dns != NULL && strcmp(service.servers, servers) == 0)
+		return service.dns;
 	service_forget_dns();
 	if (spf_dns_init(&set, &service.dns, error_r) < 0)
-		return -1;
-	service.servers = i_strdup(set.servers);
-	return 0;
+		service.dns = NULL;
+	service.servers = i_strdup(servers);
+	return service.dns;
 }
 
 static void question_evaluate(struct question *question, string_t *text)
@@ -119,12 +114,14 @@ static void question_evaluate(struct question *question, string_t *text)
 		.domain = "",
 		.problem = "name servers can't be read",
 	};
+	struct spf_dns *dns;
 	const char *error;
 
-	if (service_open_dns(question->request.dns_servers, &error) < 0)
+	dns = service_find_dns(question->request.dns_servers, &error);
+	if (dns == NULL)
 		i_error("backscatter_spf_dns: %s", error);
 	else
-		spf_check_host(service.dns, &question->request, pool, &reply);
+		spf_check_host(dns, &question->request, pool, &reply);
 	spf_reply_write(text, &reply);
 	pool_unref(&pool);
 }
@@ -144,32 +141,23 @@ static void client_connected(struct master_service_connection *conn)
 	} T_END;
 }
 
-static void service_read_resolv_conf(void)
-{
-	ARRAY_TYPE(const_string) servers;
-
-	T_BEGIN {
-		t_array_init(&servers, 4);
-		spf_dns_servers_read(pool_datastack_create(), RESOLV_CONF, &servers);
-		array_append_zero(&servers);
-		service.default_servers =
-			i_strdup(t_strarray_join(array_front(&servers), " "));
-	} T_END;
-}
-
 int main(int argc, char *argv[])
 {
+	const struct spf_dns_settings resolv_conf = { .servers = "" };
+	const char *error;
+
 	master_service = master_service_init("backscatter-spf",
 		MASTER_SERVICE_FLAG_DONT_SEND_STATS, &argc, &argv, "");
 	if (master_getopt(master_service) > 0)
 		return FATAL_DEFAULT;
 	master_service_init_log(master_service);
-	service_read_resolv_conf();
+	if (spf_dns_init(&resolv_conf, &service.default_dns, &error) < 0)
+		i_unreached();
 	restrict_access_by_env(0, NULL);
 	master_service_init_finish(master_service);
 	master_service_run(master_service, client_connected);
 	service_forget_dns();
-	i_free(service.default_servers);
+	spf_dns_deinit(&service.default_dns);
 	master_service_deinit(&master_service);
 	return 0;
 }

@@ -1,228 +1,281 @@
-/* One question to one server. Later versions of c-ares (1.34) refuse to ask for, or
-   to hand over answers with, names that no host could have: but SPF has to ask for
-   exists:%{l}.example.com with local parts like jane+tag, or bounce=1. */
+/* Asks the servers in turn. What was asked before stays open while the next one is
+   asked: an answer that comes late is one too. Each time another socket is used: a
+   port and an id that nobody can guess, from a server's address only (connect()).
+   A server that says it failed, or isn't there, isn't asked again. */
 
 #include "lib.h"
-#include "buffer.h"
-#include "net.h"
-#include "randgen.h"
-#include "spf-dns-message.h"
+#include "byteorder.h"
 #include "spf/spf-wire.h"
 #include "spf-dns-socket.h"
 
-#include <arpa/nameser.h>
-#include <ctype.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SOCKET_PREFIX_SIZE NS_INT16SZ
+/* as many tries as there can be: in three rounds, or of resolv.conf in five */
+#define SOCKET_MAX (SPF_DNS_MAX_SERVERS * 3)
+/* a message over TCP begins with its size */
+#define TCP_PREFIX_SIZE 2
 
-/* The flags in a message's second 16 bits. */
-#define MESSAGE_FLAGS 2
-#define MESSAGE_RESPONSE 0x8000
-#define MESSAGE_TRUNCATED 0x0200
-#define MESSAGE_RECURSION_DESIRED 0x0100
-
-struct socket_question {
-	struct ip_addr server;
-	in_port_t port;
-	uint64_t deadline;
-	/* the whole message */
-	buffer_t *message;
+/* A question that was sent. */
+struct socket_try {
+	unsigned int server;
+	bool edns;
+	struct spf_dns_question question;
 };
 
-static void message_add_number(buffer_t *message, unsigned int number)
+struct socket_asking {
+	struct spf_dns_servers *servers;
+	pool_t pool;
+	enum spf_dns_type type;
+	struct spf_dns_chain *chain;
+	struct spf_dns_answer *answer;
+	bool *answered;
+
+	uint64_t deadline;
+	/* when the next server is asked */
+	uint64_t next_msecs;
+	unsigned int repeat_msecs;
+	/* how often one was asked, or passed over because it had failed (bits) */
+	unsigned int asked, failed;
+
+	unsigned int count;
+	struct pollfd sockets[SOCKET_MAX];
+	struct socket_try tries[SOCKET_MAX];
+};
+
+static int socket_open(const struct spf_dns_server *server, int type)
 {
-	buffer_append_c(message, number >> 8);
-	buffer_append_c(message, number & 0xff);
-}
+	int fd = socket(server->address.any.sa_family,
+			type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-static void
-message_write(buffer_t *message, const char *name, enum spf_dns_type type)
-{
-	unsigned char wire[NS_MAXCDNAME + 1], id[NS_INT16SZ];
-	unsigned int i;
-
-	random_fill(id, sizeof(id));
-	buffer_append(message, id, sizeof(id));
-	message_add_number(message, MESSAGE_RECURSION_DESIRED);
-	message_add_number(message, 1);
-	for (i = 0; i < 3; i++)
-		message_add_number(message, 0);
-	buffer_append(message, wire, spf_dns_name_write_wire(name, wire));
-	message_add_number(message, type);
-	message_add_number(message, ns_c_in);
-}
-
-/* The answer is to this question: id, response, and the question itself. */
-static bool
-message_answers(const struct socket_question *question,
-		const unsigned char *answer, size_t size)
-{
-	const unsigned char *asked = question->message->data;
-	size_t asked_size = question->message->used, i;
-
-	if (size < asked_size || memcmp(answer, asked, MESSAGE_FLAGS) != 0 ||
-	    (ns_get16(answer + MESSAGE_FLAGS) & MESSAGE_RESPONSE) == 0 ||
-	    ns_get16(answer + 4) != 1)
-		return FALSE;
-	/* a server may change letters' case */
-	for (i = NS_HFIXEDSZ; i < asked_size; i++) {
-		if (i_tolower(answer[i]) != i_tolower(asked[i]))
-			return FALSE;
-	}
-	return TRUE;
-}
-
-/* Waits for the socket. Returns FALSE when the time is over. */
-static bool
-socket_wait(const struct socket_question *question, int fd, short events)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = events };
-	uint64_t now = spf_clock_msecs();
-
-	if (now >= question->deadline)
-		return FALSE;
-	return poll(&poll_fd, 1, question->deadline - now) > 0 ||
-		errno == EINTR;
-}
-
-static int socket_open(const struct socket_question *question, int type)
-{
-	union {
-		struct sockaddr any;
-		struct sockaddr_in ip4;
-		struct sockaddr_in6 ip6;
-	} address;
-	socklen_t size;
-	int fd;
-
-	i_zero(&address);
-	if (IPADDR_IS_V4(&question->server)) {
-		address.ip4.sin_family = AF_INET;
-		address.ip4.sin_addr = question->server.u.ip4;
-		address.ip4.sin_port = htons(question->port);
-		size = sizeof(address.ip4);
-	} else {
-		address.ip6.sin6_family = AF_INET6;
-		address.ip6.sin6_addr = question->server.u.ip6;
-		address.ip6.sin6_port = htons(question->port);
-		size = sizeof(address.ip6);
-	}
-	fd = socket(address.any.sa_family,
-		    type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	if (connect(fd, &address.any, size) < 0 && errno != EINPROGRESS)
+	if (fd >= 0 && connect(fd, &server->address.any,
+			       server->address_size) < 0 && errno != EINPROGRESS)
 		i_close_fd(&fd);
 	return fd;
 }
 
-/* Other packets are ignored: anybody can send one. */
-static bool
-socket_ask_udp(const struct socket_question *question, int fd, buffer_t *answer)
+static bool socket_retry(ssize_t ret)
 {
-	unsigned char packet[65536];
-	ssize_t size;
+	return ret < 0 && (errno == EAGAIN || errno == EINTR);
+}
 
-	if (send(fd, question->message->data, question->message->used,
-		 MSG_NOSIGNAL) < 0)
-		return FALSE;
-	while (socket_wait(question, fd, POLLIN)) {
-		size = recv(fd, packet, sizeof(packet), 0);
-		if (size < 0 && errno != EAGAIN && errno != EINTR)
+/* TCP */
+
+/* Sends (POLLOUT) or receives all of it. */
+static bool tcp_transfer(int fd, short event, unsigned char *data, size_t size,
+			 uint64_t until)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = event };
+	uint64_t now;
+	ssize_t ret;
+
+	while (size > 0) {
+		now = spf_clock_msecs();
+		if (now >= until)
 			return FALSE;
-		if (size > 0 && message_answers(question, packet, size)) {
-			buffer_append(answer, packet, size);
-			return TRUE;
+		if (poll(&poll_fd, 1, until - now) <= 0)
+			continue;
+		ret = event == POLLOUT ? send(fd, data, size, MSG_NOSIGNAL) :
+			recv(fd, data, size, 0);
+		if (ret == 0 || (ret < 0 && !socket_retry(ret)))
+			return FALSE;
+		if (ret > 0) {
+			data += ret;
+			size -= ret;
 		}
 	}
-	return FALSE;
-}
-
-static bool socket_send_tcp(const struct socket_question *question, int fd)
-{
-	buffer_t *prefixed = t_buffer_create(512);
-	size_t sent = 0;
-	ssize_t ret;
-
-	message_add_number(prefixed, question->message->used);
-	buffer_append_buf(prefixed, question->message, 0, SIZE_MAX);
-	while (sent < prefixed->used) {
-		if (!socket_wait(question, fd, POLLOUT))
-			return FALSE;
-		ret = send(fd, CONST_PTR_OFFSET(prefixed->data, sent),
-			   prefixed->used - sent, MSG_NOSIGNAL);
-		if (ret < 0 && errno != EAGAIN && errno != EINTR)
-			return FALSE;
-		if (ret > 0)
-			sent += ret;
-	}
 	return TRUE;
 }
 
-static bool
-socket_ask_tcp(const struct socket_question *question, int fd, buffer_t *answer)
+/* The same question again. Returns the answer's size, 0 if there is none. */
+static size_t tcp_ask(const struct socket_asking *asking,
+		      const struct socket_try *try, uint64_t until,
+		      unsigned char answer[SPF_DNS_MESSAGE_SIZE])
 {
-	unsigned char packet[SOCKET_PREFIX_SIZE + 65535];
-	size_t used = 0, size = SOCKET_PREFIX_SIZE;
-	ssize_t ret;
-
-	if (!socket_send_tcp(question, fd))
-		return FALSE;
-	while (used < size) {
-		if (!socket_wait(question, fd, POLLIN))
-			return FALSE;
-		ret = recv(fd, packet + used, size - used, 0);
-		if (ret == 0 || (ret < 0 && errno != EAGAIN && errno != EINTR))
-			return FALSE;
-		if (ret > 0)
-			used += ret;
-		if (used == SOCKET_PREFIX_SIZE)
-			size = SOCKET_PREFIX_SIZE + ns_get16(packet);
-	}
-	if (!message_answers(question, packet + SOCKET_PREFIX_SIZE,
-			     size - SOCKET_PREFIX_SIZE))
-		return FALSE;
-	buffer_append(answer, packet + SOCKET_PREFIX_SIZE,
-		      size - SOCKET_PREFIX_SIZE);
-	return TRUE;
-}
-
-static bool
-socket_ask(const struct socket_question *question, int type, buffer_t *answer)
-{
-	int fd = socket_open(question, type);
-	bool answered;
+	const struct spf_dns_question *question = &try->question;
+	unsigned char message[TCP_PREFIX_SIZE + SPF_DNS_QUESTION_SIZE];
+	int fd = socket_open(&asking->servers->all[try->server], SOCK_STREAM);
+	size_t size = 0;
 
 	if (fd < 0)
-		return FALSE;
-	answered = type == SOCK_DGRAM ?
-		socket_ask_udp(question, fd, answer) :
-		socket_ask_tcp(question, fd, answer);
+		return 0;
+	cpu16_to_be_unaligned(question->size, message);
+	memcpy(message + TCP_PREFIX_SIZE, question->data, question->size);
+	if (tcp_transfer(fd, POLLOUT, message,
+			 TCP_PREFIX_SIZE + question->size, until) &&
+	    tcp_transfer(fd, POLLIN, message, TCP_PREFIX_SIZE, until)) {
+		size = be16_to_cpu_unaligned(message);
+		if (!tcp_transfer(fd, POLLIN, answer, size, until) ||
+		    !spf_dns_message_answers(answer, size, question))
+			size = 0;
+	}
 	i_close_fd(&fd);
-	return answered;
+	return size;
 }
 
-bool spf_dns_socket_ask(const struct ip_addr *server, in_port_t port,
-			const char *name, enum spf_dns_type type,
-			uint64_t deadline, buffer_t *answer)
-{
-	struct socket_question question = {
-		.server = *server, .port = port, .deadline = deadline,
-		.message = t_buffer_create(512)
-	};
-	size_t used = answer->used;
-	const unsigned char *data;
+/* Asking */
 
-	message_write(question.message, name, type);
-	if (!socket_ask(&question, SOCK_DGRAM, answer))
-		return FALSE;
-	data = CONST_PTR_OFFSET(answer->data, used);
-	if ((ns_get16(data + MESSAGE_FLAGS) & MESSAGE_TRUNCATED) == 0)
-		return TRUE;
-	buffer_set_used_size(answer, used);
-	return socket_ask(&question, SOCK_STREAM, answer);
+static void asking_failed(struct socket_asking *asking, unsigned int server)
+{
+	asking->failed |= 1U << server;
+	/* the next one needn't wait for it */
+	asking->next_msecs = 0;
+}
+
+static void
+asking_send(struct socket_asking *asking, unsigned int server, bool edns)
+{
+	struct socket_try *try = &asking->tries[asking->count];
+	struct pollfd *socket = &asking->sockets[asking->count];
+
+	if (asking->count == SOCKET_MAX)
+		return;
+	socket->fd = socket_open(&asking->servers->all[server], SOCK_DGRAM);
+	if (socket->fd < 0) {
+		asking_failed(asking, server);
+		return;
+	}
+	socket->events = POLLIN;
+	socket->revents = 0;
+	try->server = server;
+	try->edns = edns;
+	spf_dns_question_write(&try->question, asking->chain->name,
+			       asking->type, edns);
+	asking->count++;
+	if (send(socket->fd, try->question.data, try->question.size,
+		 MSG_NOSIGNAL) < 0)
+		asking_failed(asking, server);
+}
+
+/* With EDNS in the first round: it may be EDNS that a firewall drops. */
+static void asking_send_next(struct socket_asking *asking, uint64_t now)
+{
+	const struct spf_dns_servers *servers = asking->servers;
+	unsigned int server, round;
+
+	if (now < asking->next_msecs)
+		return;
+	asking->next_msecs = asking->deadline;
+	while (asking->asked < servers->count * servers->rounds) {
+		round = asking->asked / servers->count;
+		server = (servers->first + asking->asked++) % servers->count;
+		if ((asking->failed & (1U << server)) != 0)
+			continue;
+		asking->next_msecs = now + ((uint64_t)asking->repeat_msecs << round);
+		asking_send(asking, server, round == 0);
+		return;
+	}
+}
+
+static void asking_close(struct socket_asking *asking, unsigned int i)
+{
+	i_close_fd(&asking->sockets[i].fd);
+	asking->count--;
+	asking->sockets[i] = asking->sockets[asking->count];
+	asking->tries[i] = asking->tries[asking->count];
+}
+
+/* A server's answer to one of the tries. Returns what spf_dns_message_read() does. */
+static int asking_answered(struct socket_asking *asking,
+			   const struct socket_try *try, unsigned char *answer,
+			   size_t size)
+{
+	uint64_t until = asking->deadline;
+	int ret = -1;
+
+	*asking->answered = TRUE;
+	if (try->edns &&
+	    spf_dns_message_rcode(answer) == SPF_DNS_RCODE_FORMERR) {
+		asking_send(asking, try->server, FALSE);
+		return -1;
+	}
+	if (spf_dns_message_is_cut(answer)) {
+		if (asking->servers->count > 1) {
+			until = I_MIN(until, spf_clock_msecs() +
+				      asking->repeat_msecs);
+		}
+		size = tcp_ask(asking, try, until, answer);
+		asking->answer->error = "no answer over TCP";
+	}
+	if (size > 0) {
+		ret = spf_dns_message_read(asking->pool, answer, size,
+					   asking->type, asking->chain,
+					   asking->answer);
+	}
+	if (ret < 0)
+		asking_failed(asking, try->server);
+	else
+		asking->servers->first = try->server;
+	return ret;
+}
+
+static int asking_receive(struct socket_asking *asking, unsigned int i)
+{
+	unsigned char answer[SPF_DNS_MESSAGE_SIZE];
+	struct socket_try try = asking->tries[i];
+	ssize_t size = recv(asking->sockets[i].fd, answer, sizeof(answer), 0);
+
+	/* other packets are ignored: anybody can send one */
+	if (socket_retry(size) ||
+	    (size >= 0 && !spf_dns_message_answers(answer, size, &try.question)))
+		return -1;
+	asking_close(asking, i);
+	if (size < 0) {
+		asking_failed(asking, try.server);
+		return -1;
+	}
+	return asking_answered(asking, &try, answer, size);
+}
+
+/* Waits once: for a packet, or until somebody else is to be asked. */
+static int asking_wait(struct socket_asking *asking, uint64_t now)
+{
+	uint64_t until = I_MIN(asking->deadline, asking->next_msecs);
+	unsigned int i;
+	int ret = -1;
+
+	if (until <= now || poll(asking->sockets, asking->count, until - now) <= 0)
+		return -1;
+	/* closing one moves the last one to its place */
+	for (i = asking->count; i > 0 && ret < 0; i--) {
+		if (asking->sockets[i - 1].revents != 0)
+			ret = asking_receive(asking, i - 1);
+	}
+	return ret;
+}
+
+int spf_dns_socket_ask(struct spf_dns_servers *servers, pool_t pool,
+		       enum spf_dns_type type, uint64_t deadline,
+		       struct spf_dns_chain *chain,
+		       struct spf_dns_answer *answer_r, bool *answered_r)
+{
+	struct socket_asking asking = {
+		.servers = servers, .pool = pool, .type = type, .chain = chain,
+		.answer = answer_r, .answered = answered_r, .deadline = deadline
+	};
+	const unsigned int all = (1U << servers->count) - 1;
+	uint64_t now = spf_clock_msecs();
+	int ret = -1;
+
+	*answered_r = FALSE;
+	i_zero(answer_r);
+	answer_r->status = SPF_DNS_ERROR;
+	answer_r->error = "no server can be reached";
+	/* time for each of them */
+	asking.repeat_msecs = I_MIN(servers->repeat_msecs,
+				    (deadline - I_MIN(now, deadline)) /
+				    servers->count);
+	while (ret < 0 && asking.failed != all && now < deadline) {
+		asking_send_next(&asking, now);
+		ret = asking_wait(&asking, now);
+		now = spf_clock_msecs();
+	}
+	if (ret < 0 && asking.failed != all) {
+		answer_r->late = TRUE;
+		answer_r->error = "no answer in time";
+	}
+	while (asking.count > 0)
+		asking_close(&asking, 0);
+	return ret;
 }

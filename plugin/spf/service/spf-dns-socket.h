@@ -1,15 +1,19 @@
 #ifndef SPF_DNS_SOCKET_H
 #define SPF_DNS_SOCKET_H
 
-/* One question to one server without c-ares. Inside plugin/spf/service/ only. */
+/* One question to the servers, until one of them answers. Inside plugin/spf/service/ only. */
 
-#include "spf-dns.h"
+#include "spf-dns-message.h"
+#include "spf/spf-dns-servers.h"
 
-/* Asks once, over TCP again if the answer was cut off, and waits until deadline
-   (spf_clock_msecs()). The name must be valid. Returns TRUE with the answer to
-   just this question appended to answer, FALSE if none came. */
-bool spf_dns_socket_ask(const struct ip_addr *server, in_port_t port,
-			const char *name, enum spf_dns_type type,
-			uint64_t deadline, buffer_t *answer);
+/* Asks for chain->name, waits until deadline (spf_clock_msecs()) and no longer,
+   and leaves no socket open. The server that answers is the first one from then on.
+   Returns what spf_dns_message_read() does; -1 also if there was no answer
+   (answer_r->late: it is the time that is over). *answered_r: a server said
+   something, be it that it can't say. */
+int spf_dns_socket_ask(struct spf_dns_servers *servers, pool_t pool,
+		       enum spf_dns_type type, uint64_t deadline,
+		       struct spf_dns_chain *chain,
+		       struct spf_dns_answer *answer_r, bool *answered_r);
 
 #endif

@@ -80,7 +80,7 @@ int spf_dns_init(const struct spf_dns_settings *set, struct spf_dns **dns_r,
 {
 	struct spf_dns_source *source;
 
-	if (spf_dns_source_init_cares(set->servers, &source, error_r) < 0)
+	if (spf_dns_source_init_client(set->servers, &source, error_r) < 0)
 		return -1;
 	*dns_r = spf_dns_init_source(source);
 	return 0;
@@ -143,7 +143,6 @@ void spf_dns_end(struct spf_dns *dns)
 {
 	i_assert(dns->evaluating);
 	dns->evaluating = FALSE;
-	dns->source->end(dns->source);
 }
 
 bool spf_dns_is_late(struct spf_dns *dns)

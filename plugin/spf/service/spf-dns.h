@@ -2,7 +2,7 @@
 #define SPF_DNS_H
 
 /* Questions to DNS, one at a time: the cache and the deadline. Who answers stands
-   behind struct spf_dns_source: c-ares (spf-dns-cares.c), or a zone in a test. */
+   behind struct spf_dns_source: servers (spf-dns-client.c), or a zone in a test. */
 
 #include "net.h"
 
@@ -14,8 +14,8 @@ struct spf_dns_settings {
 };
 
 /* One for each process: it holds the cache (bounded) and remembers whether the
-   servers answer. Opens nothing before the first question, and leaves no socket
-   open between evaluations. Returns 0, or -1 and an error that names what is
+   servers answer. Reads resolv.conf at once, and never again; leaves no socket open
+   between evaluations. Returns 0, or -1 and an error that names what is
    wrong in servers. Not for several threads. */
 int spf_dns_init(const struct spf_dns_settings *set, struct spf_dns **dns_r,
 		 const char **error_r);
@@ -63,9 +63,8 @@ struct spf_dns_answer {
 };
 
 struct spf_dns_source {
-	/* An evaluation begins, which may take this long, and has ended. */
+	/* An evaluation begins, which may take this long. */
 	void (*begin)(struct spf_dns_source *source, unsigned int timeout_msecs);
-	void (*end)(struct spf_dns_source *source);
 	/* Fills answer_r, allocated from pool, before the evaluation's time is
 	   over. The name is valid, lower-case, and has no final dot. */
 	void (*lookup)(struct spf_dns_source *source, pool_t pool,
@@ -75,10 +74,10 @@ struct spf_dns_source {
 	void (*deinit)(struct spf_dns_source *source);
 };
 
-/* c-ares. Returns 0, or -1 and an error that names what is wrong in servers. */
-int spf_dns_source_init_cares(const char *servers,
-			      struct spf_dns_source **source_r,
-			      const char **error_r);
+/* Returns 0, or -1 and an error that names what is wrong in servers. */
+int spf_dns_source_init_client(const char *servers,
+			       struct spf_dns_source **source_r,
+			       const char **error_r);
 
 /* Owns the source. */
 struct spf_dns *spf_dns_init_source(struct spf_dns_source *source);

@@ -205,7 +205,7 @@ def question_end(question: bytes) -> bytes:
     return question[end:end + 4]
 
 
-# No answers: where there is an id and a question they are the right ones, so that c-ares looks further.
+# No answers: where there is an id and a question they are the right ones, so that they are read further.
 GARBAGE: dict[str, Answer] = {
     "noise": lambda question: bytes(range(256)),
     "only an id": lambda question: question[:2],

@@ -563,7 +563,7 @@ static void late_nothing(struct spf_dns_source *source ATTR_UNUSED)
 static void test_ptr_late_is_temperror(void **state ATTR_UNUSED)
 {
 	struct spf_dns_source source = {
-		.begin = late_begin, .end = late_nothing,
+		.begin = late_begin,
 		.lookup = late_lookup, .deinit = late_nothing
 	};
 	struct spf_dns *dns = spf_dns_init_source(&source);

@@ -1,0 +1,134 @@
+/* Answers questions from DNS servers: follows CNAMEs, and says how long an error is
+   worth keeping.
+
+   It can't be told whether it is a name's servers that say nothing or our own. So
+   after an evaluation in which no server said anything the next ones wait shorter,
+   for a while, or until any server says something. */
+
+#include "lib.h"
+#include "spf/spf-wire.h"
+#include "spf-dns-socket.h"
+#include "spf/spf-limits.h"
+
+#define CLIENT_RESOLV_CONF "/etc/resolv.conf"
+
+struct dns_client {
+	struct spf_dns_source source;
+	struct spf_dns_servers servers;
+
+	/* no server answers: until then nobody waits long; 0: they do */
+	uint64_t silent_until_msecs;
+	/* when a server said something; 0: not yet, or not since */
+	uint64_t answered_msecs;
+
+	/* this evaluation */
+	uint64_t started_msecs;
+	unsigned int timeout_msecs;
+	bool answered;
+};
+
+static void client_begin(struct spf_dns_source *source, unsigned int timeout_msecs)
+{
+	struct dns_client *client =
+		container_of(source, struct dns_client, source);
+
+	client->started_msecs = spf_clock_msecs();
+	client->timeout_msecs = timeout_msecs;
+	client->answered = FALSE;
+}
+
+static uint64_t client_deadline(const struct dns_client *client)
+{
+	unsigned int msecs = client->timeout_msecs;
+
+	if (client->started_msecs < client->silent_until_msecs)
+		msecs = I_MIN(msecs, SPF_DNS_SILENT_WAIT_MSECS);
+	return client->started_msecs + msecs;
+}
+
+/* Returns how many seconds an error is worth keeping: if a server said so, it is the
+   name's fault. Silence is if a server has answered lately, and there was time
+   enough. */
+static unsigned int
+client_error_ttl(const struct dns_client *client, uint64_t asked_msecs, bool late)
+{
+	unsigned int enough = I_MIN(client->timeout_msecs,
+				    SPF_DNS_SILENT_WAIT_MSECS);
+	uint64_t lately = client->answered_msecs +
+		(late ? SPF_DNS_SILENT_MSECS : 0);
+
+	if (client->answered_msecs == 0 || lately < asked_msecs ||
+	    (late && spf_clock_msecs() < asked_msecs + enough))
+		return 0;
+	return SPF_DNS_ERROR_TTL;
+}
+
+static void client_silent(struct dns_client *client)
+{
+	if (client->answered)
+		return;
+	client->answered_msecs = 0;
+	if (client->started_msecs >= client->silent_until_msecs) {
+		client->silent_until_msecs = spf_clock_msecs() +
+			SPF_DNS_SILENT_MSECS;
+	}
+}
+
+static void
+client_lookup(struct spf_dns_source *source, pool_t pool, const char *name,
+	      enum spf_dns_type type, struct spf_dns_answer *answer_r)
+{
+	struct dns_client *client =
+		container_of(source, struct dns_client, source);
+	struct spf_dns_chain chain = { .name = name, .ttl = SPF_DNS_MAX_TTL };
+	uint64_t asked_msecs;
+	bool answered;
+	int ret;
+
+	/* A recursive server follows CNAMEs itself; this is for others. */
+	do T_BEGIN {
+		asked_msecs = spf_clock_msecs();
+		ret = spf_dns_socket_ask(&client->servers, pool, type,
+					 client_deadline(client), &chain,
+					 answer_r, &answered);
+		if (answered) {
+			client->answered = TRUE;
+			client->answered_msecs = spf_clock_msecs();
+			client->silent_until_msecs = 0;
+		}
+	} T_END; while (ret == 0);
+	if (ret < 0) {
+		answer_r->ttl = client_error_ttl(client, asked_msecs,
+						 answer_r->late);
+		if (answer_r->late)
+			client_silent(client);
+	}
+}
+
+static void client_deinit(struct spf_dns_source *source)
+{
+	struct dns_client *client =
+		container_of(source, struct dns_client, source);
+
+	i_free(client);
+}
+
+int spf_dns_source_init_client(const char *servers,
+			       struct spf_dns_source **source_r,
+			       const char **error_r)
+{
+	struct dns_client *client = i_new(struct dns_client, 1);
+
+	if (servers != NULL &&
+	    spf_dns_servers_parse(servers, &client->servers, error_r) < 0) {
+		i_free(client);
+		return -1;
+	}
+	if (client->servers.count == 0)
+		spf_dns_servers_read(CLIENT_RESOLV_CONF, &client->servers);
+	client->source.begin = client_begin;
+	client->source.lookup = client_lookup;
+	client->source.deinit = client_deinit;
+	*source_r = &client->source;
+	return 0;
+}
