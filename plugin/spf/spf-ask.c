@@ -25,8 +25,9 @@ ask_connect(const char *socket_path, const char **error_r)
 	if (fd >= 0)
 		return fd;
 	if (errno == EAGAIN) {
-		*error_r = "all its processes are at work, and as many questions "
-			"wait: raise its process_limit";
+		*error_r = "too many questions wait already: raise its "
+			"process_limit, unless the log says why no process "
+			"takes them";
 	} else if (errno == ENOENT || errno == ECONNREFUSED) {
 		*error_r = t_strdup_printf("%m: the configuration lacks "
 			"service backscatter-spf { } (see 95-backscatter.conf)");

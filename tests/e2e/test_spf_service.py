@@ -21,7 +21,7 @@ from dovecot_config import SPF_SERVICE
 from nameserver import BadNameServer, asked_name, dead, reply, text_record
 from process import loopback_address
 from reports import errors
-from spf_service import (CLIENT_HELLO, HELLO, FakeService, Zone, ask, connect, pids, question, say, suite_reader, text_name)
+from spf_service import (CLIENT_HELLO, HELLO, FakeService, Zone, ask, connect, open_files, pids, pids_that_ask, question, say, suite_reader, text_name)
 from spf_site import CLIENT, HELO, LOCAL_PART, from_outside, mailfrom, result, results, settings
 
 SENDER = f"{LOCAL_PART}@pass.example"
@@ -99,9 +99,8 @@ def test_identity(dovecot):
 def test_open_files(dovecot):
     assert delivered(dovecot) == PASS
     pid, = pids(dovecot)
-    open_files = [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
-    others = [name for name in open_files if not re.match(r"(socket|pipe|anon_inode):", name)]
-    assert set(others) <= {"/dev/null", str(dovecot.run / "backscatter-spf.waiting")}, open_files
+    others = [name for name in open_files(pid) if not re.match(r"(socket|pipe|anon_inode):", name)]
+    assert set(others) <= {"/dev/null", str(dovecot.run / "backscatter-spf.waiting")}
 
 
 # What it says
@@ -187,7 +186,7 @@ def test_killed_at_fifty_moments_under_load(dovecot_factory, attach_log):
         nonlocal asked, next_kill
         with lock:
             asked += 1
-            if asked >= next_kill and len(killed) < kills and (found := pids(dovecot)):
+            if asked >= next_kill and len(killed) < kills and (found := pids_that_ask(dovecot, names)):
                 next_kill = asked + chance.randint(1, 6)
                 killed.append(chance.choice(found))
                 os.kill(killed[-1], signal.SIGKILL)
@@ -211,10 +210,10 @@ def test_killed_at_fifty_moments_under_load(dovecot_factory, attach_log):
     found = [result(stored) for stored in dovecot.messages(ALICE)]
     assert len(found) == len(took) and max(took) < TIMEOUT + SLACK
     assert len(killed) == kills
-    not_checked = [field for field in found if field.startswith("spf=temperror")]
-    assert len(not_checked) >= 1 and all(re.match(r"spf=(pass|temperror)", field) for field in found)
-    # who was killed between two questions was nobody's loss; some questions wait behind others in one queue
-    assert found.count(NOT_CHECKED) <= 2 * kills
+    assert all(re.match(r"spf=(pass|temperror)", field) for field in found)
+    # a kill costs the one question, and sometimes one that waits until the master has seen it
+    assert 0 < sum(field.startswith(NOT_CHECKED) for field in found) <= 2 * kills + senders
+    assert dovecot.log_lines("throttling") == []
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -8,14 +8,20 @@
 
 #include "lib.h"
 #include "str.h"
+#include "master-interface.h"
 #include "master-service.h"
 #include "restrict-access.h"
 #include "spf/spf-wire.h"
 #include "spf-check.h"
 #include "spf-dns.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 /* Who asks is Dovecot, and has the question ready. */
 #define QUESTION_MSECS 1000
+/* the master is busy, but alive */
+#define MASTER_MSECS 200
 
 static struct {
 	/* those of resolv.conf, which is read before the chroot */
@@ -141,6 +147,21 @@ static void client_connected(struct master_service_connection *conn)
 	} T_END;
 }
 
+/* Until the master has heard that this process is there. If one dies before that (the
+   first question may crash libspf2), the master takes it for one that can't start, and
+   starts no other for seconds, then minutes. */
+static void service_wait_for_master(void)
+{
+	unsigned int msecs;
+	int unread;
+
+	for (msecs = 0; msecs < MASTER_MSECS; msecs++) {
+		if (ioctl(MASTER_STATUS_FD, FIONREAD, &unread) < 0 || unread == 0)
+			break;
+		usleep(1000);
+	}
+}
+
 int main(int argc, char *argv[])
 {
 	const struct spf_dns_settings resolv_conf = { .servers = "" };
@@ -155,6 +176,7 @@ int main(int argc, char *argv[])
 		i_unreached();
 	restrict_access_by_env(0, NULL);
 	master_service_init_finish(master_service);
+	service_wait_for_master();
 	master_service_run(master_service, client_connected);
 	service_forget_dns();
 	spf_dns_deinit(&service.default_dns);

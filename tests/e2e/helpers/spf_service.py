@@ -3,6 +3,7 @@ a fake one in its place, and a name server that knows the zone of a public SPF t
 
 import importlib.machinery
 import importlib.util
+import os
 import socket
 import struct
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from dovecot import Dovecot
 from dovecot_config import ROOT, SPF_SERVICE
-from nameserver import NXDOMAIN, asked_name, question_end, reply
+from nameserver import NXDOMAIN, BadNameServer, asked_name, question_end, reply
 from process import processes
 
 HELLO = b"VERSION\tbackscatter-spf\t1\t0\n"
@@ -59,6 +60,25 @@ def ask(dovecot: Dovecot, **fields) -> dict[str, str]:
 def pids(dovecot: Dovecot) -> list[int]:
     """The service's processes."""
     return [pid for pid, name in processes(dovecot.pid).items() if name == SPF_SERVICE]
+
+
+def pids_that_ask(dovecot: Dovecot, names: BadNameServer) -> list[int]:
+    """Those that wait for an answer of this name server."""
+    where = f"{struct.unpack('=I', socket.inet_aton(names.address))[0]:08X}:{names.port:04X}"
+    rows = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()]
+    sockets = {f"socket:[{row[9]}]" for row in rows if row[2] == where}
+    return [pid for pid in pids(dovecot) if sockets & set(open_files(pid))]
+
+
+def open_files(pid: int) -> list[str]:
+    """None if it has ended."""
+    folder, found = f"/proc/{pid}/fd", []
+    try:
+        for number in os.listdir(folder):
+            found.append(os.readlink(f"{folder}/{number}"))
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
 
 
 class FakeService:
