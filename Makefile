@@ -13,6 +13,7 @@ DOVECOT_CONFIG := $(firstword $(wildcard \
 dovecot_var = $(shell . $(DOVECOT_CONFIG) 2>/dev/null && echo $$$(1))
 MODULE_DIR = $(call dovecot_var,dovecot_moduledir)
 LIBDOVECOT_DIR = $(call dovecot_var,dovecot_pkglibdir)
+LIBEXEC_DIR = $(call dovecot_var,dovecot_pkglibexecdir)
 
 # make V=1 shows the commands
 Q = $(if $(V),,@echo '  $(if $(filter %.h %.conf,$@),GEN,$(if $(filter %.c,$<),CC,LD)) $@';)
@@ -29,7 +30,7 @@ OUR_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) -MMD
 DOVECOT_CFLAGS = -DHAVE_CONFIG_H $(call dovecot_var,LIBDOVECOT_INCLUDE)
 LIB_CFLAGS = $(shell pkg-config --cflags sqlite3 libcrypto)
 LIB_LIBS = $(shell pkg-config --libs sqlite3 libcrypto)
-# Only plugin/spf/ needs them. (libspf2 has no pkg-config file.)
+# Only plugin/spf/service/ needs them. (libspf2 has no pkg-config file.)
 SPF_LIBS = -lspf2
 LDFLAGS ?= -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 
@@ -47,10 +48,11 @@ DOVECOT_MINOR := $(shell sed -n 's/^.define DOVECOT_VERSION_MINOR //p' \
 	$(call dovecot_var,dovecot_pkgincludedir)/config.h 2>/dev/null)
 SETTINGS_MODULE := $(if $(filter-out 3,$(DOVECOT_MINOR)),$(BUILD)/modules/settings/libbackscatter_settings.so)
 MODULES := $(PLUGIN) $(SUBMISSION_PLUGIN) $(DOVEADM_PLUGIN) $(SETTINGS_MODULE)
-UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test-*.c))
+SPF_SERVICE := $(BUILD)/libexec/backscatter-spf
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(foreach room,$(ROOMS),$(wildcard tests/unit/$(room)/test-*.c)))
 
 .PHONY: all
-all: $(MODULES) ## build the modules
+all: $(MODULES) $(SPF_SERVICE) ## build the modules, and the service for SPF
 
 # A module is its entry points and what they need of the rooms; so it loads no library that it doesn't need, and shows
 # no entry point of another module (Dovecot 2.4's settings).
@@ -63,7 +65,7 @@ $(foreach room,$(ROOMS),$(eval $(BUILD)/$(room).a: $(call objects,$(wildcard plu
 # imap and doveadm lack the symbols of lib-lda: hence -ldovecot-lda.
 $(PLUGIN): $(BUILD)/plugin/delivery/plugin.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^ -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -ldovecot-lda $(LIB_LIBS) $(SPF_LIBS)
+	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^ -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -ldovecot-lda $(LIB_LIBS)
 
 $(SUBMISSION_PLUGIN): $(BUILD)/plugin/submission/submission.o $(ARCHIVES)
 	@mkdir -p $(@D)
@@ -71,7 +73,12 @@ $(SUBMISSION_PLUGIN): $(BUILD)/plugin/submission/submission.o $(ARCHIVES)
 
 $(DOVEADM_PLUGIN): $(BUILD)/plugin/doveadm/doveadm.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^ $(LIB_LIBS) $(SPF_LIBS)
+	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+# The service that evaluates SPF.
+$(SPF_SERVICE): $(BUILD)/plugin/spf/service/main.o $(BUILD)/spf/service.a $(BUILD)/spf.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pie $(LDFLAGS) -o $@ $^ $(DOVECOT_LIBS) $(SPF_LIBS)
 
 # No storage symbols in it, or doveconf can't load it.
 $(BUILD)/modules/settings/libbackscatter_settings.so: $(BUILD)/plugin/settings/settings-2.4.o $(ARCHIVES)
@@ -112,10 +119,10 @@ UNIT_LIBS = -lcmocka
 DOVECOT_LIBS = -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -Wl,--as-needed -ldovecot-storage -ldovecot
 # a room, and all below that it stands on
 stands_on = $(sort $(1) $(foreach room,$(KNOWS_$(1)),$(call stands_on,$(room))))
-unit_libs = $(if $(filter sent-log,$(1)),$(LIB_LIBS),$(DOVECOT_LIBS) $(LIB_LIBS) $(SPF_LIBS))
+unit_libs = $(if $(filter sent-log,$(1)),$(LIB_LIBS),$(DOVECOT_LIBS) $(LIB_LIBS) $(if $(filter spf/service,$(1)),$(SPF_LIBS)))
 $(BUILD)/tests/unit/sent-log/test-sent-log-migrate.o: $(BUILD)/gen/sent-log-migrations.h
 define UNIT_RULE
-$(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(if $(filter spf,$(1)),$(BUILD)/tests/programs/spf-zone.o) \
+$(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(if $(filter spf/service,$(1)),$(BUILD)/tests/programs/spf-zone.o) \
 		$(call archives,$(call stands_on,$(1)))
 	$$(Q)$$(CC) -o $$@ -Wl,--start-group $$^ -Wl,--end-group $$(call unit_libs,$(1)) $$(UNIT_LIBS)
 endef
@@ -181,7 +188,7 @@ check-fuzz: $(FUZZERS) ## the fuzz targets' seeds, and all that "make fuzz" ever
 
 # With the sanitizers in all of it: compiled anew from the rooms' sources.
 FUZZED_report := plugin/report/*.c
-FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c
+FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c plugin/spf/service/spf-*.c
 FUZZED_received := plugin/spf/*.c
 FUZZED_serial := plugin/sent-log/serial.c plugin/sent-log/hmac-sha256.c plugin/verdict/tag.c
 define FUZZ_RULE
@@ -276,6 +283,7 @@ install: all ## into the directories of dovecot-config, below DESTDIR
 	install -d $(CONF_DIR)
 	for module in $(patsubst $(BUILD)/modules/%,%,$(MODULES)); do \
 		install -D -m 644 $(BUILD)/modules/$$module $(DESTDIR)$(MODULE_DIR)/$$module; done
+	install -D -m 755 $(SPF_SERVICE) $(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE))
 	test -e $(CONF_DIR)/95-backscatter.conf || \
 		install -m 644 $(CONF) $(CONF_DIR)/95-backscatter.conf
 
@@ -284,7 +292,8 @@ uninstall: ## after the configuration was taken out; the users' logs stay
 	@! test -e $(CONF_DIR)/95-backscatter.conf || { \
 		echo "First take $(CONF_DIR)/95-backscatter.conf out and reload Dovecot:"; \
 		echo "it asks for the plugin, and without it nothing is delivered."; exit 1; }
-	rm -f $(patsubst $(BUILD)/modules/%,$(DESTDIR)$(MODULE_DIR)/%,$(MODULES))
+	rm -f $(patsubst $(BUILD)/modules/%,$(DESTDIR)$(MODULE_DIR)/%,$(MODULES)) \
+		$(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE))
 
 .PHONY: clean
 clean: ## remove build/

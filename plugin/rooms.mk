@@ -1,5 +1,5 @@
 # The rooms of the house, top to bottom, and which others each one may know (include its headers). tests/rooms checks it.
-ROOMS := delivery submission doveadm saving quarantine judging sent user headers settings verdict spf report sent-log compat
+ROOMS := delivery submission doveadm saving quarantine judging sent user headers settings verdict spf/service spf report sent-log compat
 
 # lmtp and lda: the message as it comes in, the header, the action; plugin.c is the module's door
 KNOWS_delivery := saving quarantine judging sent headers settings verdict spf report compat
@@ -23,6 +23,8 @@ KNOWS_headers := spf report
 KNOWS_settings := verdict spf report sent-log compat
 # the tables of docs/design.md: pure
 KNOWS_verdict := report sent-log
+# SPF's evaluation: all that reads what name servers say
+KNOWS_spf/service := spf
 # SPF: who handed the message to our MX, and may he?
 KNOWS_spf :=
 # message -> report: lib-mail only

@@ -10,11 +10,19 @@
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "mail-storage-settings.h"
+#include "master-service.h"
+#include "master-service-settings.h"
 #include "dovecot-compat.h"
 
 /* Weak, so that the other version can load the module far enough to see that it isn't
    its own, and says so, instead of naming a symbol. */
 #pragma weak mail_user_set_get_storage_set
+#pragma weak master_service_settings_get
+
+const char *compat_base_dir(void)
+{
+	return master_service_settings_get(master_service)->base_dir;
+}
 
 const char *compat_recipient_delimiter(struct mail_user *user,
 				       pool_t pool ATTR_UNUSED)

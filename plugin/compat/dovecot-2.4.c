@@ -13,12 +13,20 @@
 #include "mailbox-list.h"
 #include "mail-storage-private.h"
 #include "mail-storage-settings.h"
+#include "master-service.h"
+#include "master-service-settings.h"
 #include "dovecot-compat.h"
 
 /* Weak, so that the other version can load the module far enough to see that it isn't
    its own, and says so, instead of naming a symbol. */
 #pragma weak mailbox_list_get_mail_set
 #pragma weak settings_get
+#pragma weak master_service_get_service_settings
+
+const char *compat_base_dir(void)
+{
+	return master_service_get_service_settings(master_service)->base_dir;
+}
 
 /* What mail_storage_settings say. Returns 0, or -1 after an error line. */
 static int

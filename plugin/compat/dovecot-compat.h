@@ -27,6 +27,8 @@ int compat_parse_interval_msecs(const char *str, unsigned int *msecs_r,
 #define COMPAT_VARIABLE_USER "%%{user}"
 #endif
 
+/* base_dir of this process's configuration: where Dovecot's sockets are. */
+const char *compat_base_dir(void);
 /* recipient_delimiter; allocated from pool */
 const char *compat_recipient_delimiter(struct mail_user *user, pool_t pool);
 /* mmap_disable: the mail may be on NFS. */

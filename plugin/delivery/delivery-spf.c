@@ -5,17 +5,12 @@
 #include "hostpid.h"
 #include "str.h"
 #include "mail-user.h"
+#include "compat/dovecot-compat.h"
 #include "spf/spf.h"
 #include "spf/spf-header.h"
 #include "spf/spf-origin.h"
 #include "spf/spf-trusted.h"
 #include "delivery.h"
-
-/* One for the process, so that its cache serves all deliveries. */
-static struct {
-	struct spf_dns *dns;
-	char *servers;
-} process_dns;
 
 const struct spf_settings *
 delivery_spf_settings(struct mail_user *raw_user, pool_t pool,
@@ -38,33 +33,6 @@ void delivery_spf_own_names(const struct spf_settings *set,
 		names_r->received_spf_host = my_hostname;
 }
 
-static void process_dns_close(void)
-{
-	if (process_dns.dns != NULL)
-		spf_dns_deinit(&process_dns.dns);
-	i_free(process_dns.servers);
-}
-
-/* NULL after an error line. */
-static struct spf_dns *
-process_dns_get(const struct spf_settings *set, struct event *event)
-{
-	const struct spf_dns_settings dns_set = { .servers = set->spf_dns };
-	const char *error;
-
-	if (process_dns.dns != NULL &&
-	    strcmp(process_dns.servers, set->spf_dns) == 0)
-		return process_dns.dns;
-	process_dns_close();
-	if (spf_dns_init(&dns_set, &process_dns.dns, &error) < 0) {
-		e_error(event, "backscatter: SPF: %s", error);
-		process_dns.dns = NULL;
-		return NULL;
-	}
-	process_dns.servers = i_strdup(set->spf_dns);
-	return process_dns.dns;
-}
-
 static void
 check_client(const struct spf_settings *set,
 	     const struct delivery_spf_message *message,
@@ -77,19 +45,21 @@ check_client(const struct spf_settings *set,
 		.mail_from = message->mail_from,
 		.receiver = my_hostname,
 		.timeout_msecs = set->spf_timeout,
+		.dns_servers = set->spf_dns,
 	};
-	struct spf_dns *dns = process_dns_get(set, event);
+	const char *error, *socket_path =
+		t_strconcat(compat_base_dir(), "/"SPF_SERVICE_SOCKET, NULL);
 	struct spf_check_reply reply;
 
 	header->client_ip = origin->client_ip;
 	header->helo = origin->helo;
 	header->mail_from = message->mail_from;
-	if (dns == NULL) {
+	if (spf_ask(socket_path, &request, pool, &reply, &error) < 0) {
 		header->result = SPF_CHECK_TEMPERROR;
-		header->reason = "no name server";
+		header->reason = "SPF was not checked";
+		e_error(event, "backscatter: SPF: %s", error);
 		return;
 	}
-	spf_check_host(dns, &request, pool, &reply);
 	header->result = reply.result;
 	header->identity = reply.identity;
 	header->domain = reply.domain;
@@ -192,9 +162,4 @@ delivery_spf_header(const struct spf_settings *set,
 	}
 	pool_unref(&pool);
 	return str_c(text);
-}
-
-void delivery_spf_deinit(void)
-{
-	process_dns_close();
 }

@@ -98,5 +98,4 @@ void delivery_deinit(void)
 {
 	mail_deliver_hook_set(next_deliver_mail);
 	delivery_lmtp_deinit();
-	delivery_spf_deinit();
 }

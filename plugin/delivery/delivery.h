@@ -129,7 +129,4 @@ delivery_spf_header(const struct spf_settings *set,
 		    const struct delivery_spf_message *message,
 		    struct event *event);
 
-/* Frees the name servers' cache. */
-void delivery_spf_deinit(void);
-
 #endif

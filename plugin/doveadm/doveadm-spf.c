@@ -1,7 +1,8 @@
-/* doveadm backscatter spf IP HELO MAILFROM: the evaluation, step by step. */
+/* doveadm backscatter spf IP HELO MAILFROM: what the service says, step by step. */
 
 #include "lib.h"
 #include "hostpid.h"
+#include "compat/dovecot-compat.h"
 #include "spf/spf.h"
 #include "spf/spf-networks.h"
 #include "doveadm-backscatter.h"
@@ -52,23 +53,20 @@ static const char *spf_without_brackets(const char *path)
 static void
 spf_print_evaluation(const struct spf_settings *set, struct spf_check_request *request)
 {
-	const struct spf_dns_settings dns_set = { .servers = set->spf_dns };
+	const char *error, *socket_path =
+		t_strconcat(compat_base_dir(), "/"SPF_SERVICE_SOCKET, NULL);
 	pool_t pool = pool_alloconly_create("backscatter spf", 2048);
 	struct spf_check_reply reply;
-	struct spf_dns *dns;
-	const char *error;
 
 	request->receiver = my_hostname;
 	request->timeout_msecs = set->spf_timeout;
+	request->dns_servers = set->spf_dns;
 	request->trace = spf_print_trace;
-	if (spf_dns_init(&dns_set, &dns, &error) < 0) {
+	if (spf_ask(socket_path, request, pool, &reply, &error) < 0) {
 		i_error("backscatter: %s", error);
-		doveadm_exit_code = EX_CONFIG;
-	} else {
-		spf_check_host(dns, request, pool, &reply);
-		spf_print_reply(&reply);
-		spf_dns_deinit(&dns);
+		doveadm_exit_code = EX_TEMPFAIL;
 	}
+	spf_print_reply(&reply);
 	pool_unref(&pool);
 }
 

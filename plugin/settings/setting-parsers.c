@@ -8,13 +8,12 @@
 #include "compat/dovecot-compat.h"
 #include "sent-log/sent-log.h"
 #include "spf/spf-dns-servers.h"
+#include "spf/spf-limits.h"
 #include "spf/spf-networks.h"
 #include "backscatter-settings-private.h"
 
 #include <time.h>
 
-/* A delivery doesn't wait longer for a name server. */
-#define SPF_TIMEOUT_MAX_MSECS (60 * 1000)
 /* RFC 8601, 2.2: a value; in practice a host's name */
 #define AUTHSERV_ID_MAX 255
 
@@ -282,7 +281,7 @@ static int parse_spf_timeout(struct setting_parser *parser, const char *value,
 	parser->allowed = "a time from 1 ms to 60 s, such as 5s";
 	if (compat_parse_interval_msecs(value, msecs_r, &error) < 0)
 		return -1;
-	return *msecs_r > 0 && *msecs_r <= SPF_TIMEOUT_MAX_MSECS ? 0 : -1;
+	return *msecs_r > 0 && *msecs_r <= SPF_MAX_TIMEOUT_MSECS ? 0 : -1;
 }
 
 static int parse_spf_dns(struct setting_parser *parser, const char *value,

@@ -1,7 +1,10 @@
 #ifndef SPF_LIMITS_H
 #define SPF_LIMITS_H
 
-/* Every bound on an evaluation, in one place. */
+/* Every bound on an evaluation, and on asking for one, in one place. */
+
+/* A delivery doesn't wait longer for an evaluation. */
+#define SPF_MAX_TIMEOUT_MSECS (60 * 1000)
 
 /* RFC 7208, 4.6.4: terms that ask DNS, and how many of them may find nothing */
 #define SPF_MAX_TERMS 10

@@ -1,29 +1,13 @@
 #ifndef SPF_H
 #define SPF_H
 
-/* The door to SPF evaluation: check_host() of RFC 7208 (section 4) for one
-   message. It knows Dovecot's lib, but no mail, user or setting. Everything comes
-   from the net and may be hostile: the client, HELO, MAIL FROM and all of DNS. */
+/* The door to SPF's evaluation: check_host() of RFC 7208 (section 4) for one message.
+   It is done by another process, the service backscatter-spf (service/), so that who
+   reads what name servers say is nobody who may read mail. Everything comes from the
+   net and may be hostile: the client, HELO, MAIL FROM and all of DNS. */
 
 #include "net.h"
 #include "spf-result.h"
-
-struct spf_dns;
-
-struct spf_dns_settings {
-	/* Servers to ask, separated by spaces or commas: "127.0.0.1:5353",
-	   "192.0.2.53", "[2001:db8::53]:5353", "fe80::53%eth0", at most 8. NULL
-	   or "": those of /etc/resolv.conf. */
-	const char *servers;
-};
-
-/* One for each process: it holds the cache (bounded) and remembers whether the
-   servers answer. Reads resolv.conf at once, and never again; leaves no socket open
-   between evaluations. Returns 0, or -1 and an error that names what is
-   wrong in servers. Not for several threads. */
-int spf_dns_init(const struct spf_dns_settings *set, struct spf_dns **dns_r,
-		 const char **error_r);
-void spf_dns_deinit(struct spf_dns **dns);
 
 /* One line for each step of an evaluation: questions and answers, records,
    terms, limits. The text is printable ASCII and shorter than 1024 bytes. */
@@ -38,15 +22,17 @@ struct spf_check_request {
 	const char *mail_from;
 	/* our host's name, for %{r} in explanations; NULL: "unknown" */
 	const char *receiver;
-	/* for the whole evaluation; 0: SPF_CHECK_TIMEOUT_MSECS */
+	/* for all of it, SPF_MAX_TIMEOUT_MSECS at most */
 	unsigned int timeout_msecs;
+	/* Servers to ask, separated by spaces or commas: "127.0.0.1:5353",
+	   "192.0.2.53", "[2001:db8::53]:5353", "fe80::53%eth0", at most 8. "":
+	   those of /etc/resolv.conf. */
+	const char *dns_servers;
 
 	/* NULL: no trace */
 	spf_check_trace_t *trace;
 	void *trace_context;
 };
-
-#define SPF_CHECK_TIMEOUT_MSECS 5000
 
 struct spf_check_reply {
 	enum spf_check_result result;
@@ -73,10 +59,13 @@ struct spf_check_reply {
 	const char *mechanism;
 };
 
-/* Evaluates one message. Never fails and takes no longer than the timeout; what
-   goes wrong is temperror (try again: DNS) or permerror (the record is broken).
-   The reply is allocated from pool. */
-void spf_check_host(struct spf_dns *dns, const struct spf_check_request *request,
-		    pool_t pool, struct spf_check_reply *reply_r);
+/* The name of the service's socket, in base_dir. */
+#define SPF_SERVICE_SOCKET "backscatter-spf"
+
+/* Asks the service that listens there. Takes no longer than the timeout. Returns 0,
+   or -1 where it gave no answer, and an error for the log that says what could be
+   done: the reply is temperror then. The reply is allocated from pool. */
+int spf_ask(const char *socket_path, const struct spf_check_request *request,
+	    pool_t pool, struct spf_check_reply *reply_r, const char **error_r);
 
 #endif

@@ -15,7 +15,8 @@
 
 #include "lib.h"
 #include "spf-zone.h"
-#include "spf/spf-dns-message.h"
+#include "spf/service/spf-check.h"
+#include "spf/service/spf-dns-message.h"
 #include "spf/spf-limits.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -114,7 +115,9 @@ read_line(struct spf_zone *zone, struct spf_check_request *request,
 
 static void fuzz_check(const uint8_t *data, size_t size)
 {
-	struct spf_check_request request = { .trace = check_trace };
+	struct spf_check_request request = {
+		.timeout_msecs = 5000, .trace = check_trace
+	};
 	struct spf_check_reply reply;
 	struct spf_dns *dns;
 	struct spf_zone *zone = spf_zone_init(&dns);

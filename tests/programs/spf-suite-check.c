@@ -15,6 +15,8 @@
 #include "str.h"
 #include "strescape.h"
 #include "spf-zone.h"
+#include "spf/service/spf-check.h"
+#include "spf/service/spf-dns.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -78,6 +80,7 @@ suite_read_request(const char *const *fields, struct spf_check_request *request_
 	pool_t pool = pool_datastack_create();
 
 	i_zero(request_r);
+	request_r->timeout_msecs = 5000;
 	(void)net_addr2ip(fields[0], &request_r->client_ip);
 	request_r->helo = str_c(suite_decode(pool, fields[1]));
 	request_r->mail_from = str_c(suite_decode(pool, fields[2]));

@@ -3,7 +3,7 @@
 #include "lib.h"
 #include "array.h"
 #include "spf-zone.h"
-#include "spf/spf-dns.h"
+#include "spf/service/spf-dns.h"
 
 #define ZONE_MAX_CNAMES 10
 #define ZONE_TTL 60

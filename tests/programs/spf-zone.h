@@ -4,7 +4,7 @@
 /* A zone in memory instead of DNS, for the suite, unit tests, fuzzing and the
    bench. */
 
-#include "spf/spf.h"
+#include "spf/service/spf-check.h"
 
 struct spf_zone;
 

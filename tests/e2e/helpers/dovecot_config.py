@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SYSTEM_MODULES = Path("/usr/lib/dovecot/modules")
 LIBEXEC = Path("/usr/lib/dovecot")
 LMTP_PORT = 2424
+SPF_SERVICE = "backscatter-spf"
 SUBMISSION_PORT = 5870
 
 
@@ -68,6 +69,8 @@ def install_modules(folder: Path, ours: Path | None) -> None:
     mail_plugin_dir names one of the folders. The others' names are compiled into programs: these are copied, with our
     folder's name in its place."""
     link_modules(SYSTEM_MODULES, folder / "modules", ours)
+    if ours:
+        shutil.copy(ours.parent / "libexec" / SPF_SERVICE, folder / SPF_SERVICE)
     link_modules(SYSTEM_MODULES / "doveadm", folder / "doveadm", ours and ours / "doveadm")
     renamed(Path("/usr/bin/doveadm"), folder / "doveadm-program", folder / "doveadm")
     if not IS_2_3:
@@ -99,14 +102,14 @@ def copy_with_path(program: Path, copy: Path, compiled_in: Path, wanted: Path) -
 
 
 def resolv_conf(folder: Path) -> Path:
-    """What our module reads in place of /etc/resolv.conf. That path is compiled in: this one must not be longer."""
+    """What our service reads in place of /etc/resolv.conf. That path is compiled in: this one must not be longer."""
     return folder.with_name(folder.name.replace("bs-", "rc-"))
 
 
 def replace_resolv_conf(folder: Path, text: str) -> None:
     resolv_conf(folder).write_text(text)
-    module = folder / "modules" / "lib95_backscatter_plugin.so"
-    copy_with_path(module, module, Path("/etc/resolv.conf"), resolv_conf(folder))
+    program = folder / SPF_SERVICE
+    copy_with_path(program, program, Path("/etc/resolv.conf"), resolv_conf(folder))
 
 
 # Dovecot 2.3
@@ -159,7 +162,7 @@ protocol lda {{
 }}
 """
     if dovecot.backscatter:
-        text += f"!include {OUR_CONFIG}\n"
+        text += f"!include {OUR_CONFIG}\nservice {SPF_SERVICE} {{\n  executable = {dovecot.folder}/{SPF_SERVICE}\n}}\n"
     for protocol, names in dovecot.mail_plugins.items():
         if protocol:
             text += f"protocol {protocol} {{\n  mail_plugins = $mail_plugins {names}\n}}\n"
@@ -297,7 +300,7 @@ protocol lda {{
     if dovecot.acl:
         text += "acl_driver = vfile\n"
     if dovecot.backscatter:
-        text += f"!include {OUR_CONFIG}\n"
+        text += f"!include {OUR_CONFIG}\nservice {SPF_SERVICE} {{\n  executable = {dovecot.folder}/{SPF_SERVICE}\n}}\n"
     for protocol, names in dovecot.mail_plugins.items():
         if protocol:
             text += f"protocol {protocol} {{\n{switched_on('mail_plugins', names.split())}\n}}\n"

@@ -4,7 +4,7 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
-#include "spf-limits.h"
+#include "spf/spf-limits.h"
 #include "spf-walk.h"
 
 /* The SPF record among the TXT records (4.5). Returns NULL if there is not exactly

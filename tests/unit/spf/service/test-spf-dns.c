@@ -1,12 +1,12 @@
-/* plugin/spf/spf-dns*.c against a server on loopback, with real sockets. */
+/* plugin/spf/service/spf-dns*.c against a server on loopback, with real sockets. */
 
 #include "unit.h"
 #include "array.h"
 #include "buffer.h"
 #include "net.h"
-#include "spf/spf-dns.h"
-#include "spf/spf-dns-socket.h"
+#include "spf/service/spf-dns-socket.h"
 #include "spf/spf-limits.h"
+#include "spf/spf-wire.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -410,21 +410,23 @@ static int server_stop(void **state ATTR_UNUSED)
 	return 0;
 }
 
+static struct spf_dns *dns_of(const char *list)
+{
+	struct spf_dns_servers servers;
+	const char *error;
+
+	if (spf_dns_servers_parse(list, &servers, &error) < 0)
+		i_fatal("%s", error);
+	return spf_dns_init(&servers);
+}
+
 /* port: of another server that is asked first; 0: none */
 static struct spf_dns *dns_of_servers(in_port_t port)
 {
-	struct spf_dns_settings set = {
-		.servers = port == 0 ?
-			t_strdup_printf("127.0.0.1:%u", server.port) :
-			t_strdup_printf("127.0.0.1:%u, 127.0.0.1:%u", port,
-					server.port)
-	};
-	struct spf_dns *dns;
-	const char *error;
-
-	if (spf_dns_init(&set, &dns, &error) < 0)
-		i_fatal("%s", error);
-	return dns;
+	return dns_of(port == 0 ?
+		      t_strdup_printf("127.0.0.1:%u", server.port) :
+		      t_strdup_printf("127.0.0.1:%u, 127.0.0.1:%u", port,
+				      server.port));
 }
 
 static struct spf_dns *dns_of_server(void)
@@ -610,14 +612,14 @@ static void test_cache_is_bounded(void **state ATTR_UNUSED)
 static unsigned int
 lookup_msecs(struct spf_dns *dns, const char *name, unsigned int timeout_msecs)
 {
-	uint64_t start = spf_dns_clock_msecs();
+	uint64_t start = spf_clock_msecs();
 	const struct spf_dns_answer *answer;
 
 	spf_dns_begin(dns, timeout_msecs);
 	answer = spf_dns_lookup(dns, name, SPF_DNS_A);
 	assert_int_equal(answer->status, SPF_DNS_ERROR);
 	spf_dns_end(dns);
-	return spf_dns_clock_msecs() - start;
+	return spf_clock_msecs() - start;
 }
 
 static void assert_found(struct spf_dns *dns, const char *name)
@@ -648,7 +650,7 @@ static void test_deadline(void **state ATTR_UNUSED)
 static void test_deadline_is_for_all_questions(void **state ATTR_UNUSED)
 {
 	struct spf_dns *dns = dns_of_server();
-	uint64_t start = spf_dns_clock_msecs();
+	uint64_t start = spf_clock_msecs();
 	unsigned int i;
 
 	spf_dns_begin(dns, TEST_SHORT_MSECS);
@@ -659,7 +661,7 @@ static void test_deadline_is_for_all_questions(void **state ATTR_UNUSED)
 		assert_true(spf_dns_is_late(dns));
 	}
 	spf_dns_end(dns);
-	assert_true(spf_dns_clock_msecs() - start < TEST_SHORT_MSECS + 1000);
+	assert_true(spf_clock_msecs() - start < TEST_SHORT_MSECS + 1000);
 	spf_dns_deinit(&dns);
 }
 
@@ -735,17 +737,17 @@ static void test_second_server(void **state ATTR_UNUSED)
 
 	for (i = 0; i < N_ELEMENTS(first); i++) {
 		struct spf_dns *dns = dns_of_servers(first[i]);
-		uint64_t start = spf_dns_clock_msecs();
+		uint64_t start = spf_clock_msecs();
 
 		assert_found(dns, "fleeting.test");
-		msecs = spf_dns_clock_msecs() - start;
+		msecs = spf_clock_msecs() - start;
 		if (first[i] == server.dead_port)
 			assert_in_range(msecs, 500, 900);
 		else
 			assert_in_range(msecs, 0, 450);
-		start = spf_dns_clock_msecs();
+		start = spf_clock_msecs();
 		assert_found(dns, "fleeting.test");
-		assert_in_range(spf_dns_clock_msecs() - start, 0, 450);
+		assert_in_range(spf_clock_msecs() - start, 0, 450);
 		spf_dns_deinit(&dns);
 	}
 	assert_int_equal(server.failed, failed + 1);
@@ -760,14 +762,11 @@ static void test_late_answer_counts(void **state ATTR_UNUSED)
 		i_strdup_printf("127.0.0.1:%u 127.0.0.1:%u", server.port,
 				server.failing_port),
 	};
-	struct spf_dns_settings set;
 	unsigned int i, questions;
 	struct spf_dns *dns;
-	const char *error;
 
 	for (i = 0; i < N_ELEMENTS(servers); i++) {
-		set.servers = servers[i];
-		assert_int_equal(spf_dns_init(&set, &dns, &error), 0);
+		dns = dns_of(servers[i]);
 		/* so each has less time than the answer takes */
 		questions = server.questions;
 		spf_dns_begin(dns, SERVER_SLOW_MSECS + 50);
@@ -816,11 +815,8 @@ static void test_ttl(void **state ATTR_UNUSED)
 
 static void test_no_server_at_all(void **state ATTR_UNUSED)
 {
-	struct spf_dns_settings set = { .servers = "127.0.0.1:1" };
-	struct spf_dns *dns;
-	const char *error;
+	struct spf_dns *dns = dns_of("127.0.0.1:1");
 
-	assert_int_equal(spf_dns_init(&set, &dns, &error), 0);
 	assert_true(lookup_msecs(dns, "a.test", TEST_TIMEOUT_MSECS) <
 		    TEST_TIMEOUT_MSECS);
 	spf_dns_deinit(&dns);
@@ -1120,7 +1116,7 @@ static void test_many_pointers(void **state ATTR_UNUSED)
 	static unsigned char message[SPF_DNS_MESSAGE_SIZE];
 	struct spf_dns_chain chain = { .name = "q", .ttl = 60 };
 	struct spf_dns_answer answer;
-	uint64_t start = spf_dns_clock_msecs();
+	uint64_t start = spf_clock_msecs();
 	size_t size = 0, i;
 
 	memcpy(message, "\0\1\201\200\0\1\23\210\0\0\0\0\1q\0\0\1\0\1", 19);
@@ -1134,7 +1130,7 @@ static void test_many_pointers(void **state ATTR_UNUSED)
 		memcpy(message + size, "\376\177\0\1\0\1\0\0\0\0\0\0", 12);
 	assert_int_equal(read_message(message, size, SPF_DNS_A, &chain, &answer),
 			 -1);
-	assert_true(spf_dns_clock_msecs() - start < 100);
+	assert_true(spf_clock_msecs() - start < 100);
 }
 
 int main(void)

@@ -1,10 +1,10 @@
-/* plugin/spf/spf-record.c and spf-macro.c: the grammar of RFC 7208, section 12. */
+/* plugin/spf/service/spf-record.c and spf-macro.c: the grammar of RFC 7208, section 12. */
 
 #include "unit.h"
 #include "array.h"
 #include "spf/spf-limits.h"
-#include "spf/spf-macro.h"
-#include "spf/spf-record.h"
+#include "spf/service/spf-macro.h"
+#include "spf/service/spf-record.h"
 
 /* What follows "v=spf1 ". */
 static const char *const valid_terms[] = {

@@ -6,7 +6,7 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
-#include "spf-limits.h"
+#include "spf/spf-limits.h"
 #include "spf-macro.h"
 
 #include <ctype.h>

@@ -1,10 +1,11 @@
-/* plugin/spf/: check_host() with a zone in memory, beyond the public suites. */
+/* plugin/spf/service/: check_host() with a zone in memory, beyond the public suites. */
 
 #include "unit.h"
 #include "array.h"
 #include "str.h"
 #include "spf-zone.h"
-#include "spf/spf-dns.h"
+#include "spf/service/spf-check.h"
+#include "spf/service/spf-dns.h"
 #include "spf/spf-limits.h"
 
 #define NIBBLES_0 "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0"
@@ -179,7 +180,7 @@ check(struct spf_dns *dns, const char *client, const char *mail_from,
 {
 	struct spf_check_request request = {
 		.helo = "helo.test", .mail_from = mail_from,
-		.receiver = "mx.example.com"
+		.receiver = "mx.example.com", .timeout_msecs = 5000
 	};
 
 	if (net_addr2ip(client, &request.client_ip) < 0)
@@ -422,7 +423,8 @@ static void test_null_sender(void **state ATTR_UNUSED)
 	for (i = 0; i < N_ELEMENTS(helos); i++) {
 		struct spf_check_request request = {
 			.helo = helos[i].helo,
-			.mail_from = i % 2 == 0 ? "" : NULL
+			.mail_from = i % 2 == 0 ? "" : NULL,
+			.timeout_msecs = 5000
 		};
 
 		(void)net_addr2ip(IP4, &request.client_ip);
@@ -615,7 +617,7 @@ static void test_trace(void **state ATTR_UNUSED)
 	struct spf_dns *dns = zone_init(&zone);
 	string_t *lines = t_str_new(1024);
 	struct spf_check_request request = {
-		.mail_from = "a@include.test",
+		.mail_from = "a@include.test", .timeout_msecs = 5000,
 		.trace = collect_line, .trace_context = lines
 	};
 	struct spf_check_reply reply;

@@ -5,10 +5,10 @@
 #include "llist.h"
 #include "str.h"
 #include "spf-dns.h"
-#include "spf-limits.h"
+#include "spf/spf-limits.h"
+#include "spf/spf-wire.h"
 
 #include <ctype.h>
-#include <time.h>
 
 /* One answer; its pool holds the entry too. */
 struct spf_dns_entry {
@@ -55,15 +55,6 @@ const char *spf_dns_type_name(enum spf_dns_type type)
 	i_unreached();
 }
 
-uint64_t spf_dns_clock_msecs(void)
-{
-	struct timespec now;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &now) < 0)
-		i_fatal("clock_gettime() failed: %m");
-	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 bool spf_dns_name_is_valid(const char *name)
 {
 	const char *label = name, *p;
@@ -84,15 +75,9 @@ bool spf_dns_name_is_valid(const char *name)
 	}
 }
 
-int spf_dns_init(const struct spf_dns_settings *set, struct spf_dns **dns_r,
-		 const char **error_r)
+struct spf_dns *spf_dns_init(const struct spf_dns_servers *servers)
 {
-	struct spf_dns_source *source;
-
-	if (spf_dns_source_init_client(set->servers, &source, error_r) < 0)
-		return -1;
-	*dns_r = spf_dns_init_source(source);
-	return 0;
+	return spf_dns_init_source(spf_dns_source_init_client(servers));
 }
 
 struct spf_dns *spf_dns_init_source(struct spf_dns_source *source)
@@ -144,7 +129,7 @@ void spf_dns_begin(struct spf_dns *dns, unsigned int timeout_msecs)
 	while (hash_table_count(dns->cache) > SPF_DNS_MAX_CACHED)
 		spf_dns_forget(dns, dns->oldest);
 	spf_dns_free_spent(dns);
-	dns->deadline_msecs = spf_dns_clock_msecs() + timeout_msecs;
+	dns->deadline_msecs = spf_clock_msecs() + timeout_msecs;
 	dns->source->begin(dns->source, timeout_msecs);
 }
 
@@ -156,7 +141,7 @@ void spf_dns_end(struct spf_dns *dns)
 
 bool spf_dns_is_late(struct spf_dns *dns)
 {
-	return spf_dns_clock_msecs() >= dns->deadline_msecs;
+	return spf_clock_msecs() >= dns->deadline_msecs;
 }
 
 static struct spf_dns_entry *
@@ -164,7 +149,7 @@ spf_dns_find(struct spf_dns *dns, const char *key)
 {
 	struct spf_dns_entry *entry = hash_table_lookup(dns->cache, key);
 
-	if (entry == NULL || entry->expires_msecs > spf_dns_clock_msecs())
+	if (entry == NULL || entry->expires_msecs > spf_clock_msecs())
 		return entry;
 	spf_dns_forget(dns, entry);
 	return NULL;
@@ -181,7 +166,7 @@ static void spf_dns_remember(struct spf_dns *dns, struct spf_dns_entry *entry)
 		DLLIST_PREPEND(&dns->spent, entry);
 		return;
 	}
-	entry->expires_msecs = spf_dns_clock_msecs() + ttl * 1000ULL;
+	entry->expires_msecs = spf_clock_msecs() + ttl * 1000ULL;
 	hash_table_insert(dns->cache, entry->key, entry);
 	DLLIST2_APPEND(&dns->oldest, &dns->newest, entry);
 }

@@ -4,9 +4,9 @@
 /* One question to the servers, until one of them answers. Inside plugin/spf/ only. */
 
 #include "spf-dns-message.h"
-#include "spf-dns-servers.h"
+#include "spf/spf-dns-servers.h"
 
-/* Asks for chain->name, waits until deadline (spf_dns_clock_msecs()) and no longer,
+/* Asks for chain->name, waits until deadline (spf_clock_msecs()) and no longer,
    and leaves no socket open. The server that answers is the first one from then on.
    Returns what spf_dns_message_read() does; -1 also if there was no answer
    (answer_r->late: it is the time that is over). *answered_r: a server said

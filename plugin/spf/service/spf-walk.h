@@ -3,7 +3,7 @@
 
 /* What libspf2 is given to walk through, in place of what came from the net:
    records of our own making, in which each name is a number that stands for a
-   question. spf-libspf2.c tells why. Inside plugin/spf/ only. */
+   question. spf-libspf2.c tells why. Inside plugin/spf/service/ only. */
 
 #include "spf-evaluation.h"
 

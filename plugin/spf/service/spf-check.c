@@ -4,10 +4,10 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
-#include "spf.h"
+#include "spf-check.h"
 #include "spf-evaluation.h"
 #include "spf-libspf2.h"
-#include "spf-limits.h"
+#include "spf/spf-limits.h"
 #include "spf-macro.h"
 
 #include <ctype.h>
@@ -197,8 +197,7 @@ check_host(struct spf_evaluation *evaluation, struct spf_check_reply *reply)
 		reply->problem = check_domain_problem(evaluation->sender_domain);
 	if (reply->problem != NULL)
 		return;
-	spf_dns_begin(evaluation->dns, request->timeout_msecs != 0 ?
-		      request->timeout_msecs : SPF_CHECK_TIMEOUT_MSECS);
+	spf_dns_begin(evaluation->dns, request->timeout_msecs);
 	check_evaluate(evaluation, reply);
 	spf_dns_end(evaluation->dns);
 }

@@ -5,7 +5,7 @@
 #include "array.h"
 #include "str.h"
 #include "spf-evaluation.h"
-#include "spf-limits.h"
+#include "spf/spf-limits.h"
 #include "spf-macro.h"
 
 #include <stdarg.h>

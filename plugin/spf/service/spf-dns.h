@@ -5,7 +5,15 @@
    behind struct spf_dns_source: servers (spf-dns-client.c), or a zone in a test. */
 
 #include "net.h"
-#include "spf.h"
+
+struct spf_dns;
+struct spf_dns_servers;
+
+/* One for each process: it holds the cache (bounded) and remembers whether the
+   servers answer. Leaves no socket open between evaluations. Not for several
+   threads. */
+struct spf_dns *spf_dns_init(const struct spf_dns_servers *servers);
+void spf_dns_deinit(struct spf_dns **dns);
 
 enum spf_dns_type {
 	SPF_DNS_A = 1,
@@ -60,10 +68,9 @@ struct spf_dns_source {
 	void (*deinit)(struct spf_dns_source *source);
 };
 
-/* Returns 0, or -1 and an error that names what is wrong in servers. */
-int spf_dns_source_init_client(const char *servers,
-			       struct spf_dns_source **source_r,
-			       const char **error_r);
+/* At least one server. */
+struct spf_dns_source *
+spf_dns_source_init_client(const struct spf_dns_servers *servers);
 
 /* Owns the source. */
 struct spf_dns *spf_dns_init_source(struct spf_dns_source *source);
@@ -84,8 +91,5 @@ const char *spf_dns_type_name(enum spf_dns_type type);
 /* May be asked for (RFC 1035, 2.3.4): labels of 1 to 63 bytes, at most 253 in all
    and without final dot, printable ASCII or spaces. */
 bool spf_dns_name_is_valid(const char *name);
-
-/* milliseconds of a clock that is never set */
-uint64_t spf_dns_clock_msecs(void);
 
 #endif

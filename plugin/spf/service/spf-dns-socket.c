@@ -5,6 +5,7 @@
 
 #include "lib.h"
 #include "byteorder.h"
+#include "spf/spf-wire.h"
 #include "spf-dns-socket.h"
 
 #include <poll.h>
@@ -70,7 +71,7 @@ static bool tcp_transfer(int fd, short event, unsigned char *data, size_t size,
 	ssize_t ret;
 
 	while (size > 0) {
-		now = spf_dns_clock_msecs();
+		now = spf_clock_msecs();
 		if (now >= until)
 			return FALSE;
 		if (poll(&poll_fd, 1, until - now) <= 0)
@@ -191,7 +192,7 @@ static int asking_answered(struct socket_asking *asking,
 	}
 	if (spf_dns_message_is_cut(answer)) {
 		if (asking->servers->count > 1) {
-			until = I_MIN(until, spf_dns_clock_msecs() +
+			until = I_MIN(until, spf_clock_msecs() +
 				      asking->repeat_msecs);
 		}
 		size = tcp_ask(asking, try, until, answer);
@@ -254,7 +255,7 @@ int spf_dns_socket_ask(struct spf_dns_servers *servers, pool_t pool,
 		.answer = answer_r, .answered = answered_r, .deadline = deadline
 	};
 	const unsigned int all = (1U << servers->count) - 1;
-	uint64_t now = spf_dns_clock_msecs();
+	uint64_t now = spf_clock_msecs();
 	int ret = -1;
 
 	*answered_r = FALSE;
@@ -268,7 +269,7 @@ int spf_dns_socket_ask(struct spf_dns_servers *servers, pool_t pool,
 	while (ret < 0 && asking.failed != all && now < deadline) {
 		asking_send_next(&asking, now);
 		ret = asking_wait(&asking, now);
-		now = spf_dns_clock_msecs();
+		now = spf_clock_msecs();
 	}
 	if (ret < 0 && asking.failed != all) {
 		answer_r->late = TRUE;

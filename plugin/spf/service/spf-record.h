@@ -6,7 +6,7 @@
    (4.6), and libspf2 never sees it. */
 
 #include "net.h"
-#include "spf-result.h"
+#include "spf/spf-result.h"
 
 enum spf_term_type {
 	SPF_TERM_ALL,

@@ -7,9 +7,8 @@
 
 #include "lib.h"
 #include "spf-dns-socket.h"
-#include "spf-limits.h"
-
-#define CLIENT_RESOLV_CONF "/etc/resolv.conf"
+#include "spf/spf-limits.h"
+#include "spf/spf-wire.h"
 
 struct dns_client {
 	struct spf_dns_source source;
@@ -31,7 +30,7 @@ static void client_begin(struct spf_dns_source *source, unsigned int timeout_mse
 	struct dns_client *client =
 		container_of(source, struct dns_client, source);
 
-	client->started_msecs = spf_dns_clock_msecs();
+	client->started_msecs = spf_clock_msecs();
 	client->timeout_msecs = timeout_msecs;
 	client->answered = FALSE;
 }
@@ -57,7 +56,7 @@ client_error_ttl(const struct dns_client *client, uint64_t asked_msecs, bool lat
 		(late ? SPF_DNS_SILENT_MSECS : 0);
 
 	if (client->answered_msecs == 0 || lately < asked_msecs ||
-	    (late && spf_dns_clock_msecs() < asked_msecs + enough))
+	    (late && spf_clock_msecs() < asked_msecs + enough))
 		return 0;
 	return SPF_DNS_ERROR_TTL;
 }
@@ -68,7 +67,7 @@ static void client_silent(struct dns_client *client)
 		return;
 	client->answered_msecs = 0;
 	if (client->started_msecs >= client->silent_until_msecs) {
-		client->silent_until_msecs = spf_dns_clock_msecs() +
+		client->silent_until_msecs = spf_clock_msecs() +
 			SPF_DNS_SILENT_MSECS;
 	}
 }
@@ -86,13 +85,13 @@ client_lookup(struct spf_dns_source *source, pool_t pool, const char *name,
 
 	/* A recursive server follows CNAMEs itself; this is for others. */
 	do T_BEGIN {
-		asked_msecs = spf_dns_clock_msecs();
+		asked_msecs = spf_clock_msecs();
 		ret = spf_dns_socket_ask(&client->servers, pool, type,
 					 client_deadline(client), &chain,
 					 answer_r, &answered);
 		if (answered) {
 			client->answered = TRUE;
-			client->answered_msecs = spf_dns_clock_msecs();
+			client->answered_msecs = spf_clock_msecs();
 			client->silent_until_msecs = 0;
 		}
 	} T_END; while (ret == 0);
@@ -112,22 +111,14 @@ static void client_deinit(struct spf_dns_source *source)
 	i_free(client);
 }
 
-int spf_dns_source_init_client(const char *servers,
-			       struct spf_dns_source **source_r,
-			       const char **error_r)
+struct spf_dns_source *
+spf_dns_source_init_client(const struct spf_dns_servers *servers)
 {
 	struct dns_client *client = i_new(struct dns_client, 1);
 
-	if (servers != NULL &&
-	    spf_dns_servers_parse(servers, &client->servers, error_r) < 0) {
-		i_free(client);
-		return -1;
-	}
-	if (client->servers.count == 0)
-		spf_dns_servers_read(CLIENT_RESOLV_CONF, &client->servers);
+	client->servers = *servers;
 	client->source.begin = client_begin;
 	client->source.lookup = client_lookup;
 	client->source.deinit = client_deinit;
-	*source_r = &client->source;
-	return 0;
+	return &client->source;
 }

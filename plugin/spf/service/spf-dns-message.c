@@ -9,7 +9,7 @@
 #include "randgen.h"
 #include "str.h"
 #include "spf-dns-message.h"
-#include "spf-limits.h"
+#include "spf/spf-limits.h"
 
 /* RFC 1035: a name with the lengths of its labels and the final 0; the header; a
    record's type, class, TTL and size */

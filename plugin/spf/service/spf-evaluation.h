@@ -2,10 +2,10 @@
 #define SPF_EVALUATION_H
 
 /* What one check_host() knows and has used up: the message's identity, the limits
-   of RFC 7208 section 4.6.4, and the first thing that went wrong. Inside plugin/spf/
-   only; the door is spf.h. */
+   of RFC 7208 section 4.6.4, and the first thing that went wrong. Inside
+   plugin/spf/service/ only; the door is spf-check.h. */
 
-#include "spf.h"
+#include "spf/spf.h"
 #include "spf-dns.h"
 #include "spf-record.h"
 

@@ -2,7 +2,7 @@
 
 #include "lib.h"
 #include "array.h"
-#include "spf-limits.h"
+#include "spf/spf-limits.h"
 #include "spf-walk.h"
 
 const char *

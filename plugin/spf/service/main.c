@@ -1,0 +1,160 @@
+/* backscatter-spf: the executable of the service. Dovecot's master starts it as root; it
+   gives that up, and the file system, before it takes the first question. One evaluation
+   at a time: libspf2 waits for DNS, and the master starts more of these as they are needed
+   (process_limit). A crash costs the one question.
+
+   It reads no settings: what is configured comes with the question, so that a reload needs
+   nothing of it. */
+
+#include "lib.h"
+#include "net.h"
+#include "str.h"
+#include "master-service.h"
+#include "restrict-access.h"
+#include "spf/spf-dns-servers.h"
+#include "spf/spf-wire.h"
+#include "spf-check.h"
+#include "spf-dns.h"
+
+#define RESOLV_CONF "/etc/resolv.conf"
+
+/* Who asks is Dovecot, and has the question ready. */
+#define QUESTION_MSECS 1000
+
+static struct {
+	/* of resolv.conf, read before the chroot */
+	struct spf_dns_servers default_servers;
+
+	/* of the servers that were asked last, with their answers; "": those above */
+	struct spf_dns *dns;
+	char *servers;
+} service;
+
+/* One question. */
+struct question {
+	struct spf_wire wire;
+	struct spf_check_request request;
+	bool steps;
+	/* nobody listens any more */
+	bool gone;
+};
+
+static void question_answer(struct question *question, const string_t *text)
+{
+	const char *error;
+
+	if (!question->gone &&
+	    spf_wire_send(&question->wire, str_data(text), str_len(text),
+			  &error) < 0)
+		question->gone = TRUE;
+}
+
+static void question_trace(const char *line, void *context)
+{
+	string_t *text = t_str_new(128);
+
+	spf_step_write(text, line);
+	question_answer(context, text);
+}
+
+/* Returns 0, or -1 if who asks is gone already (he has waited in the queue), or is not
+   one of us. */
+static int question_read(struct question *question)
+{
+	const char *hello = SPF_PROTOCOL_HELLO(SPF_PROTOCOL_SERVICE);
+	const char *line, *error;
+
+	question->wire.deadline_msecs = spf_clock_msecs() + QUESTION_MSECS;
+	if (spf_wire_send(&question->wire, hello, strlen(hello), &error) < 0 ||
+	    spf_wire_read_line(&question->wire, &line, &error) < 0)
+		return -1;
+	if (!spf_hello_is_right(line, SPF_PROTOCOL_CLIENT)) {
+		i_error("a client of another version asks: reload Dovecot");
+		return -1;
+	}
+	if (spf_wire_read_line(&question->wire, &line, &error) < 0 ||
+	    spf_question_read(line, &question->request, &question->steps) < 0) {
+		i_error("a question can't be read");
+		return -1;
+	}
+	if (question->steps) {
+		question->request.trace = question_trace;
+		question->request.trace_context = question;
+	}
+	question->wire.deadline_msecs = spf_clock_msecs() +
+		question->request.timeout_msecs + QUESTION_MSECS;
+	return 0;
+}
+
+static void service_forget_dns(void)
+{
+	if (service.dns != NULL)
+		spf_dns_deinit(&service.dns);
+	i_free(service.servers);
+}
+
+/* Whoever may ask may name servers. Each list has its own cache: an answer is kept for
+   those only who would have asked the same. */
+static int service_open_dns(const char *servers, const char **error_r)
+{
+	struct spf_dns_servers list;
+
+	if (service.dns != NULL && strcmp(service.servers, servers) == 0)
+		return 0;
+	if (spf_dns_servers_parse(servers, &list, error_r) < 0)
+		return -1;
+	service_forget_dns();
+	service.dns = spf_dns_init(list.count > 0 ? &list :
+				   &service.default_servers);
+	service.servers = i_strdup(servers);
+	return 0;
+}
+
+static void question_evaluate(struct question *question, string_t *text)
+{
+	pool_t pool = pool_alloconly_create("spf reply", 1024);
+	struct spf_check_reply reply = {
+		.result = SPF_CHECK_TEMPERROR,
+		.domain = "",
+		.problem = "name servers can't be read",
+	};
+	const char *error;
+
+	if (service_open_dns(question->request.dns_servers, &error) < 0)
+		i_error("backscatter_spf_dns: %s", error);
+	else
+		spf_check_host(service.dns, &question->request, pool, &reply);
+	spf_reply_write(text, &reply);
+	pool_unref(&pool);
+}
+
+/* The connection isn't accepted for later: lib-master closes it. */
+static void client_connected(struct master_service_connection *conn)
+{
+	struct question question = { .wire = { .fd = conn->fd } };
+
+	T_BEGIN {
+		string_t *text = t_str_new(512);
+
+		if (question_read(&question) == 0) {
+			question_evaluate(&question, text);
+			question_answer(&question, text);
+		}
+	} T_END;
+}
+
+int main(int argc, char *argv[])
+{
+	master_service = master_service_init("backscatter-spf",
+		MASTER_SERVICE_FLAG_DONT_SEND_STATS, &argc, &argv, "");
+	if (master_getopt(master_service) > 0)
+		return FATAL_DEFAULT;
+	master_service_init_log(master_service);
+	spf_dns_servers_read(RESOLV_CONF, &service.default_servers);
+	restrict_access_by_env(0, NULL);
+	master_service_init_finish(master_service);
+	master_service_run(master_service, client_connected);
+	service_forget_dns();
+	master_service_deinit(&master_service);
+	return 0;
+}
