@@ -42,7 +42,7 @@ USER_SETTING(bool, tag, "no", yes_no)
 MESSAGE_SETTING(bool, spf, "yes", yes_no)
 /* milliseconds, for one evaluation */
 MESSAGE_SETTING(unsigned int, spf_timeout, "5s", spf_timeout)
-/* as spf_dns_init() takes it; "" = resolv.conf */
+/* as spf_dns_servers_parse() takes it; "" = resolv.conf */
 MESSAGE_SETTING(const char *, spf_dns, "", spf_dns)
 MESSAGE_SETTING(bool, received_spf, "no", yes_no)
 /* see struct spf_origin_source */

@@ -11,6 +11,7 @@
 #include "master-interface.h"
 #include "master-service.h"
 #include "restrict-access.h"
+#include "spf/spf-dns-servers.h"
 #include "spf/spf-wire.h"
 #include "spf-check.h"
 #include "spf-dns.h"
@@ -18,15 +19,18 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#define RESOLV_CONF "/etc/resolv.conf"
+
 /* Who asks is Dovecot, and has the question ready. */
 #define QUESTION_MSECS 1000
 /* the master is busy, but alive */
 #define MASTER_MSECS 200
 
 static struct {
-	/* those of resolv.conf, which is read before the chroot */
-	struct spf_dns *default_dns;
-	/* others: those that were asked last */
+	/* of resolv.conf, read before the chroot */
+	struct spf_dns_servers default_servers;
+
+	/* of the servers that were asked last, with their answers; "": those above */
 	struct spf_dns *dns;
 	char *servers;
 } service;
@@ -95,21 +99,20 @@ static void service_forget_dns(void)
 }
 
 /* Whoever may ask may name servers. Each list has its own cache: an answer is kept for
-   those only who would have asked the same. Returns NULL and an error if the list is
-   wrong. */
-static struct spf_dns *service_find_dns(const char *servers, const char **error_r)
+   those only who would have asked the same. */
+static int service_open_dns(const char *servers, const char **error_r)
 {
-	const struct spf_dns_settings set = { .servers = servers };
+	struct spf_dns_servers list;
 
-	if (*servers == '\0')
-		return service.default_dns;
 	if (service.dns != NULL && strcmp(service.servers, servers) == 0)
-		return service.dns;
+		return 0;
+	if (spf_dns_servers_parse(servers, &list, error_r) < 0)
+		return -1;
 	service_forget_dns();
-	if (spf_dns_init(&set, &service.dns, error_r) < 0)
-		service.dns = NULL;
+	service.dns = spf_dns_init(list.count > 0 ? &list :
+				   &service.default_servers);
 	service.servers = i_strdup(servers);
-	return service.dns;
+	return 0;
 }
 
 static void question_evaluate(struct question *question, string_t *text)
@@ -120,14 +123,12 @@ static void question_evaluate(struct question *question, string_t *text)
 		.domain = "",
 		.problem = "name servers can't be read",
 	};
-	struct spf_dns *dns;
 	const char *error;
 
-	dns = service_find_dns(question->request.dns_servers, &error);
-	if (dns == NULL)
+	if (service_open_dns(question->request.dns_servers, &error) < 0)
 		i_error("backscatter_spf_dns: %s", error);
 	else
-		spf_check_host(dns, &question->request, pool, &reply);
+		spf_check_host(service.dns, &question->request, pool, &reply);
 	spf_reply_write(text, &reply);
 	pool_unref(&pool);
 }
@@ -164,22 +165,17 @@ static void service_wait_for_master(void)
 
 int main(int argc, char *argv[])
 {
-	const struct spf_dns_settings resolv_conf = { .servers = "" };
-	const char *error;
-
 	master_service = master_service_init("backscatter-spf",
 		MASTER_SERVICE_FLAG_DONT_SEND_STATS, &argc, &argv, "");
 	if (master_getopt(master_service) > 0)
 		return FATAL_DEFAULT;
 	master_service_init_log(master_service);
-	if (spf_dns_init(&resolv_conf, &service.default_dns, &error) < 0)
-		i_unreached();
+	spf_dns_servers_read(RESOLV_CONF, &service.default_servers);
 	restrict_access_by_env(0, NULL);
 	master_service_init_finish(master_service);
 	service_wait_for_master();
 	master_service_run(master_service, client_connected);
 	service_forget_dns();
-	spf_dns_deinit(&service.default_dns);
 	master_service_deinit(&master_service);
 	return 0;
 }

@@ -6,11 +6,9 @@
    for a while, or until any server says something. */
 
 #include "lib.h"
-#include "spf/spf-wire.h"
 #include "spf-dns-socket.h"
 #include "spf/spf-limits.h"
-
-#define CLIENT_RESOLV_CONF "/etc/resolv.conf"
+#include "spf/spf-wire.h"
 
 struct dns_client {
 	struct spf_dns_source source;
@@ -113,22 +111,14 @@ static void client_deinit(struct spf_dns_source *source)
 	i_free(client);
 }
 
-int spf_dns_source_init_client(const char *servers,
-			       struct spf_dns_source **source_r,
-			       const char **error_r)
+struct spf_dns_source *
+spf_dns_source_init_client(const struct spf_dns_servers *servers)
 {
 	struct dns_client *client = i_new(struct dns_client, 1);
 
-	if (servers != NULL &&
-	    spf_dns_servers_parse(servers, &client->servers, error_r) < 0) {
-		i_free(client);
-		return -1;
-	}
-	if (client->servers.count == 0)
-		spf_dns_servers_read(CLIENT_RESOLV_CONF, &client->servers);
+	client->servers = *servers;
 	client->source.begin = client_begin;
 	client->source.lookup = client_lookup;
 	client->source.deinit = client_deinit;
-	*source_r = &client->source;
-	return 0;
+	return &client->source;
 }

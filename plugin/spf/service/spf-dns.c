@@ -75,15 +75,9 @@ bool spf_dns_name_is_valid(const char *name)
 	}
 }
 
-int spf_dns_init(const struct spf_dns_settings *set, struct spf_dns **dns_r,
-		 const char **error_r)
+struct spf_dns *spf_dns_init(const struct spf_dns_servers *servers)
 {
-	struct spf_dns_source *source;
-
-	if (spf_dns_source_init_client(set->servers, &source, error_r) < 0)
-		return -1;
-	*dns_r = spf_dns_init_source(source);
-	return 0;
+	return spf_dns_init_source(spf_dns_source_init_client(servers));
 }
 
 struct spf_dns *spf_dns_init_source(struct spf_dns_source *source)

@@ -7,18 +7,12 @@
 #include "net.h"
 
 struct spf_dns;
-
-struct spf_dns_settings {
-	/* see struct spf_check_request */
-	const char *servers;
-};
+struct spf_dns_servers;
 
 /* One for each process: it holds the cache (bounded) and remembers whether the
-   servers answer. Reads resolv.conf at once, and never again; leaves no socket open
-   between evaluations. Returns 0, or -1 and an error that names what is
-   wrong in servers. Not for several threads. */
-int spf_dns_init(const struct spf_dns_settings *set, struct spf_dns **dns_r,
-		 const char **error_r);
+   servers answer. Leaves no socket open between evaluations. Not for several
+   threads. */
+struct spf_dns *spf_dns_init(const struct spf_dns_servers *servers);
 void spf_dns_deinit(struct spf_dns **dns);
 
 enum spf_dns_type {
@@ -74,10 +68,9 @@ struct spf_dns_source {
 	void (*deinit)(struct spf_dns_source *source);
 };
 
-/* Returns 0, or -1 and an error that names what is wrong in servers. */
-int spf_dns_source_init_client(const char *servers,
-			       struct spf_dns_source **source_r,
-			       const char **error_r);
+/* At least one server. */
+struct spf_dns_source *
+spf_dns_source_init_client(const struct spf_dns_servers *servers);
 
 /* Owns the source. */
 struct spf_dns *spf_dns_init_source(struct spf_dns_source *source);

@@ -4,7 +4,6 @@
 #include "array.h"
 #include "buffer.h"
 #include "net.h"
-#include "spf/service/spf-dns.h"
 #include "spf/service/spf-dns-socket.h"
 #include "spf/spf-limits.h"
 #include "spf/spf-wire.h"
@@ -411,21 +410,23 @@ static int server_stop(void **state ATTR_UNUSED)
 	return 0;
 }
 
+static struct spf_dns *dns_of(const char *list)
+{
+	struct spf_dns_servers servers;
+	const char *error;
+
+	if (spf_dns_servers_parse(list, &servers, &error) < 0)
+		i_fatal("%s", error);
+	return spf_dns_init(&servers);
+}
+
 /* port: of another server that is asked first; 0: none */
 static struct spf_dns *dns_of_servers(in_port_t port)
 {
-	struct spf_dns_settings set = {
-		.servers = port == 0 ?
-			t_strdup_printf("127.0.0.1:%u", server.port) :
-			t_strdup_printf("127.0.0.1:%u, 127.0.0.1:%u", port,
-					server.port)
-	};
-	struct spf_dns *dns;
-	const char *error;
-
-	if (spf_dns_init(&set, &dns, &error) < 0)
-		i_fatal("%s", error);
-	return dns;
+	return dns_of(port == 0 ?
+		      t_strdup_printf("127.0.0.1:%u", server.port) :
+		      t_strdup_printf("127.0.0.1:%u, 127.0.0.1:%u", port,
+				      server.port));
 }
 
 static struct spf_dns *dns_of_server(void)
@@ -761,14 +762,11 @@ static void test_late_answer_counts(void **state ATTR_UNUSED)
 		i_strdup_printf("127.0.0.1:%u 127.0.0.1:%u", server.port,
 				server.failing_port),
 	};
-	struct spf_dns_settings set;
 	unsigned int i, questions;
 	struct spf_dns *dns;
-	const char *error;
 
 	for (i = 0; i < N_ELEMENTS(servers); i++) {
-		set.servers = servers[i];
-		assert_int_equal(spf_dns_init(&set, &dns, &error), 0);
+		dns = dns_of(servers[i]);
 		/* so each has less time than the answer takes */
 		questions = server.questions;
 		spf_dns_begin(dns, SERVER_SLOW_MSECS + 50);
@@ -817,11 +815,8 @@ static void test_ttl(void **state ATTR_UNUSED)
 
 static void test_no_server_at_all(void **state ATTR_UNUSED)
 {
-	struct spf_dns_settings set = { .servers = "127.0.0.1:1" };
-	struct spf_dns *dns;
-	const char *error;
+	struct spf_dns *dns = dns_of("127.0.0.1:1");
 
-	assert_int_equal(spf_dns_init(&set, &dns, &error), 0);
 	assert_true(lookup_msecs(dns, "a.test", TEST_TIMEOUT_MSECS) <
 		    TEST_TIMEOUT_MSECS);
 	spf_dns_deinit(&dns);
