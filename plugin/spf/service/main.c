@@ -15,6 +15,7 @@
 #include "spf/spf-wire.h"
 #include "spf-check.h"
 #include "spf-dns.h"
+#include "spf-waiting.h"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -23,6 +24,9 @@
 
 /* Who asks is Dovecot, and has the question ready. */
 #define QUESTION_MSECS 1000
+/* one of so many processes may wait for a domain that doesn't answer */
+#define WAITING_SHARE 4
+#define WAITING_FILE "backscatter-spf.waiting"
 /* the master is busy, but alive */
 #define MASTER_MSECS 200
 
@@ -33,6 +37,8 @@ static struct {
 	/* of the servers that were asked last, with their answers; "": those above */
 	struct spf_dns *dns;
 	char *servers;
+
+	struct spf_waiting *waiting;
 } service;
 
 /* One question. */
@@ -110,7 +116,7 @@ static int service_open_dns(const char *servers, const char **error_r)
 		return -1;
 	service_forget_dns();
 	service.dns = spf_dns_init(list.count > 0 ? &list :
-				   &service.default_servers);
+				   &service.default_servers, service.waiting);
 	service.servers = i_strdup(servers);
 	return 0;
 }
@@ -129,6 +135,7 @@ static void question_evaluate(struct question *question, string_t *text)
 		i_error("backscatter_spf_dns: %s", error);
 	else
 		spf_check_host(service.dns, &question->request, pool, &reply);
+	spf_waiting_end(service.waiting);
 	spf_reply_write(text, &reply);
 	pool_unref(&pool);
 }
@@ -146,6 +153,19 @@ static void client_connected(struct master_service_connection *conn)
 			question_answer(&question, text);
 		}
 	} T_END;
+}
+
+/* In base_dir, where the master starts its processes. */
+static void service_open_waiting(void)
+{
+	unsigned int processes = master_service_get_process_limit(master_service);
+	unsigned int places = I_MAX(processes / WAITING_SHARE, 1);
+
+	service.waiting = spf_waiting_init(WAITING_FILE, places);
+	if (service.waiting == NULL) {
+		i_error("open(%s) failed: %m - domains that don't answer may "
+			"delay the mail of others", WAITING_FILE);
+	}
 }
 
 /* Until the master has heard that this process is there. If one dies before that (the
@@ -171,11 +191,13 @@ int main(int argc, char *argv[])
 		return FATAL_DEFAULT;
 	master_service_init_log(master_service);
 	spf_dns_servers_read(RESOLV_CONF, &service.default_servers);
+	service_open_waiting();
 	restrict_access_by_env(0, NULL);
 	master_service_init_finish(master_service);
 	service_wait_for_master();
 	master_service_run(master_service, client_connected);
 	service_forget_dns();
+	spf_waiting_deinit(&service.waiting);
 	master_service_deinit(&master_service);
 	return 0;
 }

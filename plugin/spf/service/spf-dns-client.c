@@ -13,6 +13,7 @@
 struct dns_client {
 	struct spf_dns_source source;
 	struct spf_dns_servers servers;
+	struct spf_waiting *waiting;
 
 	/* no server answers: until then nobody waits long; 0: they do */
 	uint64_t silent_until_msecs;
@@ -35,13 +36,19 @@ static void client_begin(struct spf_dns_source *source, unsigned int timeout_mse
 	client->answered = FALSE;
 }
 
-static uint64_t client_deadline(const struct dns_client *client)
+static struct spf_dns_deadline client_deadline(const struct dns_client *client)
 {
-	unsigned int msecs = client->timeout_msecs;
+	struct spf_dns_deadline deadline = {
+		.last_msecs = client->started_msecs + client->timeout_msecs,
+		.free_msecs = client->started_msecs + SPF_DNS_SILENT_WAIT_MSECS,
+		.waiting = client->waiting
+	};
 
-	if (client->started_msecs < client->silent_until_msecs)
-		msecs = I_MIN(msecs, SPF_DNS_SILENT_WAIT_MSECS);
-	return client->started_msecs + msecs;
+	if (client->started_msecs < client->silent_until_msecs) {
+		deadline.last_msecs = I_MIN(deadline.last_msecs,
+					    deadline.free_msecs);
+	}
+	return deadline;
 }
 
 /* Returns how many seconds an error is worth keeping: if a server said so, it is the
@@ -79,6 +86,7 @@ client_lookup(struct spf_dns_source *source, pool_t pool, const char *name,
 	struct dns_client *client =
 		container_of(source, struct dns_client, source);
 	struct spf_dns_chain chain = { .name = name, .ttl = SPF_DNS_MAX_TTL };
+	struct spf_dns_deadline deadline;
 	uint64_t asked_msecs;
 	bool answered;
 	int ret;
@@ -86,8 +94,9 @@ client_lookup(struct spf_dns_source *source, pool_t pool, const char *name,
 	/* A recursive server follows CNAMEs itself; this is for others. */
 	do T_BEGIN {
 		asked_msecs = spf_clock_msecs();
+		deadline = client_deadline(client);
 		ret = spf_dns_socket_ask(&client->servers, pool, type,
-					 client_deadline(client), &chain,
+					 &deadline, &chain,
 					 answer_r, &answered);
 		if (answered) {
 			client->answered = TRUE;
@@ -112,11 +121,13 @@ static void client_deinit(struct spf_dns_source *source)
 }
 
 struct spf_dns_source *
-spf_dns_source_init_client(const struct spf_dns_servers *servers)
+spf_dns_source_init_client(const struct spf_dns_servers *servers,
+			   struct spf_waiting *waiting)
 {
 	struct dns_client *client = i_new(struct dns_client, 1);
 
 	client->servers = *servers;
+	client->waiting = waiting;
 	client->source.begin = client_begin;
 	client->source.lookup = client_lookup;
 	client->source.deinit = client_deinit;

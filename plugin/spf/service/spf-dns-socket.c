@@ -32,7 +32,9 @@ struct socket_asking {
 	struct spf_dns_answer *answer;
 	bool *answered;
 
+	/* as far as it goes without a place, or with the one that was taken */
 	uint64_t deadline;
+	const struct spf_dns_deadline *limit;
 	/* when the next server is asked */
 	uint64_t next_msecs;
 	unsigned int repeat_msecs;
@@ -156,7 +158,7 @@ static void asking_send_next(struct socket_asking *asking, uint64_t now)
 
 	if (now < asking->next_msecs)
 		return;
-	asking->next_msecs = asking->deadline;
+	asking->next_msecs = asking->limit->last_msecs;
 	while (asking->asked < servers->count * servers->rounds) {
 		round = asking->asked / servers->count;
 		server = (servers->first + asking->asked++) % servers->count;
@@ -176,12 +178,20 @@ static void asking_close(struct socket_asking *asking, unsigned int i)
 	asking->tries[i] = asking->tries[asking->count];
 }
 
+/* Goes on to the end, if there is a place for that. */
+static void asking_go_on(struct socket_asking *asking)
+{
+	if (asking->deadline < asking->limit->last_msecs &&
+	    spf_waiting_begin(asking->limit->waiting))
+		asking->deadline = asking->limit->last_msecs;
+}
+
 /* A server's answer to one of the tries. Returns what spf_dns_message_read() does. */
 static int asking_answered(struct socket_asking *asking,
 			   const struct socket_try *try, unsigned char *answer,
 			   size_t size)
 {
-	uint64_t until = asking->deadline;
+	uint64_t until;
 	int ret = -1;
 
 	*asking->answered = TRUE;
@@ -191,6 +201,8 @@ static int asking_answered(struct socket_asking *asking,
 		return -1;
 	}
 	if (spf_dns_message_is_cut(answer)) {
+		asking_go_on(asking);
+		until = asking->deadline;
 		if (asking->servers->count > 1) {
 			until = I_MIN(until, spf_clock_msecs() +
 				      asking->repeat_msecs);
@@ -246,13 +258,16 @@ static int asking_wait(struct socket_asking *asking, uint64_t now)
 }
 
 int spf_dns_socket_ask(struct spf_dns_servers *servers, pool_t pool,
-		       enum spf_dns_type type, uint64_t deadline,
+		       enum spf_dns_type type,
+		       const struct spf_dns_deadline *deadline,
 		       struct spf_dns_chain *chain,
 		       struct spf_dns_answer *answer_r, bool *answered_r)
 {
 	struct socket_asking asking = {
 		.servers = servers, .pool = pool, .type = type, .chain = chain,
-		.answer = answer_r, .answered = answered_r, .deadline = deadline
+		.answer = answer_r, .answered = answered_r,
+		.deadline = I_MIN(deadline->free_msecs, deadline->last_msecs),
+		.limit = deadline
 	};
 	const unsigned int all = (1U << servers->count) - 1;
 	uint64_t now = spf_clock_msecs();
@@ -264,9 +279,14 @@ int spf_dns_socket_ask(struct spf_dns_servers *servers, pool_t pool,
 	answer_r->error = "no server can be reached";
 	/* time for each of them */
 	asking.repeat_msecs = I_MIN(servers->repeat_msecs,
-				    (deadline - I_MIN(now, deadline)) /
+				    (deadline->last_msecs -
+				     I_MIN(now, deadline->last_msecs)) /
 				    servers->count);
-	while (ret < 0 && asking.failed != all && now < deadline) {
+	while (ret < 0 && asking.failed != all) {
+		if (now >= asking.deadline)
+			asking_go_on(&asking);
+		if (now >= asking.deadline)
+			break;
 		asking_send_next(&asking, now);
 		ret = asking_wait(&asking, now);
 		now = spf_clock_msecs();

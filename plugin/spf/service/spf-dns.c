@@ -75,9 +75,10 @@ bool spf_dns_name_is_valid(const char *name)
 	}
 }
 
-struct spf_dns *spf_dns_init(const struct spf_dns_servers *servers)
+struct spf_dns *spf_dns_init(const struct spf_dns_servers *servers,
+			     struct spf_waiting *waiting)
 {
-	return spf_dns_init_source(spf_dns_source_init_client(servers));
+	return spf_dns_init_source(spf_dns_source_init_client(servers, waiting));
 }
 
 struct spf_dns *spf_dns_init_source(struct spf_dns_source *source)

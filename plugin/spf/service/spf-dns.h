@@ -8,11 +8,14 @@
 
 struct spf_dns;
 struct spf_dns_servers;
+struct spf_waiting;
 
 /* One for each process: it holds the cache (bounded) and remembers whether the
-   servers answer. Leaves no socket open between evaluations. Not for several
-   threads. */
-struct spf_dns *spf_dns_init(const struct spf_dns_servers *servers);
+   servers answer. Leaves no socket open between evaluations. Who waits longer than
+   SPF_DNS_SILENT_WAIT_MSECS takes a place, see spf-waiting.h; whoever evaluates gives
+   it back. Not for several threads. */
+struct spf_dns *spf_dns_init(const struct spf_dns_servers *servers,
+			     struct spf_waiting *waiting);
 void spf_dns_deinit(struct spf_dns **dns);
 
 enum spf_dns_type {
@@ -70,7 +73,8 @@ struct spf_dns_source {
 
 /* At least one server. */
 struct spf_dns_source *
-spf_dns_source_init_client(const struct spf_dns_servers *servers);
+spf_dns_source_init_client(const struct spf_dns_servers *servers,
+			   struct spf_waiting *waiting);
 
 /* Owns the source. */
 struct spf_dns *spf_dns_init_source(struct spf_dns_source *source);

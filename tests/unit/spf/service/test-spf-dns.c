@@ -417,7 +417,7 @@ static struct spf_dns *dns_of(const char *list)
 
 	if (spf_dns_servers_parse(list, &servers, &error) < 0)
 		i_fatal("%s", error);
-	return spf_dns_init(&servers);
+	return spf_dns_init(&servers, NULL);
 }
 
 /* port: of another server that is asked first; 0: none */
