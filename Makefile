@@ -190,6 +190,7 @@ check-fuzz: $(FUZZERS) ## the fuzz targets' seeds, and all that "make fuzz" ever
 FUZZED_report := plugin/report/*.c
 FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c plugin/spf/service/spf-*.c
 FUZZED_received := plugin/spf/*.c
+FUZZED_ask := plugin/spf/spf-protocol.c plugin/spf/spf-wire.c plugin/spf/spf-networks.c plugin/spf/spf-result.c
 FUZZED_serial := plugin/sent-log/serial.c plugin/sent-log/hmac-sha256.c plugin/verdict/tag.c
 define FUZZ_RULE
 $(BUILD)/fuzz/$(1)-fuzz: tests/fuzz/$(1)-fuzz.c $(wildcard $(FUZZED_$(1)) $(dir $(FUZZED_$(1)))*.h)
@@ -197,7 +198,7 @@ $(BUILD)/fuzz/$(1)-fuzz: tests/fuzz/$(1)-fuzz.c $(wildcard $(FUZZED_$(1)) $(dir 
 	$$(Q)clang $$(FUZZ_FLAGS) $$(OUR_CFLAGS) $$(DOVECOT_CFLAGS) $$(LIB_CFLAGS) -o $$@ $$(filter %.c,$$^) \
 		$$(DOVECOT_LIBS) $$(LIB_LIBS) $$(SPF_LIBS)
 endef
-$(foreach name,report spf received serial,$(eval $(call FUZZ_RULE,$(name))))
+$(foreach name,report spf received ask serial,$(eval $(call FUZZ_RULE,$(name))))
 
 # What needs the packages runs in a make of its own: this one has looked for
 # dovecot-config before they were there.
