@@ -18,6 +18,7 @@
 #include "spf-waiting.h"
 
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -193,6 +194,8 @@ int main(int argc, char *argv[])
 	spf_dns_servers_read(RESOLV_CONF, &service.default_servers);
 	service_open_waiting();
 	restrict_access_by_env(0, NULL);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		i_error("prctl(PR_SET_NO_NEW_PRIVS) failed: %m");
 	master_service_init_finish(master_service);
 	service_wait_for_master();
 	master_service_run(master_service, client_connected);
