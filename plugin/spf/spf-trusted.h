@@ -26,9 +26,9 @@ struct spf_trusted_result {
    with a broken syntax counts as not there.
 
    The MX must remove what comes in under its name: forged fields look the same.
-   As a second fence, no Received-SPF is believed that stands below the Received
+   Besides, no Received-SPF is believed that stands below the Received
    field behind the one that names the client (spf_origin_trusted_size()); where no field
-   of a relay names a client, the first fence is the only one. So an MX that hands on
+   of a relay names a client, only the former helps. So an MX that hands on
    over SMTP has to be one of the relays, or it is the client.
 
    Returns TRUE if there is one; domain lives in pool, which must not be the data

@@ -1,5 +1,5 @@
-/* libFuzzer target for the evaluation of SPF: the validator, macros, the fence
-   around libspf2, and the reader of DNS messages. Built with
+/* libFuzzer target for the evaluation of SPF: the validator, macros, what
+   stands around libspf2, and the reader of DNS messages. Built with
    clang -fsanitize=fuzzer,address,undefined together with plugin/spf/ and a zone
    in memory; the seeds are in spf-seeds/.
 

@@ -1,13 +1,13 @@
-/* The fence around libspf2. No other file includes its headers.
+/* Keeps libspf2 away from what comes from the net. No other file includes its headers.
 
-   libspf2 1.2.10 walks through records, descends into include: and redirect=, asks
+   libspf2 1.2.10 goes through records, descends into include: and redirect=, asks
    for addresses, compares them, and combines the results. What it may not do is
    read what comes from the net: it misreads valid and invalid records (docs/design.md,
    section 11), forgets whatever is behind the first 511 bytes of a compiled record,
    counts terms modulo 256, and gives loopback clients a pass. So for each record
    it gets one that is written here, of the same terms in the same order, in which
 
-   - each name is a number, "17.q": it stands for a question (spf-walk.h) that is
+   - each name is a number, "17.q": it stands for a question (spf-libspf2-private.h) that is
      put to DNS, its macros expanded, only when libspf2 really asks it (%{p} costs
      questions of its own);
    - ip4 and ip6 that don't match the client are left out, and the first ip4, ip6 or
@@ -24,13 +24,13 @@
      read by spf-check.c.
 
    An error is noted in the evaluation, and libspf2 told that DNS has failed: that
-   ends its walk at once, at any depth. What it makes of it doesn't matter. */
+   ends its evaluation at once, at any depth. What it makes of it doesn't matter. */
 
 #include "lib.h"
 #include "array.h"
 #include "spf-evaluation.h"
 #include "spf-libspf2.h"
-#include "spf-walk.h"
+#include "spf-libspf2-private.h"
 
 #include <spf2/spf.h>
 
@@ -43,22 +43,22 @@ static void libspf2_need(SPF_errcode_t ret)
 		i_fatal_status(FATAL_OUTOFMEM, "libspf2: out of memory");
 }
 
-/* The hook for records: include: and redirect= come here, and walk_run(). */
+/* The hook for records: include: and redirect= come here, and libspf2_run(). */
 static SPF_errcode_t
 libspf2_get_record(SPF_server_t *server, SPF_request_t *request,
 		   SPF_response_t *response, SPF_record_t **record_r)
 {
-	struct walk *walk = server->resolver->hook;
-	const struct walk_record *record;
+	struct libspf2_check *check = server->resolver->hook;
+	const struct libspf2_record *record;
 	SPF_errcode_t ret = SPF_E_DNS_ERROR;
 
 	*record_r = NULL;
 	T_BEGIN {
-		record = walk_next_record(walk,
-			walk_question_find(walk, request->cur_dom));
+		record = libspf2_next_record(check,
+			libspf2_question_find(check, request->cur_dom));
 		if (record != NULL) {
 			ret = SPF_record_compile(server, response, record_r,
-				walk_write_record(walk, record));
+				libspf2_write_record(check, record));
 		}
 	} T_END;
 	if (ret != SPF_E_SUCCESS && *record_r != NULL) {
@@ -90,7 +90,7 @@ rr_add_address(SPF_dns_rr_t *rr, const struct ip_addr *ip)
 
 static SPF_dns_rr_t *
 libspf2_answer(SPF_dns_server_t *layer, const char *domain, ns_type type,
-	       const struct walk_answer *answer)
+	       const struct libspf2_answer *answer)
 {
 	SPF_dns_rr_t *rr = SPF_dns_rr_new_init(layer, domain, type, 0,
 					       NETDB_SUCCESS);
@@ -111,25 +111,25 @@ static SPF_dns_rr_t *
 libspf2_lookup(SPF_dns_server_t *layer, const char *domain, ns_type type,
 	       int should_cache ATTR_UNUSED)
 {
-	struct walk *walk = layer->hook;
-	struct walk_question *question = walk_question_find(walk, domain);
-	struct walk_answer answer;
+	struct libspf2_check *check = layer->hook;
+	struct libspf2_question *question = libspf2_question_find(check, domain);
+	struct libspf2_answer answer;
 	SPF_dns_rr_t *rr;
 
 	i_assert(question != NULL);
 	T_BEGIN {
 		t_array_init(&answer.names, 16);
 		t_array_init(&answer.addresses, 16);
-		if (!spf_evaluation_has_failed(walk->evaluation))
-			walk_answer_question(walk, question, &answer);
+		if (!spf_evaluation_has_failed(check->evaluation))
+			libspf2_answer_question(check, question, &answer);
 		rr = libspf2_answer(layer, domain, type, &answer);
 	} T_END;
-	if (spf_evaluation_has_failed(walk->evaluation))
+	if (spf_evaluation_has_failed(check->evaluation))
 		rr->herrno = TRY_AGAIN;
 	return rr;
 }
 
-/* The walk */
+/* One evaluation */
 
 static void libspf2_be_quiet(const char *file ATTR_UNUSED, int line ATTR_UNUSED,
 			     const char *text ATTR_UNUSED)
@@ -168,7 +168,7 @@ libspf2_request_new(SPF_server_t *server, const struct ip_addr *client_ip)
 
 	if (request == NULL)
 		libspf2_need(SPF_E_NO_MEMORY);
-	libspf2_need(SPF_request_set_helo_dom(request, "helo"WALK_QUESTION_SUFFIX));
+	libspf2_need(SPF_request_set_helo_dom(request, "helo"LIBSPF2_QUESTION_SUFFIX));
 	if (IPADDR_IS_V4(client_ip))
 		(void)SPF_request_set_ipv4(request, client_ip->u.ip4);
 	else
@@ -177,7 +177,7 @@ libspf2_request_new(SPF_server_t *server, const struct ip_addr *client_ip)
 	return request;
 }
 
-static enum spf_check_result walk_result(const SPF_result_t result)
+static enum spf_check_result libspf2_result(const SPF_result_t result)
 {
 	switch (result) {
 	case SPF_RESULT_PASS:
@@ -194,42 +194,42 @@ static enum spf_check_result walk_result(const SPF_result_t result)
 }
 
 /* Must not happen (the fuzz target looks for it). It is never a pass. */
-static void walk_disagree(struct walk *walk, SPF_errcode_t error)
+static void libspf2_disagree(struct libspf2_check *check, SPF_errcode_t error)
 {
-	if (!spf_evaluation_has_failed(walk->evaluation)) {
-		spf_evaluation_trace(walk->evaluation, "libspf2: %s",
+	if (!spf_evaluation_has_failed(check->evaluation)) {
+		spf_evaluation_trace(check->evaluation, "libspf2: %s",
 				     SPF_strerror(error));
 	}
-	spf_evaluation_fail(walk->evaluation, SPF_CHECK_PERMERROR,
+	spf_evaluation_fail(check->evaluation, SPF_CHECK_PERMERROR,
 			    "libspf2 disagrees");
 }
 
 /* What libspf2 says has to agree with the term that it said it of. */
 static void
-walk_finish(struct walk *walk, SPF_response_t *response,
+libspf2_finish(struct libspf2_check *check, SPF_response_t *response,
 	    struct spf_libspf2_reply *reply_r)
 {
 	bool matched = SPF_response_reason(response) == SPF_REASON_MECH;
 	enum spf_check_result result =
-		walk_result(SPF_response_result(response));
+		libspf2_result(SPF_response_result(response));
 
-	if (spf_evaluation_has_failed(walk->evaluation))
+	if (spf_evaluation_has_failed(check->evaluation))
 		return;
-	if (matched ? walk->term == NULL || walk->term->qualifier != result :
+	if (matched ? check->term == NULL || check->term->qualifier != result :
 	    result != SPF_CHECK_NEUTRAL) {
-		walk_disagree(walk, SPF_response_errcode(response));
+		libspf2_disagree(check, SPF_response_errcode(response));
 		return;
 	}
 	reply_r->result = result;
 	if (matched)
-		reply_r->mechanism = walk->term->text;
-	reply_r->explanation = walk->record->record.explanation;
-	reply_r->explanation_domain = walk->record->domain;
+		reply_r->mechanism = check->term->text;
+	reply_r->explanation = check->record->record.explanation;
+	reply_r->explanation_domain = check->record->domain;
 }
 
 /* Not SPF_request_query_mailfrom(): there loopback always passes. */
 static void
-walk_run(struct walk *walk, SPF_request_t *request,
+libspf2_run(struct libspf2_check *check, SPF_request_t *request,
 	 struct spf_libspf2_reply *reply_r)
 {
 	SPF_response_t *response = SPF_response_new(request);
@@ -242,10 +242,10 @@ walk_run(struct walk *walk, SPF_request_t *request,
 	if (ret == SPF_E_SUCCESS) {
 		response->spf_record_exp = record;
 		(void)SPF_record_interpret(record, request, response, 0);
-		walk_finish(walk, response, reply_r);
+		libspf2_finish(check, response, reply_r);
 		SPF_record_free(record);
-	} else if (!walk->none) {
-		walk_disagree(walk, ret);
+	} else if (!check->none) {
+		libspf2_disagree(check, ret);
 	}
 	SPF_response_free(response);
 }
@@ -253,20 +253,20 @@ walk_run(struct walk *walk, SPF_request_t *request,
 void spf_libspf2_evaluate(struct spf_evaluation *evaluation, const char *domain,
 			  struct spf_libspf2_reply *reply_r)
 {
-	struct walk walk = { .evaluation = evaluation, .domain = domain };
+	struct libspf2_check check = { .evaluation = evaluation, .domain = domain };
 	SPF_dns_server_t layer = {
 		.lookup = libspf2_lookup,
 		.get_spf = libspf2_get_record,
 		.name = "backscatter",
-		.hook = &walk
+		.hook = &check
 	};
 	SPF_server_t *server = libspf2_server_new(&layer);
 	SPF_request_t *request =
 		libspf2_request_new(server, &evaluation->client_ip);
 
 	i_zero(reply_r);
-	p_array_init(&walk.questions, evaluation->pool, 32);
-	walk_run(&walk, request, reply_r);
+	p_array_init(&check.questions, evaluation->pool, 32);
+	libspf2_run(&check, request, reply_r);
 	SPF_request_free(request);
 	SPF_server_free(server);
 }

@@ -1,7 +1,7 @@
 #ifndef SPF_LIBSPF2_H
 #define SPF_LIBSPF2_H
 
-/* The fence around libspf2, which decides between the terms of records. Inside
+/* libspf2, which decides between the terms of records. Inside
    plugin/spf/ only. */
 
 struct spf_evaluation;

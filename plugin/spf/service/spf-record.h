@@ -1,7 +1,7 @@
 #ifndef SPF_RECORD_H
 #define SPF_RECORD_H
 
-/* The fence's gate: one SPF record against the grammar of RFC 7208 (section 12).
+/* What libspf2 is kept from: one SPF record against the grammar of RFC 7208 (section 12).
    Whatever passes it is right in every letter, whatever doesn't is a permerror
    (4.6), and libspf2 never sees it. */
 

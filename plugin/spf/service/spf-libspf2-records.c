@@ -1,11 +1,11 @@
-/* The records of a walk: fetched, chosen, read (RFC 7208, 4.4 to 4.6), and written
+/* The records that libspf2 evaluates: fetched, chosen, read (RFC 7208, 4.4 to 4.6), and written
    anew for libspf2. */
 
 #include "lib.h"
 #include "array.h"
 #include "str.h"
 #include "spf/spf-limits.h"
-#include "spf-walk.h"
+#include "spf-libspf2-private.h"
 
 /* The SPF record among the TXT records (4.5). Returns NULL if there is not exactly
    one; *several_r tells why. */
@@ -68,12 +68,12 @@ record_fetch(struct spf_evaluation *evaluation, const char *domain,
    leads nowhere, because the domain-spec can't be expanded: an include doesn't match
    then (RFC 8616, 4). Returns 0, or -1 after the evaluation failed. */
 static int
-walk_next_domain(struct walk *walk, const struct walk_question *question,
+libspf2_next_domain(struct libspf2_check *check, const struct libspf2_question *question,
 		 const char **domain_r)
 {
-	struct spf_evaluation *evaluation = walk->evaluation;
+	struct spf_evaluation *evaluation = check->evaluation;
 
-	walk_reach(walk, question);
+	libspf2_reach(check, question);
 	if (!spf_evaluation_count_term(evaluation))
 		return -1;
 	*domain_r = spf_evaluation_target(evaluation,
@@ -93,21 +93,21 @@ walk_next_domain(struct walk *walk, const struct walk_question *question,
 /* Fetches and reads the record of its domain. Returns 1, 0 if there is none, or -1
    after the evaluation failed. */
 static int
-walk_fetch_record(struct walk *walk, const struct walk_question *question,
-		  struct walk_record *record)
+libspf2_fetch_record(struct libspf2_check *check, const struct libspf2_question *question,
+		  struct libspf2_record *record)
 {
 	int ret;
 
 	if (record->domain == NULL) {
 		/* without terms it is neutral */
 		record->domain = question->record->domain;
-		p_array_init(&record->record.terms, walk->evaluation->pool, 1);
+		p_array_init(&record->record.terms, check->evaluation->pool, 1);
 		return 1;
 	}
-	ret = record_fetch(walk->evaluation, record->domain, &record->record);
+	ret = record_fetch(check->evaluation, record->domain, &record->record);
 	if (ret == 0 && question != NULL) {
 		/* 5.2, 6.1 */
-		spf_evaluation_fail(walk->evaluation, SPF_CHECK_PERMERROR,
+		spf_evaluation_fail(check->evaluation, SPF_CHECK_PERMERROR,
 				    "%s: %s has no SPF record",
 				    question->term->text, record->domain);
 		return -1;
@@ -115,29 +115,29 @@ walk_fetch_record(struct walk *walk, const struct walk_question *question,
 	return ret;
 }
 
-const struct walk_record *
-walk_next_record(struct walk *walk, const struct walk_question *question)
+const struct libspf2_record *
+libspf2_next_record(struct libspf2_check *check, const struct libspf2_question *question)
 {
-	struct walk_record *record =
-		p_new(walk->evaluation->pool, struct walk_record, 1);
+	struct libspf2_record *record =
+		p_new(check->evaluation->pool, struct libspf2_record, 1);
 	int ret;
 
 	if (question == NULL)
-		record->domain = walk->domain;
+		record->domain = check->domain;
 	else {
-		if (walk_next_domain(walk, question, &record->domain) < 0)
+		if (libspf2_next_domain(check, question, &record->domain) < 0)
 			return NULL;
 		record->depth = question->record->depth +
 			(question->term->type == SPF_TERM_INCLUDE ? 1 : 0);
 	}
-	ret = walk_fetch_record(walk, question, record);
+	ret = libspf2_fetch_record(check, question, record);
 	if (ret == 0)
-		walk->none = TRUE;
+		check->none = TRUE;
 	if (ret <= 0)
 		return NULL;
 	if (record->depth == 0) {
-		walk->record = record;
-		walk->term = NULL;
+		check->record = record;
+		check->term = NULL;
 	}
 	return record;
 }
@@ -161,33 +161,33 @@ static const char *qualifier_text(enum spf_check_result qualifier)
 }
 
 static unsigned int
-term_bits(const struct walk *walk, const struct spf_term *term)
+term_bits(const struct libspf2_check *check, const struct spf_term *term)
 {
-	return IPADDR_IS_V4(&walk->evaluation->client_ip) ?
+	return IPADDR_IS_V4(&check->evaluation->client_ip) ?
 		term->ip4_bits : term->ip6_bits;
 }
 
 /* all, ip4 and ip6: matches without a question */
 static bool
-term_matches_client(const struct walk *walk, const struct spf_term *term)
+term_matches_client(const struct libspf2_check *check, const struct spf_term *term)
 {
-	const struct ip_addr *client_ip = &walk->evaluation->client_ip;
+	const struct ip_addr *client_ip = &check->evaluation->client_ip;
 
 	if (term->type == SPF_TERM_ALL)
 		return TRUE;
 	return (term->type == SPF_TERM_IP4 || term->type == SPF_TERM_IP6) &&
 		term->ip.family == client_ip->family &&
-		net_is_in_network(client_ip, &term->ip, term_bits(walk, term));
+		net_is_in_network(client_ip, &term->ip, term_bits(check, term));
 }
 
 /* "exists:17.q -ip4:192.0.2.1" */
 static void
-record_write_last(struct walk *walk, const struct walk_record *record,
+record_write_last(struct libspf2_check *check, const struct libspf2_record *record,
 		  const struct spf_term *term, string_t *text)
 {
-	const struct ip_addr *client_ip = &walk->evaluation->client_ip;
+	const struct ip_addr *client_ip = &check->evaluation->client_ip;
 	const char *question =
-		walk_question_add(walk, WALK_QUESTION_REACHED, record, term);
+		libspf2_question_add(check, LIBSPF2_QUESTION_REACHED, record, term);
 
 	str_printfa(text, " exists:%s %s", question,
 		    qualifier_text(term->qualifier));
@@ -201,34 +201,34 @@ record_write_last(struct walk *walk, const struct walk_record *record,
 
 /* " -a:17.q/24" */
 static void
-record_write_addresses(struct walk *walk, const struct walk_record *record,
+record_write_addresses(struct libspf2_check *check, const struct libspf2_record *record,
 		       const struct spf_term *term, string_t *text)
 {
-	unsigned int bits = term_bits(walk, term);
-	bool ip4 = IPADDR_IS_V4(&walk->evaluation->client_ip);
+	unsigned int bits = term_bits(check, term);
+	bool ip4 = IPADDR_IS_V4(&check->evaluation->client_ip);
 	const char *name =
-		walk_question_add(walk, WALK_QUESTION_TERM, record, term);
+		libspf2_question_add(check, LIBSPF2_QUESTION_TERM, record, term);
 
 	str_printfa(text, " %s%s:%s", qualifier_text(term->qualifier),
 		    term->type == SPF_TERM_A ? "a" : "mx", name);
 	if (bits != 0)
 		str_printfa(text, "%s%u", ip4 ? "/" : "//", bits);
 	else
-		walk_question_find(walk, name)->any_address = TRUE;
+		libspf2_question_find(check, name)->any_address = TRUE;
 }
 
 /* A term that asks DNS. */
 static void
-record_write_term(struct walk *walk, const struct walk_record *record,
+record_write_term(struct libspf2_check *check, const struct libspf2_record *record,
 		  const struct spf_term *term, string_t *text)
 {
 	const char *name;
 
 	if (term->type == SPF_TERM_A || term->type == SPF_TERM_MX) {
-		record_write_addresses(walk, record, term, text);
+		record_write_addresses(check, record, term, text);
 		return;
 	}
-	name = walk_question_add(walk, WALK_QUESTION_TERM, record, term);
+	name = libspf2_question_add(check, LIBSPF2_QUESTION_TERM, record, term);
 	if (term->type == SPF_TERM_REDIRECT)
 		str_printfa(text, " redirect=%s", name);
 	else {
@@ -238,7 +238,7 @@ record_write_term(struct walk *walk, const struct walk_record *record,
 	}
 }
 
-const char *walk_write_record(struct walk *walk, const struct walk_record *record)
+const char *libspf2_write_record(struct libspf2_check *check, const struct libspf2_record *record)
 {
 	string_t *text = t_str_new(256);
 	const struct spf_term *term;
@@ -246,18 +246,18 @@ const char *walk_write_record(struct walk *walk, const struct walk_record *recor
 
 	str_append(text, "v=spf1");
 	array_foreach(&record->record.terms, term) {
-		if (term_matches_client(walk, term)) {
-			record_write_last(walk, record, term, text);
+		if (term_matches_client(check, term)) {
+			record_write_last(check, record, term, text);
 			return str_c(text);
 		}
 		if (term->type == SPF_TERM_IP4 || term->type == SPF_TERM_IP6)
 			continue;
-		record_write_term(walk, record, term, text);
+		record_write_term(check, record, term, text);
 		/* this one is a permerror by now, if it is reached */
 		if (++asking > SPF_MAX_TERMS)
 			return str_c(text);
 	}
 	if (record->record.redirect != NULL)
-		record_write_term(walk, record, record->record.redirect, text);
+		record_write_term(check, record, record->record.redirect, text);
 	return str_c(text);
 }
