@@ -249,6 +249,7 @@ bench: ## what the plugin costs, as ratios (as root)
 	rm -rf $(BUILD)/tests/bench/logs && mkdir $(BUILD)/tests/bench/logs
 	$(BUILD)/tests/bench/log-size $(BUILD)/tests/bench/logs
 	$(PYTHON) tests/bench/bench.py
+	tests/apart tests/bench/dead-domain
 
 $(BUILD)/tests/bench/log-size: $(BUILD)/tests/bench/log-size.o $(BUILD)/sent-log.a
 	$(Q)$(CC) -o $@ $^ $(LIB_LIBS)
