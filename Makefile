@@ -183,7 +183,7 @@ check-fuzz: $(FUZZERS) ## the fuzz targets' seeds, and all that "make fuzz" ever
 FUZZED_report := plugin/report/*.c
 FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c
 FUZZED_received := plugin/spf/*.c
-FUZZED_serial := plugin/sent-log/serial.c plugin/sent-log/hmac-sha256.c plugin/verdict/tag.c
+FUZZED_serial := plugin/sent-log/serial.c plugin/verdict/tag.c
 define FUZZ_RULE
 $(BUILD)/fuzz/$(1)-fuzz: tests/fuzz/$(1)-fuzz.c $(wildcard $(FUZZED_$(1)) $(dir $(FUZZED_$(1)))*.h)
 	@mkdir -p $$(@D)
@@ -242,7 +242,7 @@ bench: ## what the plugin costs, as ratios (as root)
 	$(BUILD)/tests/bench/log-size $(BUILD)/tests/bench/logs
 	$(PYTHON) tests/bench/bench.py
 
-$(BUILD)/tests/bench/log-size: $(BUILD)/tests/bench/log-size.o $(BUILD)/sent-log.a
+$(BUILD)/tests/bench/log-size: $(BUILD)/tests/bench/log-size.o $(BUILD)/sent-log.a $(BUILD)/sent-log/store.a
 	$(Q)$(CC) -o $@ $^ $(LIB_LIBS)
 
 $(BUILD)/tests/bench/report-bench: $(BUILD)/tests/bench/report-bench.o $(BUILD)/report.a

@@ -1,5 +1,5 @@
 # The rooms of the house, top to bottom, and which others each one may know (include its headers). tests/rooms checks it.
-ROOMS := delivery submission doveadm saving quarantine judging sent user headers settings verdict spf report sent-log compat
+ROOMS := delivery submission doveadm saving quarantine judging sent user headers settings verdict spf report sent-log sent-log/store compat
 
 # lmtp and lda: the message as it comes in, the header, the action; plugin.c is the module's door
 KNOWS_delivery := saving quarantine judging sent headers settings verdict spf report compat
@@ -27,7 +27,9 @@ KNOWS_verdict := report sent-log
 KNOWS_spf :=
 # message -> report: lib-mail only
 KNOWS_report :=
-# what was sent, serials, keys: libc, SQLite, OpenSSL, no Dovecot
-KNOWS_sent-log :=
+# what was sent, serials, keys: libc, OpenSSL, no Dovecot, and no SQL
+KNOWS_sent-log := sent-log/store
+# the file it stands in: libc and SQLite
+KNOWS_sent-log/store :=
 # what differs between Dovecot 2.3 and 2.4
 KNOWS_compat :=

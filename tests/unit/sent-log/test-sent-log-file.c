@@ -170,7 +170,7 @@ static void test_folder_is_a_file(void **state)
 static void test_name_too_long(void **state)
 {
 	struct fixture *f = *state;
-	char *path = sent_log_alloc(5001);
+	char *path = store_alloc(5001);
 
 	memset(path, 'x', 5000);
 	path[0] = '/';
