@@ -290,7 +290,8 @@ static int settle_coverage(struct sent_log *log)
 	/* it takes up both */
 	if (sent_log_write_begin(log) < 0 || sent_log_write_commit(log) < 0)
 		return -1;
-	return 0;
+	/* another file may have taken its place */
+	return sent_log_file_open(log);
 }
 
 static int get_coverage(struct sent_log *log,

@@ -10,6 +10,7 @@
 #include "sent-log-private.h"
 
 #include <ctype.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -207,6 +208,7 @@ static int read_file(struct sent_log *log)
 					  "the hash key is missing");
 	}
 	memcpy(log->key, row.columns[0].bytes, sizeof(log->key));
+	OPENSSL_cleanse(row.columns[0].bytes, sizeof(log->key));
 	id.inode = row.columns[1].number;
 	id.born = row.columns[2].number;
 

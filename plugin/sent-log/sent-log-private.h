@@ -5,8 +5,8 @@
    file, and how, is the store's (store/store.h). The files stand on each other in
    this order: sent-log.c, sent-log-serial-key.c, sent-log-add.c, sent-log-reports.c,
    sent-log-find.c, sent-log-expire.c, sent-log-coverage.c, sent-log-open.c,
-   sent-log-hash.c. Functions return 0 (or what they say) on success and -1 after
-   store_fail(); the public ones begin with sent_log_call_begin() and end with
+   sent-log-hash.c. Functions return 0 or more (or what they say) on success and -1
+   after store_fail(); the public ones begin with sent_log_call_begin() and end with
    sent_log_call_end(), which rolls back, deals with a corrupt file and hands the
    error out. */
 

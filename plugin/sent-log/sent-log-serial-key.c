@@ -62,12 +62,15 @@ static int get_issuing_key(struct sent_log *log, struct serial_key *key_r)
 static int rescue_issuing_key(struct sent_log *log, struct serial_key *key_r)
 {
 	struct store_row row;
+	int ret;
 
 	if (store_is_open(log->store) ||
 	    store_get_without_room(log->store, STORE_GET_ISSUING_KEY,
 				   &row) <= 0)
 		return 0;
-	return read_key(&row, key_r) < 0 ? -1 : 1;
+	ret = read_key(&row, key_r) < 0 ? -1 : 1;
+	OPENSSL_cleanse(&row, sizeof(row));
+	return ret;
 }
 
 /* Nobody gets the secret of a call that failed. */

@@ -3,9 +3,9 @@
 
 /* The sent log: what one mailbox really sent, in one SQLite file.
 
-   libc, SQLite and OpenSSL only: no Dovecot type, no SQL, no transaction and no
-   iterator crosses this interface, so that a milter can link it and another
-   store can stand behind it one day. Every call is by key, synchronous and ends
+   libc and OpenSSL, above a store (store/store.h): no Dovecot type, no SQL, no
+   transaction and no iterator crosses this interface, so that a milter can link it
+   and another store can stand behind it one day. Every call is by key, synchronous and ends
    within the deadline, which is that of all calls together since
    sent_log_begin().
 
@@ -16,7 +16,8 @@
    next call. Times are seconds since the epoch; now is the caller's clock. Nothing
    that was written to or by anybody is stored in clear: Message-IDs, envelope ids,
    recipients and their domains are hashed with a key of this mailbox (HMAC-SHA256,
-   as many bits as make a wrong match less likely than one in 10^9 lookups). Serials, which are random, also stand there as they are.
+   as many bits as make a wrong match rarer than one in 10^9 lookups). Serials, which
+   are random, also stand there as they are.
 
    The file is opened (and made, except by the calls that only list, count, expire
    or forget) at the first call that needs it, and reopened when another file

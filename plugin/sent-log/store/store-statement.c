@@ -254,6 +254,10 @@ static sqlite3_stmt *prepare(struct sent_store *store,
 
 	if (*stmt != NULL)
 		return *stmt;
+	if (store->db == NULL) {
+		(void)store_fail(store, "is replaced again and again");
+		return NULL;
+	}
 	rc = sqlite3_prepare_v3(store->db, statement_sql[operation], -1,
 				SQLITE_PREPARE_PERSISTENT, stmt, NULL);
 	if (rc != SQLITE_OK) {
