@@ -11,23 +11,18 @@
 /* the sender's clock may be ahead of ours */
 #define DATE_SLACK_SECS 3600
 
-/* Unites the rows of all sources. Returns 1, 0 if there is none, or -1. */
+/* Returns 1, 0 if there is none, or -1. */
 static int read_entry(struct sent_log *log, int64_t hash,
 		      struct sent_log_entry *entry)
 {
-	struct store_row row = { 0 };
-	int ret;
+	struct store_row row;
 
-	while ((ret = store_get(log->store, STORE_NEXT_IN_ENTRY, &row,
-				store_number(hash),
-				store_number(sent_log_cutoff(log)),
-				store_number(row.columns[2].number))) > 0) {
-		if (entry->sources == 0 ||
-		    entry->logged_at < row.columns[1].number)
-			entry->logged_at = row.columns[1].number;
-		entry->sources |= (unsigned int)row.columns[0].number;
-	}
-	return ret < 0 ? -1 : entry->sources != 0;
+	if (store_get(log->store, STORE_FIND_ENTRY, &row, store_number(hash),
+		      store_number(sent_log_cutoff(log))) < 0)
+		return -1;
+	entry->sources = (unsigned int)row.columns[0].number;
+	entry->logged_at = row.columns[1].number;
+	return entry->sources != 0 ? 1 : 0;
 }
 
 int sent_log_count_entry_recipients(struct sent_log *log, int64_t hash,

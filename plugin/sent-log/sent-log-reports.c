@@ -154,7 +154,7 @@ static int count_recipients(struct sent_log *log,
 {
 	struct counted counted = {
 		.recipients = store_alloc(recipient_count *
-					     sizeof(*counted.recipients)),
+					  sizeof(*counted.recipients)),
 	};
 	int ret = 0;
 
@@ -242,15 +242,15 @@ int sent_log_forget_report(struct sent_log *log, int64_t id,
 /* Returns 1 if the log knows one of them within the retention, 0 or -1. */
 static int find_original(struct sent_log *log, const int64_t *hashes, int count)
 {
-	int ret = 0;
+	int64_t sources = 0;
 
-	for (int i = 0; i < count && ret == 0; i++) {
-		ret = store_get(log->store, STORE_NEXT_IN_ENTRY, NULL,
-				store_number(hashes[i]),
-				store_number(sent_log_cutoff(log)),
-				store_number(0));
+	for (int i = 0; i < count && sources == 0; i++) {
+		if (store_get_number(log->store, STORE_FIND_ENTRY, &sources,
+				     store_number(hashes[i]),
+				     store_number(sent_log_cutoff(log))) < 0)
+			return -1;
 	}
-	return ret;
+	return sources != 0 ? 1 : 0;
 }
 
 static int insert_report(struct sent_log *log,

@@ -5,8 +5,8 @@
 
    libc and OpenSSL, above a store (store/store.h): no Dovecot type, no SQL, no
    transaction and no iterator crosses this interface, so that a milter can link it
-   and another store can stand behind it one day. Every call is by key, synchronous and ends
-   within the deadline, which is that of all calls together since
+   and another store can stand behind it one day. Every call is by key, synchronous
+   and ends within the deadline, which is that of all calls together since
    sent_log_begin().
 
    Every function that returns int answers 1 = done / found, 0 = nothing there,

@@ -42,7 +42,7 @@ static void key_file_free(struct key_file *file)
 static int fail_errno(const char *path, const char *what, char **error_r)
 {
 	*error_r = store_format("site key %s: can't %s: %s", path, what,
-				   strerror(errno));
+				strerror(errno));
 	return -1;
 }
 
@@ -52,7 +52,7 @@ static int check_file(const struct key_file *file, char **error_r)
 {
 	if (!S_ISREG(file->st.st_mode)) {
 		*error_r = store_format("site key %s: not a regular file",
-					   file->path);
+					file->path);
 		return -1;
 	}
 	if ((file->st.st_mode & (MODE_OTHERS | S_IWGRP)) != 0) {
@@ -81,7 +81,7 @@ static int check_file(const struct key_file *file, char **error_r)
 	}
 	if (file->st.st_size > FILE_MAX_SIZE) {
 		*error_r = store_format("site key %s: larger than %d bytes",
-					   file->path, FILE_MAX_SIZE);
+					file->path, FILE_MAX_SIZE);
 		return -1;
 	}
 	return 0;
@@ -261,7 +261,7 @@ int site_key_read(const char *path, struct serial_keys *keys_r, char **error_r)
 	ret = parse_text(&file, keys_r, error_r);
 	if (ret == 0 && keys_r->count == 0) {
 		*error_r = store_format("site key %s: there is no key in it",
-					   path);
+					path);
 		ret = -1;
 	}
 	if (ret < 0)
@@ -314,7 +314,7 @@ static int read_or_begin(struct key_file *file, const char *path,
 	serial_keys_clear(&keys);
 	if (ret == 0 && file->size + LINE_SIZE + 1 > FILE_MAX_SIZE) {
 		*error_r = store_format("site key %s: it is full: remove "
-					   "the oldest keys", path);
+					"the oldest keys", path);
 		ret = -1;
 	}
 	if (ret < 0)
@@ -353,8 +353,8 @@ static void sync_folder_of(const char *path)
 	const char *slash = strrchr(path, '/');
 	char *folder = slash == NULL ? store_format(".") :
 				       store_format("%.*s/",
-						       (int)(slash - path),
-						       path);
+						    (int)(slash - path),
+						    path);
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd >= 0) {

@@ -42,7 +42,7 @@ static int lock_fail(struct sent_store *store, int fd)
 		(void)store_fail_sqlite(store, NULL, SQLITE_BUSY, "");
 	else {
 		(void)store_fail(store, "can't lock %s: %s", store->lock_path,
-				    strerror(errno));
+				 strerror(errno));
 	}
 	(void)close(fd);
 	return -1;
@@ -72,7 +72,7 @@ static int lock(struct sent_store *store)
 		/* who puts another there again and again must not keep us */
 		if (!store_wait(store)) {
 			return store_fail(store, "%s is replaced again and "
-					     "again", store->lock_path);
+					  "again", store->lock_path);
 		}
 	}
 	return fd;
@@ -96,7 +96,7 @@ static bool read_adopted(int fd, struct store_file_id *id_r)
 		return false;
 	text[size] = '\0';
 	return sscanf(text, "%" SCNd64 " %" SCNd64 "%c", &id_r->inode,
-		      &id_r->born, 		      &newline) == 3 && newline == '\n';
+		      &id_r->born, &newline) == 3 && newline == '\n';
 }
 
 static int write_adopted(struct sent_store *store, int lock_fd,
@@ -109,7 +109,7 @@ static int write_adopted(struct sent_store *store, int lock_fd,
 	if (pwrite(lock_fd, text, (size_t)size, 0) != size ||
 	    ftruncate(lock_fd, size) < 0) {
 		return store_fail(store, "can't write %s: %s", store->lock_path,
-				     strerror(errno));
+				  strerror(errno));
 	}
 	return 0;
 }
@@ -151,7 +151,7 @@ static char *aside_name(struct sent_store *store, const char *why)
 						why, stamp, n);
 		for (unsigned int i = 0; i < FILE_SUFFIX_COUNT; i++) {
 			char *path = store_format("%s%s", name,
-						     file_suffixes[i]);
+						  file_suffixes[i]);
 			struct stat st;
 
 			if (lstat(path, &st) == 0 || errno != ENOENT)
@@ -177,7 +177,7 @@ static int move_aside_one(struct sent_store *store, const char *aside,
 		ret = 0;
 		if (errno != ENOENT) {
 			ret = store_fail(store, "can't rename %s to %s: %s",
-					    from, to, strerror(errno));
+					 from, to, strerror(errno));
 		}
 	}
 	free(from);
@@ -341,7 +341,7 @@ static int make_empty(struct sent_store *store, const char *path,
 	if (fchmod(fd, 0600) < 0 || store_stat(path, file_r) <= 0) {
 		(void)close(fd);
 		return store_fail(store, "can't create %s: %s", path,
-				     strerror(errno));
+				  strerror(errno));
 	}
 	(void)close(fd);
 	return 0;
@@ -380,7 +380,7 @@ static void remove_new(const char *new_path)
 {
 	for (unsigned int i = 0; i < FILE_SUFFIX_COUNT; i++) {
 		char *path = store_format("%s%s", new_path,
-					     file_suffixes[i]);
+					  file_suffixes[i]);
 
 		(void)unlink(path);
 		free(path);
@@ -402,7 +402,7 @@ static int create_locked(struct sent_store *store, int lock_fd)
 		ret = rename(new_path, store->real_path);
 		if (ret < 0) {
 			(void)store_fail(store, "can't rename %s: %s",
-					    new_path, strerror(errno));
+					 new_path, strerror(errno));
 		}
 	}
 	if (ret < 0)
@@ -448,7 +448,7 @@ static int replace_locked(struct sent_store *store, int lock_fd, const char *rea
 		return -1;
 	if (ret == 0 || !store_same_file(file.id, store->file.id)) {
 		return store_fail(store, "%s; another process has moved it "
-				     "aside", reason);
+				  "aside", reason);
 	}
 	aside = aside_name(store, "corrupt");
 	if (aside == NULL)

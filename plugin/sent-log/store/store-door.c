@@ -133,28 +133,28 @@ static int refuse(struct sent_store *store, const char *path,
 
 	if (!S_ISREG(file->mode)) {
 		return store_fail(store, "%s%sis %s, not a regular file: move "
-				     "it away, or let backscatter_db name "
-				     "another folder", name, space,
-				     kind_of(file->mode));
+				  "it away, or let backscatter_db name "
+				  "another folder", name, space,
+				  kind_of(file->mode));
 	}
 	if (file->owner != geteuid()) {
 		return store_fail(store, "%s%sbelongs to uid %u, not to uid %u "
-				     "whose log this is: chown it if he wrote "
-				     "it, otherwise move it away", name, space,
-				     file->owner, (unsigned int)geteuid());
+				  "whose log this is: chown it if he wrote "
+				  "it, otherwise move it away", name, space,
+				  file->owner, (unsigned int)geteuid());
 	}
 	if (file->links > 1) {
 		return store_fail(store, "%s%shas %u names (hard links): put a "
-				     "copy in its place", name, space,
-				     file->links);
+				  "copy in its place", name, space,
+				  file->links);
 	}
 	return store_fail(store, "%s%smay be written by others (mode %04o): "
-			     "chmod 600 it if none of them did, otherwise move "
-			     "it away", name, space, file->mode & MODE_BITS);
+			  "chmod 600 it if none of them did, otherwise move "
+			  "it away", name, space, file->mode & MODE_BITS);
 }
 
 int store_door_look(struct sent_store *store, const char *path,
-		       struct store_file *file_r)
+		    struct store_file *file_r)
 {
 	int ret = store_stat(path, file_r);
 
@@ -187,7 +187,7 @@ int store_door_open(struct sent_store *store, const char *path, int flags)
 		open_errno = errno;
 		if (store_door_look(store, path, &file) >= 0) {
 			(void)store_fail(store, "can't open %s: %s", path,
-					    strerror(open_errno));
+					 strerror(open_errno));
 		}
 		return -1;
 	}
@@ -210,8 +210,8 @@ static int check_size(struct sent_store *store, const char *path,
 	if (file->size <= JOURNAL_MAX_SIZE)
 		return 0;
 	return store_fail(store, "%s is larger than %d MiB: sqlite3 %s 'PRAGMA "
-			     "wal_checkpoint(TRUNCATE)'", path,
-			     JOURNAL_MAX_SIZE / (1024 * 1024), store->set.path);
+			  "wal_checkpoint(TRUNCATE)'", path,
+			  JOURNAL_MAX_SIZE / (1024 * 1024), store->set.path);
 }
 
 int store_door_look_beside(struct sent_store *store)
@@ -221,7 +221,7 @@ int store_door_look_beside(struct sent_store *store)
 
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
 		char *path = store_format("%s%s", store->real_path,
-					     suffixes[i]);
+					  suffixes[i]);
 		int ret = store_door_look(store, path, &file);
 
 		if (ret > 0)
@@ -331,7 +331,7 @@ sqlite3 *store_connect(struct sent_store *store, const char *path, int flags)
 	sqlite3 *db = NULL;
 	int rc = sqlite3_open_v2(path, &db,
 				 flags | SQLITE_OPEN_NOMUTEX |
-					 SQLITE_OPEN_NOFOLLOW,
+				 SQLITE_OPEN_NOFOLLOW,
 				 NULL);
 
 	if (rc == SQLITE_OK) {

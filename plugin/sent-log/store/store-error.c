@@ -101,14 +101,14 @@ static int fail_interrupted(struct sent_store *store, const char *what)
 {
 	if (store->used_too_much_memory) {
 		return store_fail(store, "%s: needs more memory than any sent "
-				     "log", what);
+				  "log", what);
 	}
 	return store_fail(store, "%s: no answer within %u ms", what,
-			     store->set.deadline_msecs);
+			  store->set.deadline_msecs);
 }
 
 int store_fail_sqlite(struct sent_store *store, sqlite3 *db, int rc,
-			 const char *what)
+		      const char *what)
 {
 	const char *reason = db != NULL ? sqlite3_errmsg(db) :
 					  sqlite3_errstr(rc);
@@ -132,7 +132,7 @@ int store_fail_sqlite(struct sent_store *store, sqlite3 *db, int rc,
 	case SQLITE_CANTOPEN:
 		if (system_errno != 0) {
 			return store_fail(store, "%s: %s (%s)", what, reason,
-					     strerror(system_errno));
+					  strerror(system_errno));
 		}
 		break;
 	}

@@ -23,7 +23,7 @@ void store_schema_init(struct sent_store *store)
 {
 	store->migrations = sent_log_migrations;
 	store->schema_version = (int)(sizeof(sent_log_migrations) /
-				    sizeof(sent_log_migrations[0]));
+				      sizeof(sent_log_migrations[0]));
 }
 
 /* The version */
@@ -47,7 +47,7 @@ static int read_number(struct sent_store *store, sqlite3 *db, const char *sql,
 static int fail_foreign(struct sent_store *store)
 {
 	return store_fail(store, "a database of another program, left "
-			     "untouched");
+			  "untouched");
 }
 
 /* An empty database counts as ours. The two pragmas don't look at the schema. */
@@ -184,10 +184,10 @@ static int fail_schema(struct sent_store *store, sqlite3_stmt *found,
 	       strcmp(column(found, 1), column(expected, 1)) > 0))))
 		stmt = expected;
 	return store_fail(store, "its schema is not that of a sent log (%s "
-			     "%.64s is %s), so it is not used: put a backup in "
-			     "its place, or move it away for a new one",
-			     column(stmt, 0), column(stmt, 1),
-			     stmt == expected ? "missing" : "not ours");
+			  "%.64s is %s), so it is not used: put a backup in "
+			  "its place, or move it away for a new one",
+			  column(stmt, 0), column(stmt, 1),
+			  stmt == expected ? "missing" : "not ours");
 }
 
 /* Row by row, both in the same order. */
@@ -201,7 +201,7 @@ static int compare(struct sent_store *store, sqlite3 *db, sqlite3_stmt *found,
 		expected_rc = sqlite3_step(expected);
 		if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
 			return store_fail_sqlite(store, db, rc,
-						    "can't read the schema");
+						 "can't read the schema");
 		}
 		if (expected_rc != SQLITE_ROW && expected_rc != SQLITE_DONE)
 			return store_fail(store, "can't make a schema");
@@ -221,7 +221,7 @@ static sqlite3 *make_expected(struct sent_store *store, int version)
 	sqlite3 *db = NULL;
 	int rc = sqlite3_open_v2(":memory:", &db,
 				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-					 SQLITE_OPEN_NOMUTEX,
+				 SQLITE_OPEN_NOMUTEX,
 				 NULL);
 
 	for (int i = 0; i < version && rc == SQLITE_OK; i++) {
@@ -230,7 +230,7 @@ static sqlite3 *make_expected(struct sent_store *store, int version)
 	}
 	if (rc != SQLITE_OK) {
 		(void)store_fail(store, "can't make a schema: %s",
-				    sqlite3_errstr(rc));
+				 sqlite3_errstr(rc));
 		(void)sqlite3_close(db);
 		return NULL;
 	}
@@ -244,7 +244,7 @@ static int compare_with(struct sent_store *store, sqlite3 *db, sqlite3 *expected
 
 	if (rc != SQLITE_OK) {
 		ret = store_fail_sqlite(store, db, rc,
-					   "can't read the schema");
+					"can't read the schema");
 	} else if (sqlite3_prepare_v2(expected_db, schema_sql, -1, &expected,
 				      NULL) != SQLITE_OK) {
 		ret = store_fail(store, "can't make a schema");
@@ -298,8 +298,8 @@ int store_apply_migrations(struct sent_store *store, sqlite3 *db)
 			return -1;
 	}
 	pragma = store_format("PRAGMA application_id = %d;"
-				 "PRAGMA user_version = %d",
-				 STORE_APPLICATION_ID, store->schema_version);
+			      "PRAGMA user_version = %d",
+			      STORE_APPLICATION_ID, store->schema_version);
 	ret = store_exec(store, db, pragma);
 	free(pragma);
 	return ret;

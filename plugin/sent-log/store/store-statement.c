@@ -28,9 +28,11 @@
 	" m.serial"
 
 static const char *const statement_sql[STORE_OPERATION_COUNT] = {
-	[STORE_NEXT_IN_ENTRY] =
-		"SELECT m.source, m.logged_at, m.id" FROM_ENTRY WHERE_ENTRY
-		" AND m.id > ?3 ORDER BY m.id LIMIT 1",
+	/* all rows united: one in any case, of NULLs if there are none */
+	[STORE_FIND_ENTRY] =
+		"SELECT max(m.source = 1) + 2 * max(m.source = 2)"
+		" + 4 * max(m.source = 4) + 8 * max(m.source = 8),"
+		" max(m.logged_at)" FROM_ENTRY WHERE_ENTRY,
 	[STORE_FIND_ENTRY_RECIPIENT] =
 		"SELECT 1" FROM_ENTRY " CROSS JOIN recipient r"
 		" ON r.message = m.id AND r.address = ?3" WHERE_ENTRY

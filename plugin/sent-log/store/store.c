@@ -45,7 +45,7 @@ static int check_folder(struct sent_store *store)
 {
 	if (faccessat(AT_FDCWD, store->folder, W_OK | X_OK, AT_EACCESS) < 0) {
 		return store_fail(store, "folder %s is not writable (%s)",
-				     store->folder, strerror(errno));
+				  store->folder, strerror(errno));
 	}
 	return 0;
 }
@@ -103,7 +103,7 @@ static int check_time(struct sent_store *store)
 	if (!store_time_is_up(store))
 		return 0;
 	return store_fail(store, "gave no answer within %u ms, not asked again",
-			     store->set.deadline_msecs);
+			  store->set.deadline_msecs);
 }
 
 int store_open(struct sent_store *store)
@@ -189,7 +189,7 @@ void store_let_others_write(struct sent_store *store, bool has_more)
 static char *immutable_uri(const char *path)
 {
 	char *uri = store_alloc(strlen(path) * 3 +
-				   sizeof("file:?immutable=1"));
+				sizeof("file:?immutable=1"));
 	char *p = uri + sprintf(uri, "file:");
 
 	for (; *path != '\0'; path++) {

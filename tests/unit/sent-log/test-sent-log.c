@@ -1219,7 +1219,7 @@ static void test_a_million_identities(void **state)
 				 "bob@example.net", NOW, &entry));
 	assert_steps(f, 150);
 	assert_none(f, find(f, "b"));
-	assert_steps(f, 20);
+	assert_steps(f, 30);
 	assert_done(f, sent_log_find_recipient(f->log, ann[0], NOW, &f->error));
 	assert_steps(f, 30);
 	assert_true(coverage_at(f, NOW).has_rows);
