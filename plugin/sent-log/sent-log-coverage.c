@@ -50,20 +50,44 @@ struct clock_state {
 	int64_t coverage_start;
 };
 
-static int read_state(struct sent_log *log, struct clock_state *state_r)
+/* Returns 0 or -1. */
+static int read_meta(struct sent_log *log, struct store_row *row_r)
 {
-	struct store_row row;
-	int ret = store_get(log->store, STORE_GET_CLOCK, &row);
+	int ret = store_get(log->store, STORE_GET_META, row_r);
 
-	if (ret < 0)
-		return -1;
 	if (ret == 0) {
 		return store_fail_corrupt(log->store,
 					  "the start of coverage is missing");
 	}
-	state_r->behind = row.columns[0].number;
-	state_r->coverage_start = row.columns[1].number;
-	state_r->known = row.columns[2].number;
+	return ret < 0 ? -1 : 0;
+}
+
+/* When one of these sources logged something last, 0 = never. row: of
+   STORE_GET_LAST_LOGGED */
+static int64_t last_logged(const struct store_row *row, unsigned int sources)
+{
+	int64_t last = 0;
+
+	for (unsigned int i = 0; i < SENT_LOG_SOURCE_COUNT; i++) {
+		if ((sources & (1U << i)) != 0 && row->columns[i].number > last)
+			last = row->columns[i].number;
+	}
+	return last;
+}
+
+static int read_state(struct sent_log *log, struct clock_state *state_r)
+{
+	struct store_row meta, last;
+
+	if (read_meta(log, &meta) < 0 ||
+	    store_get(log->store, STORE_GET_LAST_LOGGED, &last) < 0)
+		return -1;
+	state_r->known = last_logged(&last, SENT_LOG_SOURCES_ALL);
+	state_r->behind = meta.columns[STORE_META_CLOCK_BEHIND].number;
+	state_r->coverage_start =
+		meta.columns[STORE_META_COVERAGE_START].number;
+	if (state_r->known < state_r->coverage_start)
+		state_r->known = state_r->coverage_start;
 	return 0;
 }
 
@@ -124,8 +148,12 @@ static int settle_clock(struct sent_log *log)
 /* Returns 1 if coverage already speaks of this mark, 0 or -1. */
 static int is_remembered(struct sent_log *log, const struct store_mark *mark)
 {
-	return store_get(log->store, STORE_GET_GAP, NULL,
-			 store_number(mark->inode), store_number(mark->time));
+	struct store_row meta;
+
+	if (read_meta(log, &meta) < 0)
+		return -1;
+	return meta.columns[STORE_META_GAP_INODE].number == mark->inode &&
+	       meta.columns[STORE_META_GAP_TIME].number == mark->time;
 }
 
 static int remember(struct sent_log *log, const struct store_mark *mark)
@@ -255,26 +283,28 @@ int sent_log_write_commit(struct sent_log *log)
 static int read_coverage(struct sent_log *log,
 			 struct sent_log_coverage *coverage_r)
 {
-	struct store_row row;
-	int ret = store_get(log->store, STORE_GET_COVERAGE, &row,
-			    store_number(sent_log_cutoff(log)),
-			    store_number(log->set.listed_sources));
+	int64_t cutoff = sent_log_cutoff(log);
+	struct store_row meta, last;
 
-	if (ret < 0)
+	/* never is before it, however long the retention */
+	if (cutoff < 1)
+		cutoff = 1;
+
+	if (read_meta(log, &meta) < 0 ||
+	    store_get(log->store, STORE_GET_LAST_LOGGED, &last) < 0)
 		return -1;
-	if (ret == 0) {
-		return store_fail_corrupt(log->store,
-					  "the start of coverage is missing");
-	}
-	coverage_r->start = row.columns[0].number;
-	coverage_r->cause = (int)row.columns[1].number;
-	coverage_r->created = row.columns[2].number;
-	coverage_r->listed_sources = (unsigned int)row.columns[3].number;
-	coverage_r->has_rows = row.columns[4].number != 0;
-	coverage_r->listed_source_logged = row.columns[5].number != 0;
-	coverage_r->word = (int)row.columns[6].number;
-	coverage_r->word_given = row.columns[7].number;
-	coverage_r->word_since = row.columns[8].number;
+	coverage_r->start = meta.columns[STORE_META_COVERAGE_START].number;
+	coverage_r->cause = (int)meta.columns[STORE_META_COVERAGE_CAUSE].number;
+	coverage_r->created = meta.columns[STORE_META_CREATED].number;
+	coverage_r->listed_sources =
+		(unsigned int)meta.columns[STORE_META_LISTED_SOURCES].number;
+	coverage_r->has_rows =
+		last_logged(&last, SENT_LOG_SOURCES_ALL) >= cutoff;
+	coverage_r->listed_source_logged =
+		last_logged(&last, log->set.listed_sources) >= cutoff;
+	coverage_r->word = (int)meta.columns[STORE_META_WORD].number;
+	coverage_r->word_given = meta.columns[STORE_META_WORD_GIVEN].number;
+	coverage_r->word_since = meta.columns[STORE_META_WORD_SINCE].number;
 	return 0;
 }
 
@@ -344,12 +374,12 @@ int sent_log_set_coverage(struct sent_log *log, time_t start,
 /* Returns 1 if they are those of the settings, 0 or -1. */
 static int has_listed_sources(struct sent_log *log)
 {
-	int64_t listed_sources = -1;
+	struct store_row meta;
 
-	if (store_get_number(log->store, STORE_GET_LISTED_SOURCES,
-			     &listed_sources) < 0)
+	if (read_meta(log, &meta) < 0)
 		return -1;
-	return listed_sources == (int64_t)log->set.listed_sources ? 1 : 0;
+	return meta.columns[STORE_META_LISTED_SOURCES].number ==
+	       (int64_t)log->set.listed_sources;
 }
 
 static int write_listed_sources(struct sent_log *log)

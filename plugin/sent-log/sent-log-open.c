@@ -84,17 +84,12 @@ static bool column_hash(const struct store_row *row, unsigned int column,
 	return true;
 }
 
-static int read_owner(struct sent_log *log, struct owner_hashes *owner_r)
+/* From a row of STORE_GET_FILE. */
+static void get_owner(const struct store_row *row, struct owner_hashes *owner_r)
 {
-	struct store_row row;
-	int ret = store_get(log->store, STORE_GET_OWNER, &row);
-
 	memset(owner_r, 0, sizeof(*owner_r));
-	if (ret > 0) {
-		owner_r->has_name = column_hash(&row, 0, &owner_r->name);
-		owner_r->has_mail = column_hash(&row, 1, &owner_r->mail);
-	}
-	return ret < 0 ? -1 : 0;
+	owner_r->has_name = column_hash(row, 3, &owner_r->name);
+	owner_r->has_mail = column_hash(row, 4, &owner_r->mail);
 }
 
 static int write_owner(struct sent_log *log, const struct owner_hashes *owner)
@@ -133,12 +128,15 @@ static bool is_owner(const struct owner_hashes *owner,
 static int take(struct sent_log *log, const struct owner_hashes *caller,
 		struct owner_hashes *owner_r)
 {
+	struct store_row row;
 	int ret = store_begin(log->store);
 
 	if (ret <= 0)
 		return ret < 0 ? -1 : 1;
-	if (read_owner(log, owner_r) < 0)
+	if (store_get(log->store, STORE_GET_FILE, &row) < 0)
 		return -1;
+	get_owner(&row, owner_r);
+	OPENSSL_cleanse(&row, sizeof(row));
 	if (!owner_r->has_name && !owner_r->has_mail) {
 		if (write_owner(log, caller) < 0)
 			return -1;
@@ -147,23 +145,23 @@ static int take(struct sent_log *log, const struct owner_hashes *caller,
 	return store_commit(log->store);
 }
 
-/* Fails if the open file is another user's; takes it if it is nobody's yet. Returns
-   the same. */
-static int check_owner(struct sent_log *log)
+/* owner: what the open file says. Fails if it is another user's; takes it if it is
+   nobody's yet. Returns the same. */
+static int check_owner(struct sent_log *log, struct owner_hashes *owner)
 {
-	struct owner_hashes owner, caller;
+	struct owner_hashes caller;
 	int ret = 0;
 
 	/* that command's to say */
 	if (log->adopting)
 		return 0;
-	if (hash_caller(log, &caller) < 0 || read_owner(log, &owner) < 0)
+	if (hash_caller(log, &caller) < 0)
 		return -1;
 	if (!caller.has_name && !caller.has_mail)
 		return 0;
-	if (!owner.has_name && !owner.has_mail)
-		ret = take(log, &caller, &owner);
-	if (ret != 0 || is_owner(&owner, &caller))
+	if (!owner->has_name && !owner->has_mail)
+		ret = take(log, &caller, owner);
+	if (ret != 0 || is_owner(owner, &caller))
 		return ret;
 	return store_fail(log->store, "is the log of another user: %s",
 			  log->set.owner_hint != NULL ?
@@ -199,6 +197,7 @@ static int read_file(struct sent_log *log)
 {
 	struct store_row row;
 	struct store_file_id id;
+	struct owner_hashes owner;
 	int ret = store_get(log->store, STORE_GET_FILE, &row);
 
 	if (ret < 0)
@@ -211,10 +210,11 @@ static int read_file(struct sent_log *log)
 	OPENSSL_cleanse(row.columns[0].bytes, sizeof(log->key));
 	id.inode = row.columns[1].number;
 	id.born = row.columns[2].number;
+	get_owner(&row, &owner);
 
 	ret = sent_log_hash_init(log);
 	if (ret == 0)
-		ret = check_owner(log);
+		ret = check_owner(log, &owner);
 	if (ret == 0 && !store_is_file(log->store, id))
 		ret = note_restored(log);
 	return ret;

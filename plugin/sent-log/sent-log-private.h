@@ -30,6 +30,10 @@
 /* A file that is made or replaced under our hands is looked at so many times. */
 #define SENT_LOG_OPEN_ATTEMPTS 8
 
+/* enum sent_log_source */
+#define SENT_LOG_SOURCE_COUNT 4
+#define SENT_LOG_SOURCES_ALL ((1U << SENT_LOG_SOURCE_COUNT) - 1)
+
 #define SENT_LOG_HASH_SIZE 16
 #define SENT_LOG_KEY_SIZE 32
 

@@ -15,9 +15,9 @@
    sent-log-hash.c). */
 #define KIND_END(kind) "((" #kind " + 1) << 61)"
 
+/* NULL = never */
 #define LAST_LOGGED(source) \
-	" coalesce((SELECT max(logged_at) FROM message" \
-	"  WHERE source = " #source "), 0)"
+	" (SELECT max(logged_at) FROM message WHERE source = " #source ")"
 
 #define ROW_COLUMNS \
 	" m.id, m.source, m.logged_at, m.date," \
@@ -109,16 +109,15 @@ static const char *const statement_sql[STORE_OPERATION_COUNT] = {
 		"DELETE FROM report_count WHERE (original, class, recipient) IN"
 		" (SELECT original, class, recipient FROM report_count"
 		" WHERE last_at < ?1 ORDER BY last_at LIMIT ?2)",
-	[STORE_GET_COVERAGE] =
-		"SELECT coverage_start, coverage_cause, created,"
-		" listed_sources,"
-		" EXISTS (SELECT 1 FROM message"
-		"  WHERE source IN (1, 2, 4, 8) AND logged_at >= ?1),"
-		/* enum sent_log_source, one by one: by index */
-		" EXISTS (SELECT 1 FROM message WHERE logged_at >= ?1"
-		"  AND source IN (?2 & 1, ?2 & 2, ?2 & 4)),"
-		" word, word_given, word_since"
-		" FROM meta",
+	/* the columns of enum store_meta */
+	[STORE_GET_META] =
+		"SELECT created, coverage_start, coverage_cause, listed_sources,"
+		" gap_inode, gap_time, clock_behind, word, word_given,"
+		" word_since FROM meta",
+	/* each source by index */
+	[STORE_GET_LAST_LOGGED] =
+		"SELECT" LAST_LOGGED(1) "," LAST_LOGGED(2) "," LAST_LOGGED(4) ","
+		LAST_LOGGED(8),
 	[STORE_SET_COVERAGE] =
 		"UPDATE meta SET coverage_start = ?1, coverage_cause = ?2,"
 		" word = 0",
@@ -133,27 +132,17 @@ static const char *const statement_sql[STORE_OPERATION_COUNT] = {
 	[STORE_RAISE_COVERAGE] =
 		"UPDATE meta SET coverage_start = ?1, coverage_cause = ?2"
 		" WHERE coverage_start < ?1",
-	[STORE_GET_CLOCK] =
-		"SELECT clock_behind, coverage_start, max(coverage_start,"
-		LAST_LOGGED(1) "," LAST_LOGGED(2) "," LAST_LOGGED(4) ","
-		LAST_LOGGED(8) ")"
-		" FROM meta",
 	[STORE_SET_CLOCK] =
 		"UPDATE meta SET clock_behind = ?1",
-	[STORE_GET_LISTED_SOURCES] =
-		"SELECT listed_sources FROM meta",
 	[STORE_SET_LISTED_SOURCES] =
 		"UPDATE meta SET listed_sources = ?1",
-	[STORE_GET_GAP] =
-		"SELECT 1 FROM meta WHERE gap_inode = ?1 AND gap_time = ?2",
 	[STORE_SET_GAP] =
 		"UPDATE meta SET gap_inode = ?1, gap_time = ?2",
 	[STORE_GET_FILE] =
-		"SELECT hash_key, file_inode, file_born FROM meta",
+		"SELECT hash_key, file_inode, file_born, owner_name,"
+		" owner_mail FROM meta",
 	[STORE_SET_FILE] =
 		"UPDATE meta SET file_inode = ?1, file_born = ?2",
-	[STORE_GET_OWNER] =
-		"SELECT owner_name, owner_mail FROM meta",
 	[STORE_SET_OWNER] =
 		"UPDATE meta SET owner_name = ?1, owner_mail = ?2",
 	[STORE_NEXT_ROW] =

@@ -39,20 +39,17 @@ enum store_operation {
 	STORE_DELETE_IDENTITIES,
 	STORE_DELETE_MESSAGE,
 	STORE_DELETE_OLD_REPORTS,
-	STORE_GET_COVERAGE,
+	STORE_GET_META,
+	STORE_GET_LAST_LOGGED,
 	STORE_SET_COVERAGE,
 	STORE_SET_WORD,
 	STORE_BREAK_COVERAGE,
 	STORE_RAISE_COVERAGE,
-	STORE_GET_CLOCK,
 	STORE_SET_CLOCK,
-	STORE_GET_LISTED_SOURCES,
 	STORE_SET_LISTED_SOURCES,
-	STORE_GET_GAP,
 	STORE_SET_GAP,
 	STORE_GET_FILE,
 	STORE_SET_FILE,
-	STORE_GET_OWNER,
 	STORE_SET_OWNER,
 	STORE_NEXT_ROW,
 	STORE_COUNT_MESSAGES,
@@ -82,6 +79,22 @@ enum store_operation {
 	STORE_OPERATION_COUNT
 };
 
+/* The columns of STORE_GET_META: what the file knows about itself (sql/). */
+enum store_meta {
+	STORE_META_CREATED,
+	STORE_META_COVERAGE_START,
+	STORE_META_COVERAGE_CAUSE,
+	STORE_META_LISTED_SOURCES,
+	STORE_META_GAP_INODE,
+	STORE_META_GAP_TIME,
+	STORE_META_CLOCK_BEHIND,
+	STORE_META_WORD,
+	STORE_META_WORD_GIVEN,
+	STORE_META_WORD_SINCE,
+
+	STORE_META_COUNT
+};
+
 struct store_settings {
 	/* see struct sent_log_settings; nothing is copied */
 	const char *path;
@@ -89,8 +102,8 @@ struct store_settings {
 	unsigned int deadline_msecs;
 	void (*notice)(const char *line, void *context);
 	void *notice_context;
-	/* The row that a new file begins with: STORE_GET_COVERAGE has one of the two
-	   causes for it, the second where it replaces a corrupt file. */
+	/* The row that a new file begins with: it has one of the two causes, the second
+	   where it replaces a corrupt file. */
 	unsigned int listed_sources;
 	int created_cause, corrupt_cause;
 };
@@ -199,7 +212,7 @@ static inline struct store_value store_text(const char *text)
 }
 
 /* A row that was found. What is none of an operation's columns is all zero. */
-#define STORE_COLUMNS_MAX 9
+#define STORE_COLUMNS_MAX STORE_META_COUNT
 #define STORE_BYTES_MAX 64
 struct store_row {
 	struct {
@@ -242,6 +255,15 @@ int64_t store_last_id(struct sent_store *store);
 int store_get_without_room(struct sent_store *store,
 			   enum store_operation operation,
 			   struct store_row *row_r);
+
+/* All that is read from here on to store_read_end() is of one moment, and costs no locks
+   of its own. It ends by itself where something is written, or a call fails. Returns 0
+   or -1. */
+int store_read_begin(struct sent_store *store);
+void store_read_end(struct sent_store *store);
+/* Has nothing been written, by whomever, since the last store_read_end()? Returns 1, 0
+   or -1. */
+int store_is_unchanged(struct sent_store *store);
 
 /* All that is put from here on to store_commit() is there or nothing of it. Returns
    1, 0 if another file has taken this one's place meanwhile (it is closed: look again),
