@@ -63,6 +63,33 @@ int sent_log_open(struct sent_log *log, time_t now, const char **error_r)
 	return sent_log_call_end(log, open_for_writing(log), error_r);
 }
 
+int sent_log_read_begin(struct sent_log *log, const char **error_r)
+{
+	int ret;
+
+	sent_log_call_begin(log, 0);
+	ret = sent_log_file_open(log);
+	if (ret == 0)
+		ret = store_read_begin(log->store);
+	return sent_log_call_end(log, ret < 0 ? -1 : 1, error_r);
+}
+
+void sent_log_read_end(struct sent_log *log)
+{
+	store_read_end(log->store);
+}
+
+int sent_log_is_unchanged(struct sent_log *log, const char **error_r)
+{
+	int ret;
+
+	sent_log_call_begin(log, 0);
+	ret = sent_log_file_open(log);
+	if (ret == 0)
+		ret = store_is_unchanged(log->store);
+	return sent_log_call_end(log, ret, error_r);
+}
+
 static int adopt_owner(struct sent_log *log)
 {
 	/* the owner was asked for when it was opened */

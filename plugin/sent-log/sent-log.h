@@ -251,6 +251,15 @@ void sent_log_begin(struct sent_log *log);
 /* Makes sure that the log exists and can be written, now. Returns 1 or -1. */
 int sent_log_open(struct sent_log *log, time_t now, const char **error_r);
 
+/* What is asked from here on to sent_log_read_end() is answered as of one moment, and
+   costs less. The log is open (sent_log_open()). It ends by itself where something is
+   written, or a call fails. Returns 1 or -1. */
+int sent_log_read_begin(struct sent_log *log, const char **error_r);
+void sent_log_read_end(struct sent_log *log);
+/* Would the log still answer as it did before the last sent_log_read_end(), since nobody
+   has written to it? Returns 1, 0 or -1. */
+int sent_log_is_unchanged(struct sent_log *log, const char **error_r);
+
 /* The log is this user's from now on, whosever it was, and its coverage starts anew.
    Returns 1 or -1. */
 int sent_log_adopt_owner(struct sent_log *log, time_t now, const char **error_r);

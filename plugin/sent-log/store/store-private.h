@@ -47,6 +47,10 @@ struct sent_store {
 	sqlite3_stmt *statements[STORE_OPERATION_COUNT];
 	/* SQLite's, when the file was opened */
 	int64_t memory_before;
+	/* between store_read_begin() and store_read_end() */
+	bool reading;
+	/* SQLite's, of what was read there; 0 = nothing yet */
+	unsigned int read_version;
 
 	/* the present call */
 	time_t now;

@@ -112,6 +112,8 @@ int store_open(struct sent_store *store)
 
 	if (check_time(store) < 0)
 		return -1;
+	if (store->reading)
+		return 0;
 	if (store->db != NULL && file_moved(store))
 		store_close(store);
 	if (store->db != NULL)
@@ -129,7 +131,9 @@ int store_exists(struct sent_store *store)
 {
 	struct store_file file;
 
-	return check_time(store) < 0 ? -1 : store_file_look(store, &file);
+	if (check_time(store) < 0)
+		return -1;
+	return store->reading ? 1 : store_file_look(store, &file);
 }
 
 bool store_is_open(const struct sent_store *store)
@@ -159,10 +163,51 @@ void store_close(struct sent_store *store)
 	else
 		(void)sqlite3_close(store->db);
 	store->db = NULL;
+	store->reading = false;
+	store->read_version = 0;
+}
+
+int store_read_begin(struct sent_store *store)
+{
+	if (store_exec(store, store->db, "BEGIN") < 0)
+		return -1;
+	store->reading = true;
+	return 0;
+}
+
+/* Of what this handle has read last. SQLite changes it with whatever is written, by
+   this handle too, and notices others when it begins to read. */
+static unsigned int data_version(struct sent_store *store)
+{
+	unsigned int version = 0;
+
+	(void)sqlite3_file_control(store->db, "main", SQLITE_FCNTL_DATA_VERSION,
+				   &version);
+	return version;
+}
+
+void store_read_end(struct sent_store *store)
+{
+	if (!store->reading)
+		return;
+	store->reading = false;
+	store->read_version = data_version(store);
+	/* never fails: nothing was written */
+	(void)sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);
+}
+
+int store_is_unchanged(struct sent_store *store)
+{
+	if (store->read_version == 0)
+		return 0;
+	if (store_exec(store, store->db, "PRAGMA data_version") < 0)
+		return -1;
+	return data_version(store) == store->read_version ? 1 : 0;
 }
 
 int store_begin(struct sent_store *store)
 {
+	store_read_end(store);
 	store_yield(store);
 	if (store_exec(store, store->db, "BEGIN IMMEDIATE") < 0)
 		return -1;
@@ -291,6 +336,8 @@ void store_call_begin(struct sent_store *store, time_t now)
 
 static void clean_up(struct sent_store *store)
 {
+	store->reading = false;
+	store->read_version = 0;
 	if (store->db != NULL) {
 		store_statements_reset(store);
 		if (sqlite3_get_autocommit(store->db) == 0) {
