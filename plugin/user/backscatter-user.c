@@ -235,7 +235,7 @@ static const char *site_key_cure(const char *path)
 	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0 || errno != EACCES)
 		return "";
 	return t_strdup_printf(": not readable for uid %ld: chown or chgrp it, "
-			       "until then mail leaves without its serials",
+			       "until then mail gets serials of the mailbox's own key",
 			       (long)geteuid());
 }
 

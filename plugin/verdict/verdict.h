@@ -101,8 +101,8 @@ struct verdict_facts {
 	bool to_own_address:1;
 	/* an original was sent by software: Sieve, a vacation, a report */
 	bool automatic:1;
-	/* an original left through a host of ours, which took it in locally,
-	   with a login, or from a private address */
+	/* an original left through a host of ours, which took it in locally or
+	   with a login, or passed it on for an own address */
 	bool our_host:1;
 	/* an original was received here, for this mailbox or to be passed on */
 	bool incoming:1;
