@@ -1,4 +1,5 @@
-/* Brings the mailbox's log, the verdict table and the actions together. */
+/* Brings the mailbox's log, the verdict table and the actions together, and words the
+   result: the header's value and the log line. */
 
 #include "lib.h"
 #include "hostpid.h"

@@ -1,7 +1,8 @@
 #ifndef SENT_LOG_H
 #define SENT_LOG_H
 
-/* The sent log: what one mailbox really sent, in one SQLite file.
+/* The sent log: what one mailbox really sent, in one SQLite file. Beside it the room
+   knows one file more, the site key (site-key.h).
 
    libc and OpenSSL, above a store (store/store.h): no Dovecot type, no SQL, no
    transaction and no iterator crosses this interface, so that a milter can link it
