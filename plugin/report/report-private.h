@@ -126,6 +126,7 @@ struct report_wrapped {
 
 /* One report_read(). */
 struct report_reader {
+	enum report_sender sender;
 	/* for what is returned */
 	pool_t pool;
 	/* for as long as is read */
@@ -152,6 +153,8 @@ struct report_reader {
 	unsigned int original_read;
 	/* the rank that original_to and the rest come from */
 	enum report_rank original_rank;
+	/* the returned header that is read now */
+	struct original_header *header;
 	/* bytes of text read so far */
 	size_t text_size;
 	struct report_identity identity;
@@ -159,15 +162,16 @@ struct report_reader {
 
 	/* the field that is read now was not seen to its end, or has a NUL */
 	bool field_is_cut:1;
-	/* the block read last ended in the middle of a line */
-	bool block_is_cut:1;
 	/* the delivery-status or disposition-notification part has all that
 	   makes a report certain */
 	bool status_is_certain:1;
 	/* header or body have what the scan looks for */
 	bool is_marked:1;
-	/* the message has a Return-Path */
+	/* the message has a Return-Path, a Received line */
 	bool return_path_seen:1;
+	bool received_seen:1;
+	/* the block of fields read now has a Disposition */
+	bool disposition_seen:1;
 	/* what is read now was wrapped: done once only */
 	bool is_unwrapped:1;
 	/* From or Sender is a mailer daemon, or From is <> */
@@ -197,17 +201,45 @@ report_trait_has(const struct report_reader *reader, enum report_trait trait)
 
 /* report-fields.c: header fields of one block */
 
-/* name: without colon; value: on one line, without leading and trailing white
-   space, NUL-terminated. Both are gone after the call. */
-typedef void report_field_callback_t(struct report_reader *reader,
-				     const char *name, const char *value,
-				     void *context);
+struct report_field {
+	/* without colon */
+	const char *name;
+	/* on one line, without leading and trailing white space */
+	const char *value;
+	/* not seen to its end, or has a NUL */
+	bool is_cut;
+};
 
-/* Calls back for each header field in [block, block + size), up to the first
-   empty line. */
-void report_fields_read(struct report_reader *reader, const void *block,
-			size_t size, report_field_callback_t *callback,
-			void *context);
+/* Those of a block, in its order. */
+struct report_fields {
+	ARRAY(struct report_field) fields;
+	/* the block ended in the middle of a line */
+	bool is_cut;
+};
+
+static inline bool
+report_field_is(const struct report_field *field, const char *name)
+{
+	/* most differ in their first letter already */
+	return ((field->name[0] ^ name[0]) & ~0x20) == 0 &&
+		strcasecmp(field->name, name) == 0;
+}
+
+/* The fields of [block, block + size), up to the first empty line, on the data
+   stack. */
+void report_fields_parse(struct report_reader *reader, const void *block,
+			 size_t size, struct report_fields *fields_r);
+
+/* What reads the fields of one name. value is gone after the call. */
+struct report_field_reader {
+	const char *name;
+	void (*read)(struct report_reader *reader, const char *value);
+};
+/* Each field by the reader of its name, in the order of the fields. */
+void report_fields_read(struct report_reader *reader,
+			const struct report_fields *fields,
+			const struct report_field_reader *readers,
+			unsigned int count);
 
 /* Kinds of header blocks, by the fields that they have. */
 enum report_block {
@@ -263,8 +295,8 @@ bool report_address_is_role(const char *address);
 bool report_address_is_own(struct report_reader *reader, const char *address);
 
 /* report-sender.c: the report's own header */
-void report_sender_read(struct report_reader *reader, enum report_sender sender,
-			const void *header, size_t size);
+void report_sender_read(struct report_reader *reader,
+			const struct report_fields *fields);
 
 /* From, Sender: is it a mailer daemon's name or address? */
 bool report_speaker_is_daemon(const char *value);
@@ -275,9 +307,12 @@ bool report_is_auto_submitted(const char *value);
 
 /* Returns TRUE if at least two fields of a message header were there.
    *is_report_r: it is the header of a report. */
+bool report_original_read_fields(struct report_reader *reader,
+				 const struct report_fields *fields,
+				 const struct report_source *source,
+				 bool *is_report_r);
 bool report_original_read(struct report_reader *reader, const void *header,
-			  size_t size, const struct report_source *source,
-			  bool *is_report_r);
+			  size_t size, const struct report_source *source);
 
 /* The part of that type stands in the original, counted from 0 in report->originals
    (UINT_MAX = none). */
@@ -323,18 +358,19 @@ bool report_json_read(struct report_reader *reader, const void *text,
 /* report-mime.c: walks through the message's parts. Returns 0, or -1 if the
    stream failed. */
 int report_mime_read(struct report_reader *reader, struct istream *input,
-		     enum report_sender sender, const char **error_r);
+		     const char **error_r);
 
 /* report-wrapped.c */
 
 /* The message's own header; what is inside is compared with it. */
-void report_wrapped_outer(struct report_reader *reader, const void *header,
-			  size_t size);
+void report_wrapped_outer(struct report_reader *reader,
+			  const struct report_fields *fields);
 /* The header of a message in it, which starts at offset and ends with the part's
    body; cte: how it is encoded. Notes in reader->wrapped if it is the same. */
-void report_wrapped_inner(struct report_reader *reader, const void *header,
-			  size_t size, const struct message_part *part,
-			  uoff_t offset, enum message_cte cte);
+void report_wrapped_inner(struct report_reader *reader,
+			  const struct report_fields *fields,
+			  const struct message_part *part, uoff_t offset,
+			  enum message_cte cte);
 /* Appends data, decoded (RFC 2045, 6), to dest; what is not encoded, as it is. */
 void report_decode(enum message_cte cte, const void *data, size_t size,
 		   buffer_t *dest);

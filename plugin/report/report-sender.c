@@ -27,11 +27,6 @@ static const struct {
 	{ REPORT_SUBJECT_ABUSE, REPORT_TRAIT_SUBJECT_ABUSE },
 };
 
-struct sender_context {
-	enum report_sender envelope;
-	bool received_seen;
-};
-
 /* From: and Sender: the domain says nothing, only who in it. */
 struct speaker_context {
 	struct report_reader *reader;
@@ -76,9 +71,7 @@ bool report_speaker_is_daemon(const char *value)
 	return ctx.is_mailer_daemon;
 }
 
-static void
-header_read_from(struct report_reader *reader, const char *value,
-	  struct sender_context *ctx ATTR_UNUSED)
+static void header_read_from(struct report_reader *reader, const char *value)
 {
 	if (strstr(value, "<>") != NULL) {
 		report_trait_add(reader, REPORT_TRAIT_NULL_FROM);
@@ -89,20 +82,16 @@ header_read_from(struct report_reader *reader, const char *value,
 	report_addresses_read(reader->pool, value, &reader->own_addresses);
 }
 
-static void
-header_read_sender(struct report_reader *reader, const char *value,
-	    struct sender_context *ctx ATTR_UNUSED)
+static void header_read_sender(struct report_reader *reader, const char *value)
 {
 	sender_speaker(reader, value, FALSE);
 }
 
-static void
-header_read_return_path(struct report_reader *reader, const char *value,
-		 struct sender_context *ctx)
+static void header_read_return_path(struct report_reader *reader, const char *value)
 {
 	reader->return_path_seen = TRUE;
 	if (strcmp(value, "<>") == 0) {
-		if (ctx->envelope == REPORT_SENDER_UNKNOWN)
+		if (reader->sender == REPORT_SENDER_UNKNOWN)
 			report_trait_add(reader, REPORT_TRAIT_NULL_SENDER);
 		return;
 	}
@@ -119,9 +108,7 @@ bool report_is_auto_submitted(const char *value)
 	return *rest != '\0' && strchr(" \t;(", *rest) == NULL;
 }
 
-static void
-header_read_auto_submitted(struct report_reader *reader, const char *value,
-		    struct sender_context *ctx ATTR_UNUSED)
+static void header_read_auto_submitted(struct report_reader *reader, const char *value)
 {
 	if (strncasecmp(value, "auto-replied", 12) == 0)
 		report_trait_add(reader, REPORT_TRAIT_AUTO_REPLIED);
@@ -129,33 +116,25 @@ header_read_auto_submitted(struct report_reader *reader, const char *value,
 		report_trait_add(reader, REPORT_TRAIT_AUTO_GENERATED);
 }
 
-static void
-read_auto_reply(struct report_reader *reader, const char *value,
-		struct sender_context *ctx ATTR_UNUSED)
+static void read_auto_reply(struct report_reader *reader, const char *value)
 {
 	if (strcasecmp(value, "no") != 0)
 		report_trait_add(reader, REPORT_TRAIT_AUTO_REPLY_FIELD);
 }
 
-static void
-read_precedence(struct report_reader *reader, const char *value,
-		struct sender_context *ctx ATTR_UNUSED)
+static void read_precedence(struct report_reader *reader, const char *value)
 {
 	if (strncasecmp(value, "auto", 4) == 0)
 		report_trait_add(reader, REPORT_TRAIT_AUTO_REPLY_FIELD);
 }
 
-static void
-read_failed_recipients(struct report_reader *reader, const char *value,
-		       struct sender_context *ctx ATTR_UNUSED)
+static void read_failed_recipients(struct report_reader *reader, const char *value)
 {
 	report_trait_add(reader, REPORT_TRAIT_FAILED_RECIPIENTS);
 	report_addresses_read(reader->pool, value, &reader->failed_field);
 }
 
-static void
-header_read_subject(struct report_reader *reader, const char *value,
-	     struct sender_context *ctx ATTR_UNUSED)
+static void header_read_subject(struct report_reader *reader, const char *value)
 {
 	unsigned int subject = report_subject_read(value);
 	unsigned int i;
@@ -166,33 +145,25 @@ header_read_subject(struct report_reader *reader, const char *value,
 	}
 }
 
-static void
-header_read_to(struct report_reader *reader, const char *value,
-	struct sender_context *ctx ATTR_UNUSED)
+static void header_read_to(struct report_reader *reader, const char *value)
 {
 	report_addresses_read(reader->pool, value, &reader->report->to);
 	report_addresses_read(reader->pool, value, &reader->own_addresses);
 }
 
-static void
-read_in_reply_to(struct report_reader *reader, const char *value,
-		 struct sender_context *ctx ATTR_UNUSED)
+static void read_in_reply_to(struct report_reader *reader, const char *value)
 {
 	report_trait_add(reader, REPORT_TRAIT_ANSWER);
 	report_references_read(reader, value, FALSE);
 }
 
-static void
-read_references(struct report_reader *reader, const char *value,
-		struct sender_context *ctx ATTR_UNUSED)
+static void read_references(struct report_reader *reader, const char *value)
 {
 	report_trait_add(reader, REPORT_TRAIT_ANSWER);
 	report_references_read(reader, value, TRUE);
 }
 
-static void
-header_read_message_id(struct report_reader *reader, const char *value,
-		struct sender_context *ctx ATTR_UNUSED)
+static void header_read_message_id(struct report_reader *reader, const char *value)
 {
 	if (reader->report->message_id == NULL) {
 		reader->report->message_id =
@@ -203,15 +174,13 @@ header_read_message_id(struct report_reader *reader, const char *value,
 }
 
 /* The topmost one: our own host's, or what it trusts. */
-static void
-header_read_received(struct report_reader *reader, const char *value,
-	      struct sender_context *ctx)
+static void header_read_received(struct report_reader *reader, const char *value)
 {
 	struct report_received received;
 
-	if (ctx->received_seen)
+	if (reader->received_seen)
 		return;
-	ctx->received_seen = TRUE;
+	reader->received_seen = TRUE;
 	report_received_read(value, &received);
 	if (received.by == NULL)
 		return;
@@ -220,9 +189,7 @@ header_read_received(struct report_reader *reader, const char *value,
 					 strlen(received.by));
 }
 
-static void
-header_read_content_type(struct report_reader *reader, const char *value,
-		  struct sender_context *ctx ATTR_UNUSED)
+static void header_read_content_type(struct report_reader *reader, const char *value)
 {
 	struct rfc822_parser_context parser;
 	const char *const *params;
@@ -246,11 +213,7 @@ header_read_content_type(struct report_reader *reader, const char *value,
 	rfc822_parser_deinit(&parser);
 }
 
-static const struct {
-	const char *name;
-	void (*read)(struct report_reader *reader, const char *value,
-		     struct sender_context *ctx);
-} sender_fields[] = {
+static const struct report_field_reader sender_fields[] = {
 	{ "Auto-Submitted", header_read_auto_submitted },
 	{ "Content-Type", header_read_content_type },
 	{ "From", header_read_from },
@@ -270,49 +233,40 @@ static const struct {
 	{ "X-Failed-Recipients", read_failed_recipients },
 };
 
-static void
-sender_field(struct report_reader *reader, const char *name, const char *value,
-	     void *context)
-{
-	struct sender_context *ctx = context;
-	unsigned int i;
+static const struct report_field_reader answered_field = {
+	"In-Reply-To", read_in_reply_to
+};
+static const struct report_field_reader references_field = {
+	"References", read_references
+};
 
-	if (report_field_marks((const unsigned char *)name, strlen(name),
-			       (const unsigned char *)value,
-			       (const unsigned char *)value + strlen(value)))
-		reader->is_marked = TRUE;
-	for (i = 0; i < N_ELEMENTS(sender_fields); i++) {
-		if (strcasecmp(name, sender_fields[i].name) == 0)
-			sender_fields[i].read(reader, value, ctx);
+/* Would the scan have asked? */
+static bool sender_is_marked(const struct report_fields *fields)
+{
+	const struct report_field *field;
+
+	array_foreach(&fields->fields, field) {
+		const unsigned char *value = (const void *)field->value;
+
+		if (report_field_marks((const void *)field->name,
+				       strlen(field->name), value,
+				       value + strlen(field->value)))
+			return TRUE;
 	}
+	return FALSE;
 }
 
-static void
-sender_in_reply_to(struct report_reader *reader, const char *name,
-		   const char *value, void *context)
+void report_sender_read(struct report_reader *reader,
+			const struct report_fields *fields)
 {
-	if (strcasecmp(name, "In-Reply-To") == 0)
-		read_in_reply_to(reader, value, context);
-}
-
-static void
-sender_references(struct report_reader *reader, const char *name,
-		  const char *value, void *context)
-{
-	if (strcasecmp(name, "References") == 0)
-		read_references(reader, value, context);
-}
-
-void report_sender_read(struct report_reader *reader, enum report_sender sender,
-			const void *header, size_t size)
-{
-	struct sender_context ctx = { .envelope = sender };
-
-	if (sender == REPORT_SENDER_NULL)
+	if (reader->sender == REPORT_SENDER_NULL)
 		report_trait_add(reader, REPORT_TRAIT_NULL_SENDER);
-	report_fields_read(reader, header, size, sender_field, &ctx);
+	else
+		reader->is_marked = sender_is_marked(fields);
+	report_fields_read(reader, fields, sender_fields,
+			   N_ELEMENTS(sender_fields));
 	/* whatever their order in the header, In-Reply-To names what is
 	   answered */
-	report_fields_read(reader, header, size, sender_in_reply_to, &ctx);
-	report_fields_read(reader, header, size, sender_references, &ctx);
+	report_fields_read(reader, fields, &answered_field, 1);
+	report_fields_read(reader, fields, &references_field, 1);
 }

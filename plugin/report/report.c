@@ -123,14 +123,14 @@ static void report_finish(struct report_reader *reader)
 
 static int
 reader_read(struct report_reader *reader, struct istream *input,
-	    enum report_sender sender, const char **error_r)
+	    const char **error_r)
 {
 	p_array_init(&reader->ids, reader->scratch, 4);
 	p_array_init(&reader->failed_addresses, reader->scratch, 4);
 	p_array_init(&reader->failed_field, reader->scratch, 4);
 	p_array_init(&reader->own_addresses, reader->scratch, 4);
 	report_init(reader->report, reader->pool);
-	if (report_mime_read(reader, input, sender, error_r) < 0)
+	if (report_mime_read(reader, input, error_r) < 0)
 		return -1;
 	report_finish(reader);
 	return 0;
@@ -147,11 +147,11 @@ static bool reader_wraps(const struct report_reader *reader)
 /* Reads the report that was wrapped in another message, in its stead. Its envelope
    is the outer one's. */
 static void
-report_unwrap(const struct report_reader *outer, struct istream *input,
-	      enum report_sender sender)
+report_unwrap(const struct report_reader *outer, struct istream *input)
 {
 	struct report report;
 	struct report_reader reader = {
+		.sender = outer->sender,
 		.pool = outer->pool,
 		.scratch = outer->scratch,
 		.report = &report,
@@ -163,10 +163,10 @@ report_unwrap(const struct report_reader *outer, struct istream *input,
 	int ret;
 
 	if (outer->report->null_sender)
-		sender = REPORT_SENDER_NULL;
+		reader.sender = REPORT_SENDER_NULL;
 	else if (outer->return_path_seen)
-		sender = REPORT_SENDER_ADDRESS;
-	ret = reader_read(&reader, inner, sender, &error);
+		reader.sender = REPORT_SENDER_ADDRESS;
+	ret = reader_read(&reader, inner, &error);
 	i_stream_unref(&inner);
 	if (ret < 0 || report.class == REPORT_CLASS_NONE)
 		return;
@@ -193,16 +193,17 @@ int report_read(pool_t pool, struct istream *input, enum report_sender sender,
 {
 	pool_t scratch = pool_alloconly_create("report reader", 2048);
 	struct report_reader reader = {
+		.sender = sender,
 		.pool = pool,
 		.scratch = scratch,
 		.report = report_r,
 		.action = REPORT_ACTION_NONE,
 	};
-	int ret = reader_read(&reader, input, sender, error_r);
+	int ret = reader_read(&reader, input, error_r);
 
 	if (ret == 0) {
 		if (reader_wraps(&reader))
-			report_unwrap(&reader, input, sender);
+			report_unwrap(&reader, input);
 		ret = report_r->class == REPORT_CLASS_NONE ? 0 : 1;
 	}
 	pool_unref(&scratch);
