@@ -199,6 +199,23 @@ report_trait_has(const struct report_reader *reader, enum report_trait trait)
 	return (reader->traits & (1ULL << trait)) != 0;
 }
 
+/* What words mean (report-words.h) as traits. */
+struct report_word_trait {
+	unsigned int means;
+	enum report_trait trait;
+};
+static inline void
+report_traits_add(struct report_reader *reader, unsigned int found,
+		  const struct report_word_trait *traits, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		if ((found & traits[i].means) != 0)
+			report_trait_add(reader, traits[i].trait);
+	}
+}
+
 /* report-fields.c: header fields of one block */
 
 struct report_field {
@@ -298,8 +315,6 @@ bool report_address_is_own(struct report_reader *reader, const char *address);
 void report_sender_read(struct report_reader *reader,
 			const struct report_fields *fields);
 
-/* From, Sender: is it a mailer daemon's name or address? */
-bool report_speaker_is_daemon(const char *value);
 /* Auto-Submitted (RFC 3834, 5): does it say that no human wrote it? */
 bool report_is_auto_submitted(const char *value);
 

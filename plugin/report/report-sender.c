@@ -7,18 +7,15 @@
 #include "report-private.h"
 #include "report-words.h"
 
-static const enum report_trait speaker_traits[] = {
-	[REPORT_SPEAKER_DAEMON]		= REPORT_TRAIT_DAEMON_FROM,
-	[REPORT_SPEAKER_MAIL_SYSTEM]	= REPORT_TRAIT_MAIL_SYSTEM,
-	[REPORT_SPEAKER_POSTMASTER]	= REPORT_TRAIT_POSTMASTER,
-	[REPORT_SPEAKER_MAIL_FILTER]	= REPORT_TRAIT_MAIL_FILTER,
-	[REPORT_SPEAKER_UNATTENDED]	= REPORT_TRAIT_UNATTENDED,
+static const struct report_word_trait speaker_traits[] = {
+	{ REPORT_SPEAKER_MAIL_SYSTEM, REPORT_TRAIT_MAIL_SYSTEM },
+	{ REPORT_SPEAKER_POSTMASTER, REPORT_TRAIT_POSTMASTER },
+	{ REPORT_SPEAKER_MAIL_FILTER, REPORT_TRAIT_MAIL_FILTER },
+	{ REPORT_SPEAKER_UNATTENDED | REPORT_SPEAKER_ROBOT,
+	  REPORT_TRAIT_UNATTENDED },
 };
 
-static const struct {
-	enum report_subject subject;
-	enum report_trait trait;
-} subject_traits[] = {
+static const struct report_word_trait subject_traits[] = {
 	{ REPORT_SUBJECT_ANSWER, REPORT_TRAIT_HUMAN_SUBJECT },
 	{ REPORT_SUBJECT_FAILURE, REPORT_TRAIT_SUBJECT_FAILURE },
 	{ REPORT_SUBJECT_AUTO_REPLY, REPORT_TRAIT_SUBJECT_AUTO_REPLY },
@@ -27,48 +24,27 @@ static const struct {
 	{ REPORT_SUBJECT_ABUSE, REPORT_TRAIT_SUBJECT_ABUSE },
 };
 
-/* From: and Sender: the domain says nothing, only who in it. */
-struct speaker_context {
-	struct report_reader *reader;
-	bool is_path;
-	bool is_mailer_daemon;
-};
-
-static void speaker_word(const char *text, void *context)
+/* From, Sender, Return-Path: the domain says nothing, only who in it. daemon: what a
+   mailer daemon there says. */
+static unsigned int
+sender_speaker(struct report_reader *reader, const char *value,
+	       enum report_trait daemon)
 {
-	const struct report_speaker_word *word = report_speaker_find(text);
-	struct speaker_context *ctx = context;
-	enum report_trait trait;
+	unsigned int speakers = report_speakers_read(value);
 
-	if (word == NULL)
-		return;
-	/* "mailerdaemon": postmasters and mail systems of other names are people,
-	   too */
-	if (word == &report_speaker_words[0])
-		ctx->is_mailer_daemon = TRUE;
-	trait = speaker_traits[word->speaker];
-	if (trait == REPORT_TRAIT_DAEMON_FROM && ctx->is_path)
-		trait = REPORT_TRAIT_DAEMON_PATH;
-	if (ctx->reader != NULL)
-		report_trait_add(ctx->reader, trait);
+	if ((speakers & (REPORT_SPEAKER_MAILER_DAEMON |
+			 REPORT_SPEAKER_DAEMON)) != 0)
+		report_trait_add(reader, daemon);
+	report_traits_add(reader, speakers, speaker_traits,
+			  N_ELEMENTS(speaker_traits));
+	return speakers;
 }
 
-static void
-sender_speaker(struct report_reader *reader, const char *value, bool is_path)
+static void header_read_sender(struct report_reader *reader, const char *value)
 {
-	struct speaker_context ctx = { .reader = reader, .is_path = is_path };
-
-	report_speakers_foreach(value, speaker_word, &ctx);
-	if (ctx.is_mailer_daemon && !is_path)
+	if ((sender_speaker(reader, value, REPORT_TRAIT_DAEMON_FROM) &
+	     REPORT_SPEAKER_MAILER_DAEMON) != 0)
 		reader->mailer_daemon = TRUE;
-}
-
-bool report_speaker_is_daemon(const char *value)
-{
-	struct speaker_context ctx = { .reader = NULL };
-
-	report_speakers_foreach(value, speaker_word, &ctx);
-	return ctx.is_mailer_daemon;
 }
 
 static void header_read_from(struct report_reader *reader, const char *value)
@@ -78,13 +54,8 @@ static void header_read_from(struct report_reader *reader, const char *value)
 		if (strchr(value, '@') == NULL)
 			reader->mailer_daemon = TRUE;
 	}
-	sender_speaker(reader, value, FALSE);
+	header_read_sender(reader, value);
 	report_addresses_read(reader->pool, value, &reader->own_addresses);
-}
-
-static void header_read_sender(struct report_reader *reader, const char *value)
-{
-	sender_speaker(reader, value, FALSE);
 }
 
 static void header_read_return_path(struct report_reader *reader, const char *value)
@@ -95,7 +66,7 @@ static void header_read_return_path(struct report_reader *reader, const char *va
 			report_trait_add(reader, REPORT_TRAIT_NULL_SENDER);
 		return;
 	}
-	sender_speaker(reader, value, TRUE);
+	(void)sender_speaker(reader, value, REPORT_TRAIT_DAEMON_PATH);
 }
 
 bool report_is_auto_submitted(const char *value)
@@ -136,13 +107,8 @@ static void read_failed_recipients(struct report_reader *reader, const char *val
 
 static void header_read_subject(struct report_reader *reader, const char *value)
 {
-	unsigned int subject = report_subject_read(value);
-	unsigned int i;
-
-	for (i = 0; i < N_ELEMENTS(subject_traits); i++) {
-		if ((subject & subject_traits[i].subject) != 0)
-			report_trait_add(reader, subject_traits[i].trait);
-	}
+	report_traits_add(reader, report_subject_read(value), subject_traits,
+			  N_ELEMENTS(subject_traits));
 }
 
 static void header_read_to(struct report_reader *reader, const char *value)
