@@ -21,21 +21,28 @@ report_address_normalize(pool_t pool, const void *data, size_t size)
 	return str_lcase(p_strndup(pool, address, size));
 }
 
+bool report_strings_have(const ARRAY_TYPE(const_string) *strings,
+			 const char *string)
+{
+	const char *have;
+
+	array_foreach_elem(strings, have) {
+		if (strcmp(have, string) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
 void report_address_add(pool_t pool, const void *data, size_t size,
 			ARRAY_TYPE(const_string) *dest, unsigned int max)
 {
-	const char *address, *have;
+	const char *address;
 
 	if (array_count(dest) >= max)
 		return;
 	address = report_address_normalize(pool, data, size);
-	if (address == NULL)
-		return;
-	array_foreach_elem(dest, have) {
-		if (strcmp(have, address) == 0)
-			return;
-	}
-	array_push_back(dest, &address);
+	if (address != NULL && !report_strings_have(dest, address))
+		array_push_back(dest, &address);
 }
 
 static const char *address_string(const struct message_address *addr)
@@ -153,17 +160,6 @@ bool report_address_is_role(const char *address)
 
 	for (i = 0; roles[i] != NULL; i++) {
 		if (strncasecmp(address, roles[i], strlen(roles[i])) == 0)
-			return TRUE;
-	}
-	return FALSE;
-}
-
-bool report_address_is_own(struct report_reader *reader, const char *address)
-{
-	const char *own;
-
-	array_foreach_elem(&reader->own_addresses, own) {
-		if (strcmp(own, address) == 0)
 			return TRUE;
 	}
 	return FALSE;

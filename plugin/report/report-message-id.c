@@ -5,11 +5,16 @@
 #include "rfc822-parser.h"
 #include "report-private.h"
 
-/* Called for each Message-ID in a value. written: in the case that it came in;
-   whole: not cut off. */
-typedef void message_id_callback_t(struct report_reader *reader,
-				   const char *written, bool whole,
-				   void *context);
+/* The Message-IDs in a value, one after the other. */
+struct message_ids {
+	const char *pos;
+	/* without brackets: it is one, if any */
+	bool bare;
+	/* the value was not seen to its end */
+	bool is_cut;
+	/* the last one was not cut off */
+	bool whole;
+};
 
 /* left@right, and neither side has lost something: reporters shorten with
    dots, which no dot-atom has in a row (RFC 5322, 3.2.3). */
@@ -112,54 +117,52 @@ message_id_unquote(const char *start, const char *end)
 }
 
 static void
-message_ids_bracketed(struct report_reader *reader, const char *value,
-		      message_id_callback_t *callback, void *context)
+message_ids_init(struct message_ids *ids_r, const char *value, bool is_cut)
 {
-	const char *start, *end, *id;
+	i_zero(ids_r);
+	ids_r->pos = value;
+	ids_r->bare = strchr(value, '<') == NULL;
+	ids_r->is_cut = is_cut;
+}
 
-	while ((start = strchr(value, '<')) != NULL) {
+/* One that nobody closed. */
+static const char *message_ids_last(struct message_ids *ids, const char *start)
+{
+	const char *id = message_id_first_word(start);
+
+	if (ids->bare)
+		id = t_strcut(id, '>');
+	/* without the closing bracket nobody knows what followed */
+	ids->whole = ids->bare && !ids->is_cut && message_id_is_whole(id);
+	ids->pos = "";
+	return message_id_is_printable(id) &&
+		strlen(id) <= REPORT_MAX_MESSAGE_ID_SIZE ? id : NULL;
+}
+
+/* Returns the next one in the case that it came in, NULL at the end. */
+static const char *message_ids_next(struct message_ids *ids)
+{
+	const char *start, *next, *end, *id;
+
+	if (ids->bare)
+		return message_ids_last(ids, ids->pos);
+	while ((start = strchr(ids->pos, '<')) != NULL) {
 		end = strchr(start, '>');
-		if (end == NULL) {
-			id = message_id_first_word(start + 1);
-			if (message_id_is_printable(id) &&
-			    strlen(id) <= REPORT_MAX_MESSAGE_ID_SIZE)
-				callback(reader, id, FALSE, context);
-			return;
-		}
-		value = end + 1;
+		if (end == NULL)
+			return message_ids_last(ids, start + 1);
+		ids->pos = end + 1;
 		/* "<a <b@c>": the last one is closed */
-		while (end - start > 1) {
-			const char *next = memchr(start + 1, '<',
-						  end - start - 1);
-			if (next == NULL)
-				break;
+		while ((next = memchr(start + 1, '<', end - start - 1)) != NULL)
 			start = next;
-		}
 		if (end - start > REPORT_MAX_MESSAGE_ID_SIZE)
 			continue;
 		id = message_id_unquote(start, end);
-		if (id != NULL)
-			callback(reader, id, message_id_is_whole(id), context);
+		if (id != NULL) {
+			ids->whole = message_id_is_whole(id);
+			return id;
+		}
 	}
-}
-
-static void
-message_ids_foreach(struct report_reader *reader, const char *value,
-		    message_id_callback_t *callback, void *context)
-{
-	const char *id;
-
-	if (strchr(value, '<') != NULL) {
-		message_ids_bracketed(reader, value, callback, context);
-		return;
-	}
-	id = t_strcut(message_id_first_word(value), '>');
-	if (!message_id_is_printable(id) ||
-	    strlen(id) > REPORT_MAX_MESSAGE_ID_SIZE)
-		return;
-	/* without the closing bracket nobody knows what followed */
-	callback(reader, id, message_id_is_whole(id) &&
-		 (reader == NULL || !reader->field_is_cut), context);
+	return NULL;
 }
 
 /* A text that is full of IDs must not push out the one of the returned part. */
@@ -178,16 +181,15 @@ message_ids_are_full(const struct report_reader *reader, enum report_rank rank)
 
 static void
 message_id_add(struct report_reader *reader, const char *written, bool whole,
-	       void *context)
+	       enum report_rank rank)
 {
-	const enum report_rank *rank = context;
 	struct report_ranked_id *ranked;
 
-	if (*rank == REPORT_RANK_TEXT && strchr(written, '@') == NULL) {
+	if (rank == REPORT_RANK_TEXT && strchr(written, '@') == NULL) {
 		/* just a word */
 		return;
 	}
-	if (message_ids_are_full(reader, *rank)) {
+	if (message_ids_are_full(reader, rank)) {
 		report_body_truncated(reader->report);
 		return;
 	}
@@ -195,48 +197,26 @@ message_id_add(struct report_reader *reader, const char *written, bool whole,
 	ranked->id.written = p_strdup(reader->pool, written);
 	ranked->id.id = str_lcase(p_strdup(reader->pool, written));
 	ranked->id.whole = whole;
-	ranked->id.returned = *rank >= REPORT_RANK_FIELD;
-	ranked->rank = *rank;
+	ranked->id.returned = rank >= REPORT_RANK_FIELD;
+	ranked->rank = rank;
 }
 
 void report_message_ids_read(struct report_reader *reader, const char *value,
 			     enum report_rank rank)
 {
-	message_ids_foreach(reader, value, message_id_add, &rank);
-}
-
-static void
-reference_add(struct report_reader *reader, const char *written,
-	      bool whole ATTR_UNUSED, void *context)
-{
-	ARRAY_TYPE(const_string) *ids = context;
+	struct message_ids ids;
 	const char *id;
 
-	if (strchr(written, '@') == NULL) {
-		/* "Your message of Monday" */
-		return;
-	}
-	id = str_lcase(p_strdup(reader->pool, written));
-	array_push_back(ids, &id);
-}
-
-static bool
-references_have(const struct report *report, const char *id)
-{
-	const char *have;
-
-	array_foreach_elem(&report->references, have) {
-		if (strcmp(have, id) == 0)
-			return TRUE;
-	}
-	return FALSE;
+	message_ids_init(&ids, value, reader->field_is_cut);
+	while ((id = message_ids_next(&ids)) != NULL)
+		message_id_add(reader, id, ids.whole, rank);
 }
 
 static void references_push(struct report_reader *reader, const char *id)
 {
 	struct report *report = reader->report;
 
-	if (references_have(report, id))
+	if (report_strings_have(&report->references, id))
 		return;
 	if (array_count(&report->references) >= REPORT_MAX_REFERENCES) {
 		report->truncated = TRUE;
@@ -248,33 +228,31 @@ static void references_push(struct report_reader *reader, const char *id)
 void report_references_read(struct report_reader *reader, const char *value,
 			    bool nearest_last)
 {
-	ARRAY_TYPE(const_string) ids;
-	const char *const *idp;
+	ARRAY_TYPE(const_string) found;
+	struct message_ids ids;
+	const char *const *idp, *id;
 	unsigned int i, count;
 
-	t_array_init(&ids, 16);
-	message_ids_foreach(reader, value, reference_add, &ids);
-	idp = array_get(&ids, &count);
+	t_array_init(&found, 16);
+	message_ids_init(&ids, value, reader->field_is_cut);
+	while ((id = message_ids_next(&ids)) != NULL) {
+		/* not "Your message of Monday" */
+		if (strchr(id, '@') == NULL)
+			continue;
+		id = str_lcase(p_strdup(reader->pool, id));
+		array_push_back(&found, &id);
+	}
+	idp = array_get(&found, &count);
 	for (i = 0; i < count; i++)
 		references_push(reader, idp[nearest_last ? count - 1 - i : i]);
 }
 
-static void
-message_id_keep_first(struct report_reader *reader ATTR_UNUSED,
-		      const char *written, bool whole ATTR_UNUSED, void *context)
-{
-	const char **first = context;
-
-	if (*first == NULL)
-		*first = written;
-}
-
 const char *report_message_id_first_written(pool_t pool, const char *value)
 {
-	const char *first = NULL;
+	struct message_ids ids;
 
-	message_ids_foreach(NULL, value, message_id_keep_first, &first);
-	return first == NULL ? NULL : p_strdup(pool, first);
+	message_ids_init(&ids, value, FALSE);
+	return p_strdup(pool, message_ids_next(&ids));
 }
 
 const char *report_message_id_first(pool_t pool, const char *value)

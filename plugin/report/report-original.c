@@ -338,10 +338,8 @@ static void returned_read_serial(struct report_reader *reader, const char *value
 		if (*p <= ' ' || *p >= 0x7f)
 			return;
 	}
-	array_foreach_elem(serials, serial) {
-		if (strcmp(serial, value) == 0)
-			return;
-	}
+	if (report_strings_have(serials, value))
+		return;
 	serial = p_strdup(reader->pool, value);
 	array_push_back(serials, &serial);
 }

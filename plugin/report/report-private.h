@@ -308,8 +308,8 @@ report_address_normalize(pool_t pool, const void *data, size_t size);
 void report_address_add(pool_t pool, const void *data, size_t size,
 			ARRAY_TYPE(const_string) *dest, unsigned int max);
 bool report_address_is_role(const char *address);
-/* Is it one of the addresses in the report's own From and To? */
-bool report_address_is_own(struct report_reader *reader, const char *address);
+bool report_strings_have(const ARRAY_TYPE(const_string) *strings,
+			 const char *string);
 
 /* report-sender.c: the report's own header */
 void report_sender_read(struct report_reader *reader,

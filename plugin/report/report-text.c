@@ -128,7 +128,7 @@ text_failed_address_add(struct report_reader *reader,
 	const char *address = t_strdup_until(start, end);
 
 	if (report_address_is_role(address) ||
-	    report_address_is_own(reader, address))
+	    report_strings_have(&reader->own_addresses, address))
 		return;
 	report_address_add(reader->pool, start, end - start, dest,
 			   REPORT_MAX_RECIPIENTS);

@@ -40,7 +40,7 @@ report_add_recipients(struct report_reader *reader,
 	const char *address;
 
 	array_foreach_elem(addresses, address) {
-		if (report_address_is_own(reader, address))
+		if (report_strings_have(&reader->own_addresses, address))
 			continue;
 		rcpt = array_append_space(&reader->report->recipients);
 		rcpt->final_recipient = address;
