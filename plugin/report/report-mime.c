@@ -440,6 +440,14 @@ mime_walk(struct mime_walk *walk, struct message_parser_ctx *parser)
 	return ret;
 }
 
+/* NULL = none */
+static const char *mime_error(struct istream *input, int ret)
+{
+	if (input->stream_errno != 0)
+		return t_strdup(i_stream_get_error(input));
+	return ret == 0 ? "stream has not all of the message" : NULL;
+}
+
 int report_mime_read(struct report_reader *reader, struct istream *input,
 		     const char **error_r)
 {
@@ -469,12 +477,7 @@ int report_mime_read(struct report_reader *reader, struct istream *input,
 	ret = mime_walk(&walk, parser);
 	if (limited->v_offset >= REPORT_MAX_BYTES)
 		report_body_truncated(reader->report);
-	if (limited->stream_errno != 0)
-		*error_r = t_strdup(i_stream_get_error(limited));
-	else if (ret == 0)
-		*error_r = "stream has not all of the message";
-	else
-		*error_r = NULL;
+	*error_r = mime_error(limited, ret);
 
 	message_decoder_deinit(&walk.decoder);
 	message_parser_deinit(&parser, &parts);

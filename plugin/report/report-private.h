@@ -12,8 +12,8 @@
 #include "report.h"
 #include "report-limits.h"
 
-/* What speaks for one class or another. Each counts once; report-evidence.c
-   says how much. */
+/* What speaks for one class or another. Each counts once; report.c says
+   how much. */
 enum report_trait {
 	/* who speaks */
 	REPORT_TRAIT_NULL_SENDER,
@@ -272,7 +272,7 @@ enum report_block {
 enum report_block report_field_kind(const unsigned char *name, size_t size,
 				    bool *identifies_r);
 
-/* report-message-id.c */
+/* report-values.c */
 
 /* Appends the Message-IDs in a field's value, normalised. */
 void report_message_ids_read(struct report_reader *reader, const char *value,
@@ -290,8 +290,6 @@ bool report_message_id_is_grammar(const char *value);
 
 /* As report_message_id_first(), in the case that it came in. */
 const char *report_message_id_first_written(pool_t pool, const char *value);
-
-/* report-address.c */
 
 /* Addresses of an address list field, lower-case, appended to dest. */
 void report_addresses_read(pool_t pool, const char *value,
@@ -362,7 +360,7 @@ enum report_text_kind {
 void report_text_read(struct report_reader *reader, const void *text,
 		      size_t size, enum report_text_kind kind);
 
-/* report-html.c: an HTML part, decoded to UTF-8 */
+/* an HTML part, decoded to UTF-8 */
 void report_html_read(struct report_reader *reader, const buffer_t *html);
 
 /* report-json.c: a notification service's JSON. Returns FALSE if text is
@@ -392,9 +390,6 @@ void report_decode(enum message_cte cte, const void *data, size_t size,
 /* The wrapped message as a stream of its own, at its first byte. */
 struct istream *report_wrapped_open(const struct report_wrapped *wrapped,
 				    struct istream *input);
-
-/* report-evidence.c: which class the traits make */
-enum report_class report_evidence_class(const struct report_reader *reader);
 
 /* A Received line (RFC 5321, 4.4). Strings are on the data stack,
    lower-case; NULL = absent. */

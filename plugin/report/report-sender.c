@@ -1,5 +1,5 @@
 /* The report's own header: who speaks, to whom, and in answer to what. It only
-   collects traits; report-evidence.c weighs them. */
+   collects traits; report.c weighs them. */
 
 #include "lib.h"
 #include "rfc822-parser.h"

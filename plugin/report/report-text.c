@@ -1,6 +1,6 @@
 /* Texts for humans. Addresses and reply codes are known by their form; the few
    phrases only say that a text speaks of mail that was not delivered, and
-   report-evidence.c doesn't believe them alone. Header blocks in a text reads
+   report.c doesn't believe them alone. Header blocks in a text reads
    report-text-block.c. */
 
 #include "lib.h"
