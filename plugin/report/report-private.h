@@ -305,7 +305,6 @@ report_address_normalize(pool_t pool, const void *data, size_t size);
    [data, data + size) as it is, but for case. */
 void report_address_add(pool_t pool, const void *data, size_t size,
 			ARRAY_TYPE(const_string) *dest, unsigned int max);
-bool report_address_is_role(const char *address);
 bool report_strings_have(const ARRAY_TYPE(const_string) *strings,
 			 const char *string);
 

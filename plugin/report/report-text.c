@@ -127,7 +127,7 @@ text_failed_address_add(struct report_reader *reader,
 {
 	const char *address = t_strdup_until(start, end);
 
-	if (report_address_is_role(address) ||
+	if (report_address_has_role(address, REPORT_ROLE_SITE) ||
 	    report_strings_have(&reader->own_addresses, address))
 		return;
 	report_address_add(reader->pool, start, end - start, dest,

@@ -156,16 +156,24 @@ const char *report_typed_address(pool_t pool, const char *value)
 	return report_address_normalize(pool, address, strlen(address));
 }
 
-/* RFC 2142: who speaks for a site, and isn't written to by its users. */
-bool report_address_is_role(const char *address)
+bool report_address_has_role(const char *address, enum report_role role)
 {
-	static const char *const roles[] = {
-		"postmaster@", "mailer-daemon@", "abuse@", "hostmaster@", NULL
+	static const struct {
+		const char *localpart;
+		unsigned int roles;
+	} roles[] = {
+		{ "abuse", REPORT_ROLE_SITE | REPORT_ROLE_DOMAIN },
+		{ "hostmaster", REPORT_ROLE_SITE },
+		{ "mailer-daemon", REPORT_ROLE_SITE | REPORT_ROLE_DOMAIN },
+		{ "postmaster", REPORT_ROLE_SITE | REPORT_ROLE_DOMAIN },
+		{ "root", REPORT_ROLE_DOMAIN },
 	};
-	unsigned int i;
+	size_t size = strcspn(address, "@");
 
-	for (i = 0; roles[i] != NULL; i++) {
-		if (strncasecmp(address, roles[i], strlen(roles[i])) == 0)
+	for (unsigned int i = 0; i < N_ELEMENTS(roles); i++) {
+		if ((roles[i].roles & role) != 0 &&
+		    strlen(roles[i].localpart) == size &&
+		    strncasecmp(address, roles[i].localpart, size) == 0)
 			return TRUE;
 	}
 	return FALSE;

@@ -3,6 +3,7 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
+#include "report/report.h"
 #include "own-addresses.h"
 
 struct own_addresses {
@@ -11,11 +12,6 @@ struct own_addresses {
 	/* of a login without domain, lower-case; NULL = it has one */
 	const char *login_localpart;
 	ARRAY(struct own_address) addresses;
-};
-
-/* RFC 2142 and RFC 5321, 4.5.1: read by whoever runs the domain. */
-static const char *const role_localparts[] = {
-	"postmaster", "abuse", "mailer-daemon", "root",
 };
 
 struct own_addresses *
@@ -164,13 +160,7 @@ own_addresses_find(const struct own_addresses *own, unsigned int sources,
 
 static bool is_role(const char *address)
 {
-	const char *localpart = t_strcut(address, '@');
-
-	for (unsigned int i = 0; i < N_ELEMENTS(role_localparts); i++) {
-		if (strcmp(role_localparts[i], localpart) == 0)
-			return TRUE;
-	}
-	return FALSE;
+	return report_address_has_role(address, REPORT_ROLE_DOMAIN);
 }
 
 static bool
