@@ -186,14 +186,19 @@ evidence_structure_class(const struct report_reader *reader)
 	return REPORT_CLASS_NONE;
 }
 
+/* Otherwise the scan would not have asked. Whatever else the message may be, it must
+   not depend on who asks. */
+static bool evidence_is_asked_for(const struct report_reader *reader)
+{
+	return reader->is_marked ||
+		report_trait_has(reader, REPORT_TRAIT_NULL_SENDER);
+}
+
 static enum report_class evidence_class(const struct report_reader *reader)
 {
 	enum report_class class = REPORT_CLASS_NONE;
 
-	/* The scan would not have asked. Whatever else it may be, it must not
-	   depend on who asks. */
-	if (!reader->is_marked &&
-	    !report_trait_has(reader, REPORT_TRAIT_NULL_SENDER))
+	if (!evidence_is_asked_for(reader))
 		return REPORT_CLASS_NONE;
 	if (report_trait_has(reader, REPORT_TRAIT_REPORT))
 		class = evidence_structure_class(reader);
@@ -344,6 +349,8 @@ reader_read(struct report_reader *reader, struct istream *input,
 
 static bool reader_wraps(const struct report_reader *reader)
 {
+	if (!evidence_is_asked_for(reader))
+		return FALSE;
 	/* a mail system that reports, and happens to have kept the ID */
 	return reader->wrapped.found &&
 		!report_trait_has(reader, REPORT_TRAIT_DSN_PART) &&
