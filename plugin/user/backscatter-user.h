@@ -7,7 +7,7 @@
 #include "settings/backscatter-settings.h"
 #include "sent-log/sent-log.h"
 #include "sent-log/serial.h"
-#include "verdict/coverage-view.h"
+#include "verdict/coverage.h"
 #include "verdict/own-addresses.h"
 
 struct mail_user;
