@@ -23,7 +23,7 @@ KNOWS_user := settings verdict sent-log compat
 KNOWS_headers := spf report
 # names, defaults and checks of all settings (backscatter-settings.h)
 KNOWS_settings := verdict spf report sent-log compat
-# the tables of docs/design.md: pure
+# the tables of docs/design.md: pure, but for the view of coverage, which asks a log
 KNOWS_verdict := report sent-log
 # SPF: who handed the message to our MX, and may he?
 KNOWS_spf :=

@@ -2,8 +2,10 @@
 #define VERDICT_H
 
 /* The verdict on a report: the table of docs/design.md, section 4, as a pure function.
-   Nothing here opens a log or knows a mailbox; facts.h collects what the table
-   needs. Callers must have a data stack frame. */
+   The room decides: verdict, action, coverage, own addresses, who may send as what.
+   It knows no user, mailbox or clock, and only coverage_view_read() asks a log;
+   judging/facts.h collects what the table needs. Callers must have a data stack
+   frame. */
 
 #include "report/report.h"
 #include "coverage.h"
