@@ -4,7 +4,8 @@
 /* What the files of this room share: one message that lmtp or lda delivers. plugin.c
    is the way in, delivery.c the deliver hook; delivery-lmtp.c and delivery-lda.c say
    which message and which recipient, delivery-report.c and delivery-spf.c what is
-   done with it. May know everything but submission and doveadm. */
+   done with it. May change the mail that is being delivered, and know all rooms but
+   submission and doveadm; the user and his log come with judging/judge.h. */
 
 #include "mail-deliver.h"
 #include "net.h"

@@ -1,5 +1,6 @@
 /* Entry points of lib95_backscatter_plugin.so, for lda, lmtp, imap and every
-   other process that has it in mail_plugins. */
+   other process that has it in mail_plugins: starts the hooks of delivery, quarantine
+   and saving, and takes them down in reverse. */
 
 #include "lib.h"
 #include "module-dir.h"

@@ -3,7 +3,8 @@
 
 /* "doveadm backscatter": what the files of this room share. A command about a user is a
    struct doveadm_user_command; its life, from the arguments to the exit code, is in
-   doveadm.c. */
+   doveadm.c. May read mailboxes, and change the log and keys; mail is moved only by
+   quarantine/rejudge.h. Knows neither delivery, submission nor saving. */
 
 #include "doveadm-mail.h"
 #include "doveadm-print.h"

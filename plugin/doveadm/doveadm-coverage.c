@@ -8,7 +8,7 @@
 #include "sent/sent-copy.h"
 #include "sent/sent-mailboxes.h"
 #include "settings/backscatter-settings.h"
-#include "verdict/coverage-view.h"
+#include "verdict/coverage.h"
 #include "doveadm-backscatter.h"
 
 /* What the log says, and what stands beside it. */

@@ -1,7 +1,9 @@
 #ifndef DOVEADM_IMPORT_H
 #define DOVEADM_IMPORT_H
 
-/* What the two files of "doveadm backscatter import" share. */
+/* What the two files of "doveadm backscatter import" share: doveadm-import.c reads the
+   Sent mailboxes, doveadm-import-search.c looks for sent messages in all others. What
+   was delivered there, and so was not sent, is left out. */
 
 #include "doveadm-backscatter.h"
 #include "sent/sent-copy.h"

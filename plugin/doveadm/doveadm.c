@@ -1,5 +1,5 @@
-/* Entry points of lib10_doveadm_backscatter_plugin.so, and the life of a command about a
-   user. */
+/* Entry points of lib10_doveadm_backscatter_plugin.so, the life of a command about a
+   user, and the words in which all commands show times and sources. */
 
 #include "lib.h"
 #include "str.h"

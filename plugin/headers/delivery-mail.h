@@ -2,7 +2,8 @@
 #define DELIVERY_MAIL_H
 
 /* The message as it is delivered: streams and raw mails with our header in front
-   and forged ones taken out. */
+   and forged ones taken out. May read the message and know which fields are forged;
+   opens no mailbox of the user and no log, reads no setting. */
 
 #include "report/report-scan.h"
 #include "spf/spf-forged.h"

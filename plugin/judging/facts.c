@@ -258,6 +258,20 @@ facts_gather_coverage(struct facts_context *ctx,
 	facts->unlisted_copy = view.unlisted_copy;
 }
 
+/* Returns TRUE if the log answers, from one moment. */
+static bool facts_log_begin(struct facts_context *ctx)
+{
+	const char *error;
+
+	if (ctx->log == NULL)
+		return FALSE;
+	if (sent_log_open(ctx->log, ctx->now, &error) >= 0 &&
+	    sent_log_read_begin(ctx->log, &error) >= 0)
+		return TRUE;
+	facts_log_failed(ctx->facts, error);
+	return FALSE;
+}
+
 void facts_gather(const struct report *report, struct sent_log *log,
 		  const struct own_addresses *own,
 		  const struct facts_keyed *keyed,
@@ -268,16 +282,13 @@ void facts_gather(const struct report *report, struct sent_log *log,
 		.report = report, .log = log, .own = own, .keyed = keyed,
 		.now = now, .retention = policy->coverage.retention, .facts = facts_r
 	};
-	const char *error;
 
 	i_zero(facts_r);
 	facts_gather_recipients(&ctx);
 	facts_gather_from_report(&ctx);
 	facts_gather_originals(&ctx, policy->host_names);
 
-	facts_r->verdict.log_available = log != NULL;
-	if (log != NULL && sent_log_open(log, now, &error) < 0)
-		facts_log_failed(facts_r, error);
+	facts_r->verdict.log_available = facts_log_begin(&ctx);
 	/* verifies without a log, too */
 	facts_gather_keyed(&ctx);
 	/* Each step asks a log that has answered so far. */
@@ -289,6 +300,8 @@ void facts_gather(const struct report *report, struct sent_log *log,
 		facts_gather_known_recipient(&ctx);
 	if (facts_r->verdict.log_available)
 		facts_gather_coverage(&ctx, &policy->coverage);
+	if (log != NULL)
+		sent_log_read_end(log);
 	/* What was issued before coverage starts is known to be missing, perhaps;
 	   the day of issue may be the day of that start. */
 	facts_r->rows_lost = facts_r->verdict.log_available &&

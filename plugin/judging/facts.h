@@ -5,7 +5,7 @@
 
 #include "sent-log/sent-log.h"
 #include "sent-log/serial.h"
-#include "verdict/coverage-view.h"
+#include "verdict/coverage.h"
 #include "verdict/own-addresses.h"
 #include "verdict/verdict.h"
 

@@ -1,4 +1,5 @@
-/* Brings the mailbox's log, the verdict table and the actions together. */
+/* Brings the mailbox's log, the verdict table and the actions together, and words the
+   result: the header's value and the log line. */
 
 #include "lib.h"
 #include "hostpid.h"
@@ -72,6 +73,16 @@ judge_without_proof(enum catch_up_result caught_up, const char *error,
 	verdict_decide(&facts->verdict, &judgement->result);
 }
 
+/* Would the log still answer as it did when the facts were gathered? In doubt it would
+   not. */
+static bool judge_log_is_unchanged(struct backscatter_user *buser)
+{
+	const char *error;
+
+	return buser->log != NULL &&
+		sent_log_is_unchanged(buser->log, &error) > 0;
+}
+
 /* Only a log that has been brought up to date may convict. */
 static void
 judge_caught_up(struct backscatter_user *buser, const struct report *report,
@@ -81,8 +92,10 @@ judge_caught_up(struct backscatter_user *buser, const struct report *report,
 	const char *error;
 	enum catch_up_result caught_up = catch_up(buser, now, &error);
 
-	judge_gather(buser, report, envelope, now, &judgement->facts);
-	verdict_decide(&judgement->facts.verdict, &judgement->result);
+	if (!judge_log_is_unchanged(buser)) {
+		judge_gather(buser, report, envelope, now, &judgement->facts);
+		verdict_decide(&judgement->facts.verdict, &judgement->result);
+	}
 	judgement->caught_up = caught_up == CATCH_UP_DONE;
 	judgement->log_failed = caught_up == CATCH_UP_FAILED ||
 		!judgement->facts.verdict.log_available;

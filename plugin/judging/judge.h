@@ -2,7 +2,9 @@
 #define JUDGE_H
 
 /* Judges one report for one mailbox: what the delivery does with it, and what
-   "doveadm backscatter explain" shows. */
+   "doveadm backscatter explain" shows. The room may ask the log, have the Sent
+   mailboxes read into it, and count a genuine report. Opens no mailbox itself, and
+   moves or changes no mail. */
 
 #include "verdict/action.h"
 #include "facts.h"

@@ -1,6 +1,9 @@
 #ifndef QUARANTINE_SAVE_H
 #define QUARANTINE_SAVE_H
 
+/* Saves a report that is being delivered into the quarantine, and notes where it
+   lies. */
+
 #include "sent-log/sent-log.h"
 
 struct mail_deliver_context;

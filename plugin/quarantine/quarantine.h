@@ -1,8 +1,10 @@
 #ifndef QUARANTINE_H
 #define QUARANTINE_H
 
-/* The user's quarantine mailbox, and the way out of it. Knows no verdict, and of the
-   log only how it says where a report lies. */
+/* The user's quarantine mailbox, and the way out of it: knows no verdict, and of the
+   log only how it says where a report lies. The room also saves reports there
+   (quarantine-save.h) and judges them again (rejudge.h). May write the quarantine,
+   INBOX and what the log remembers of reports. */
 
 #include "sent-log/sent-log.h"
 

@@ -29,10 +29,6 @@ static const struct {
 	{ '2', REPORT_ACTION_SUCCESS },
 };
 
-struct dsn_context {
-	bool has_disposition;
-};
-
 static void
 dsn_action_add(struct report_reader *reader, enum report_action action)
 {
@@ -202,15 +198,13 @@ static void read_disposition(struct report_reader *reader, const char *value)
 	const char *disposition = t_str_lcase(value);
 	const char *type = strchr(disposition, ';');
 
+	reader->disposition_seen = TRUE;
 	if (type != NULL && strncmp(disposition, "automatic-action", 16) == 0 &&
 	    strstr(type, "deleted") != NULL)
 		reader->mdn_deleted = TRUE;
 }
 
-static const struct {
-	const char *name;
-	void (*read)(struct report_reader *reader, const char *value);
-} dsn_fields[] = {
+static const struct report_field_reader dsn_fields[] = {
 	{ "Action", read_action },
 	{ "Arrival-Date", read_arrival_date },
 	{ "Disposition", read_disposition },
@@ -225,21 +219,6 @@ static const struct {
 	{ "X-Original-Sender", read_original_sender },
 	{ "X-Postfix-Sender", read_original_sender },
 };
-
-static void
-dsn_field(struct report_reader *reader, const char *name, const char *value,
-	  void *context)
-{
-	struct dsn_context *ctx = context;
-	unsigned int i;
-
-	if (strcasecmp(name, "Disposition") == 0)
-		ctx->has_disposition = TRUE;
-	for (i = 0; i < N_ELEMENTS(dsn_fields); i++) {
-		if (strcasecmp(name, dsn_fields[i].name) == 0)
-			dsn_fields[i].read(reader, value);
-	}
-}
 
 /* Without an action that we know, the status says how it ended. */
 static void
@@ -259,15 +238,15 @@ dsn_recipients_finish(struct report_reader *reader, unsigned int first)
 
 /* What only software writes: a recipient and what became of it. */
 static bool
-dsn_is_certain(const struct report_reader *reader, unsigned int first,
-	       bool has_disposition)
+dsn_is_certain(const struct report_reader *reader, unsigned int first)
 {
 	const struct report_recipient *rcpt;
 	unsigned int i, count;
 
 	rcpt = array_get(&reader->report->recipients, &count);
 	for (i = first; i < count; i++) {
-		if (rcpt[i].final_recipient != NULL && has_disposition)
+		if (rcpt[i].final_recipient != NULL &&
+		    reader->disposition_seen)
 			return TRUE;
 		if ((rcpt[i].final_recipient != NULL ||
 		     rcpt[i].original_recipient != NULL) &&
@@ -281,12 +260,18 @@ void report_dsn_read(struct report_reader *reader, const void *block,
 		     size_t size, bool in_part)
 {
 	unsigned int first = array_count(&reader->report->recipients);
-	struct dsn_context ctx = { .has_disposition = FALSE };
 
 	reader->recipient = NULL;
-	report_fields_read(reader, block, size, dsn_field, &ctx);
+	reader->disposition_seen = FALSE;
+	T_BEGIN {
+		struct report_fields fields;
+
+		report_fields_parse(reader, block, size, &fields);
+		report_fields_read(reader, &fields, dsn_fields,
+				   N_ELEMENTS(dsn_fields));
+	} T_END;
 	dsn_recipients_finish(reader, first);
-	if (in_part && dsn_is_certain(reader, first, ctx.has_disposition))
+	if (in_part && dsn_is_certain(reader, first))
 		reader->status_is_certain = TRUE;
 	reader->recipient = NULL;
 }

@@ -96,9 +96,10 @@ enum report_block report_field_kind(const unsigned char *name, size_t size,
 }
 
 static void
-field_call(struct report_reader *reader, const struct message_header_line *hdr,
-	   report_field_callback_t *callback, void *context)
+field_add(struct report_reader *reader, struct report_fields *fields,
+	  const struct message_header_line *hdr)
 {
+	struct report_field *field = array_append_space(&fields->fields);
 	const unsigned char *value = hdr->full_value;
 	size_t size = hdr->full_value_len;
 
@@ -106,42 +107,63 @@ field_call(struct report_reader *reader, const struct message_header_line *hdr,
 		size = REPORT_MAX_FIELD;
 		reader->report->truncated = TRUE;
 	}
-	reader->field_is_cut = hdr->no_newline ||
-		size < hdr->full_value_len || memchr(value, '\0', size) != NULL;
+	field->is_cut = hdr->no_newline || size < hdr->full_value_len ||
+		memchr(value, '\0', size) != NULL;
 	while (size > 0 && i_isspace(value[0])) {
 		value++;
 		size--;
 	}
 	while (size > 0 && i_isspace(value[size - 1]))
 		size--;
-	T_BEGIN {
-		callback(reader, hdr->name, t_strndup(value, size), context);
-	} T_END;
+	field->name = t_strdup(hdr->name);
+	field->value = t_strndup(value, size);
 }
 
-void report_fields_read(struct report_reader *reader, const void *block,
-			size_t size, report_field_callback_t *callback,
-			void *context)
+void report_fields_parse(struct report_reader *reader, const void *block,
+			 size_t size, struct report_fields *fields_r)
 {
 	struct message_header_parser_ctx *parser;
 	struct message_header_line *hdr;
 	struct istream *input;
 
+	t_array_init(&fields_r->fields, 16);
+	fields_r->is_cut = FALSE;
 	input = i_stream_create_from_data(block, size);
 	parser = message_parse_header_init(input, NULL,
 		MESSAGE_HEADER_PARSER_FLAG_SKIP_INITIAL_LWSP |
 		MESSAGE_HEADER_PARSER_FLAG_DROP_CR |
 		MESSAGE_HEADER_PARSER_FLAG_CLEAN_ONELINE);
-	reader->block_is_cut = FALSE;
 	while (message_parse_header_next(parser, &hdr) > 0) {
-		reader->block_is_cut = !hdr->eoh && hdr->no_newline;
+		fields_r->is_cut = !hdr->eoh && hdr->no_newline;
 		if (hdr->continues)
 			hdr->use_full_value = TRUE;
 		else if (!hdr->eoh && hdr->name_len > 0)
-			field_call(reader, hdr, callback, context);
+			field_add(reader, fields_r, hdr);
 	}
 	message_parse_header_deinit(&parser);
 	i_stream_unref(&input);
+}
+
+void report_fields_read(struct report_reader *reader,
+			const struct report_fields *fields,
+			const struct report_field_reader *readers,
+			unsigned int count)
+{
+	const struct report_field *field;
+	unsigned int i;
+
+	array_foreach(&fields->fields, field) {
+		for (i = 0; i < count; i++) {
+			if (report_field_is(field, readers[i].name))
+				break;
+		}
+		if (i == count)
+			continue;
+		reader->field_is_cut = field->is_cut;
+		T_BEGIN {
+			readers[i].read(reader, field->value);
+		} T_END;
+	}
 }
 
 /* Received (RFC 5321, 4.4) */

@@ -262,7 +262,6 @@ bool report_json_read(struct report_reader *reader, const void *text,
 		.depth = depth,
 	};
 	const struct report_source source = { .rank = REPORT_RANK_TEXT_BLOCK };
-	bool is_report;
 
 	while (ctx.pos < ctx.end && i_isspace(*ctx.pos))
 		ctx.pos++;
@@ -277,8 +276,7 @@ bool report_json_read(struct report_reader *reader, const void *text,
 	json_tokens(&ctx);
 	if (str_len(ctx.header) > 0) {
 		(void)report_original_read(reader, str_data(ctx.header),
-					   str_len(ctx.header), &source,
-					   &is_report);
+					   str_len(ctx.header), &source);
 	}
 	str_free(&ctx.name);
 	str_free(&ctx.value);

@@ -28,25 +28,15 @@ marks_unfold(const unsigned char *value, const unsigned char *end)
 	return copy;
 }
 
-static void marks_speaker_word(const char *text, void *context)
-{
-	const struct report_speaker_word *word = report_speaker_find(text);
-	bool *marks = context;
-
-	if (word != NULL && word->marks)
-		*marks = TRUE;
-}
-
 static bool
 marks_speaker_decoded(const unsigned char *value, const unsigned char *end)
 {
-	bool marks = FALSE;
+	unsigned int speakers;
 
 	T_BEGIN {
-		report_speakers_foreach(marks_unfold(value, end),
-					marks_speaker_word, &marks);
+		speakers = report_speakers_read(marks_unfold(value, end));
 	} T_END;
-	return marks;
+	return (speakers & REPORT_SPEAKER_MARKS) != 0;
 }
 
 static bool marks_is_encoded(const unsigned char *p, const unsigned char *end)
@@ -78,7 +68,6 @@ marks_speaker(const unsigned char *value, const unsigned char *end)
 {
 	unsigned char text[MARKS_MAX_TEXT];
 	const unsigned char *p;
-	unsigned int i, found;
 	size_t size = 0;
 
 	if (end - value > MARKS_MAX_TEXT)
@@ -100,12 +89,8 @@ marks_speaker(const unsigned char *value, const unsigned char *end)
 			break;
 		}
 	}
-	found = report_words_find(REPORT_VOCABULARY_SPEAKER, text, size);
-	for (i = 0; found != 0 && i < REPORT_SPEAKER_WORDS; i++) {
-		if ((found & (1U << i)) != 0 && report_speaker_words[i].marks)
-			return TRUE;
-	}
-	return FALSE;
+	return (report_words_find(REPORT_VOCABULARY_SPEAKER, text, size) &
+		REPORT_SPEAKER_MARKS) != 0;
 }
 
 /* An answer is written by a human, unless other fields say something else. */

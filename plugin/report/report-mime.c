@@ -33,7 +33,6 @@ enum mime_role {
 
 struct mime_walk {
 	struct report_reader *reader;
-	enum report_sender sender;
 	struct message_decoder_context *decoder;
 	pool_t part_pool;
 
@@ -159,17 +158,21 @@ static const enum report_text_kind mime_text_kinds[] = {
 static void mime_finish_body(struct mime_walk *walk)
 {
 	enum mime_role role = walk->role;
+	struct report_fields fields;
 
 	walk->role = MIME_ROLE_IGNORED;
 	if (walk->text->used == 0)
 		return;
 	walk->reader->text_size += walk->text->used;
 	if (role == MIME_ROLE_TEXT && walk->is_wrapped_text) {
-		report_wrapped_inner(walk->reader, walk->text->data,
-				     walk->text->used, walk->part,
-				     walk->part->physical_pos +
-				     walk->part->header_size.physical_size,
-				     walk->cte);
+		T_BEGIN {
+			report_fields_parse(walk->reader, walk->text->data,
+					    walk->text->used, &fields);
+			report_wrapped_inner(walk->reader, &fields, walk->part,
+				walk->part->physical_pos +
+				walk->part->header_size.physical_size,
+				walk->cte);
+		} T_END;
 	}
 	if (role == MIME_ROLE_HTML)
 		report_html_read(walk->reader, walk->text);
@@ -207,6 +210,7 @@ static void mime_finish_returned_header(struct mime_walk *walk)
 			REPORT_ORIGINAL_LOOKED_UP : REPORT_ORIGINAL_PROVES,
 	};
 	struct report_reader *reader = walk->reader;
+	struct report_fields fields;
 	buffer_t *header;
 	bool readable, is_report;
 
@@ -215,11 +219,14 @@ static void mime_finish_returned_header(struct mime_walk *walk)
 	/* encoded, at times, whatever RFC 2046, 5.2.1 says */
 	report_decode(walk->embedded_cte, walk->header->data,
 		      walk->header->used, header);
-	readable = report_original_read(reader, header->data, header->used,
-					&source, &is_report);
-	report_wrapped_inner(reader, header->data, header->used,
-			     walk->part->parent, walk->part->physical_pos,
-			     walk->embedded_cte);
+	T_BEGIN {
+		report_fields_parse(reader, header->data, header->used, &fields);
+		readable = report_original_read_fields(reader, &fields, &source,
+						       &is_report);
+		report_wrapped_inner(reader, &fields, walk->part->parent,
+				     walk->part->physical_pos,
+				     walk->embedded_cte);
+	} T_END;
 	buffer_free(&header);
 	walk->returned = walk->part;
 	walk->returned_original = reader->original_read;
@@ -237,7 +244,6 @@ static void mime_finish_nested_header(struct mime_walk *walk)
 {
 	const struct report_source source = { .rank = REPORT_RANK_NESTED };
 	const char *type = message_decoder_current_content_type(walk->decoder);
-	bool is_report;
 
 	walk->role = MIME_ROLE_IGNORED;
 	if (type != NULL && mime_is_in_returned(walk, walk->part)) {
@@ -249,8 +255,7 @@ static void mime_finish_nested_header(struct mime_walk *walk)
 	if ((walk->part->parent->flags &
 	     MESSAGE_PART_FLAG_MESSAGE_RFC822) != 0) {
 		(void)report_original_read(walk->reader, walk->header->data,
-					   walk->header->used, &source,
-					   &is_report);
+					   walk->header->used, &source);
 	} else if (mime_is_text(walk)) {
 		walk->role = MIME_ROLE_NESTED;
 	}
@@ -293,10 +298,14 @@ static void mime_finish_header(struct mime_walk *walk)
 	walk->inside_report = FALSE;
 	walk->embedded_cte = walk->cte;
 	if (part->parent == NULL) {
-		report_sender_read(walk->reader, walk->sender,
-				   walk->header->data, walk->header->used);
-		report_wrapped_outer(walk->reader, walk->header->data,
-				     walk->header->used);
+		T_BEGIN {
+			struct report_fields fields;
+
+			report_fields_parse(walk->reader, walk->header->data,
+					    walk->header->used, &fields);
+			report_sender_read(walk->reader, &fields);
+			report_wrapped_outer(walk->reader, &fields);
+		} T_END;
 		walk->root_is_multipart =
 			(part->flags & MESSAGE_PART_FLAG_MULTIPART) != 0;
 	} else {
@@ -431,8 +440,16 @@ mime_walk(struct mime_walk *walk, struct message_parser_ctx *parser)
 	return ret;
 }
 
+/* NULL = none */
+static const char *mime_error(struct istream *input, int ret)
+{
+	if (input->stream_errno != 0)
+		return t_strdup(i_stream_get_error(input));
+	return ret == 0 ? "stream has not all of the message" : NULL;
+}
+
 int report_mime_read(struct report_reader *reader, struct istream *input,
-		     enum report_sender sender, const char **error_r)
+		     const char **error_r)
 {
 	const struct message_parser_settings set = {
 		.flags = MESSAGE_PARSER_FLAG_INCLUDE_MULTIPART_BLOCKS,
@@ -441,7 +458,6 @@ int report_mime_read(struct report_reader *reader, struct istream *input,
 	};
 	struct mime_walk walk = {
 		.reader = reader,
-		.sender = sender,
 	};
 	struct message_parser_ctx *parser;
 	struct message_part *parts;
@@ -461,12 +477,7 @@ int report_mime_read(struct report_reader *reader, struct istream *input,
 	ret = mime_walk(&walk, parser);
 	if (limited->v_offset >= REPORT_MAX_BYTES)
 		report_body_truncated(reader->report);
-	if (limited->stream_errno != 0)
-		*error_r = t_strdup(i_stream_get_error(limited));
-	else if (ret == 0)
-		*error_r = "stream has not all of the message";
-	else
-		*error_r = NULL;
+	*error_r = mime_error(limited, ret);
 
 	message_decoder_deinit(&walk.decoder);
 	message_parser_deinit(&parser, &parts);

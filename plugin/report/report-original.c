@@ -5,6 +5,7 @@
 #include "lib.h"
 #include "message-date.h"
 #include "report-private.h"
+#include "report-words.h"
 
 /* Sieve's redirect, vacation and notify make such IDs (RFC 5230, 5435). */
 #define SIEVE_MESSAGE_ID_PREFIX "dovecot-sieve-"
@@ -13,14 +14,15 @@
    part's hardly any. */
 #define ORIGINAL_MIN_FIELDS 2
 
-struct original_context {
+/* A returned header while it is read. */
+struct original_header {
 	enum report_rank rank;
-	/* NULL = nothing that could convict */
-	struct report_original *original;
-	/* what this block says comes before what others said */
+	/* what it says comes before what others said */
 	bool stronger;
 	bool date_seen;
 	bool to_seen;
+	/* NULL = nothing that could convict */
+	struct report_original *original;
 	/* "from" of the Received line above, which a newer host wrote */
 	const char *received_from;
 };
@@ -42,88 +44,65 @@ struct original_outline {
  */
 
 static void
-outline_message_id(struct report_reader *reader, const char *value,
+outline_message_id(struct report_reader *reader,
+		   const struct report_field *field,
 		   struct original_outline *outline)
 {
 	if (++outline->message_id_fields > 1) {
 		outline->message_id_proves = FALSE;
 		return;
 	}
-	outline->message_id = report_message_id_first(reader->pool, value);
-	outline->message_id_proves = !reader->field_is_cut &&
-		report_message_id_is_grammar(value);
+	reader->field_is_cut = field->is_cut;
+	outline->message_id =
+		report_message_id_first(reader->pool, field->value);
+	outline->message_id_proves = !field->is_cut &&
+		report_message_id_is_grammar(field->value);
+}
+
+/* Does the field stand only in reports, or say that this is one? */
+static bool outline_field_is_reports(const struct report_field *field)
+{
+	const char *value = field->value;
+
+	if (report_field_is(field, "From") || report_field_is(field, "Sender")) {
+		return *value == '\0' || strcmp(value, "<>") == 0 ||
+			(report_speakers_read(value) &
+			 REPORT_SPEAKER_MAILER_DAEMON) != 0;
+	}
+	if (report_field_is(field, "Return-Path"))
+		return strcmp(value, "<>") == 0;
+	if (report_field_is(field, "Content-Type"))
+		return strncasecmp(value, "multipart/report", 16) == 0;
+	return report_field_is(field, "X-Failed-Recipients");
 }
 
 static void
-outline_speaker(struct report_reader *reader ATTR_UNUSED, const char *value,
-		struct original_outline *outline)
+outline_read(struct report_reader *reader, const struct report_fields *fields,
+	     struct original_outline *outline_r)
 {
-	if (*value == '\0' || strcmp(value, "<>") == 0 ||
-	    report_speaker_is_daemon(value))
-		outline->is_report = TRUE;
-}
-
-static void
-outline_return_path(struct report_reader *reader ATTR_UNUSED, const char *value,
-		    struct original_outline *outline)
-{
-	if (strcmp(value, "<>") == 0)
-		outline->is_report = TRUE;
-}
-
-static void
-outline_content_type(struct report_reader *reader ATTR_UNUSED,
-		     const char *value, struct original_outline *outline)
-{
-	if (strncasecmp(value, "multipart/report", 16) == 0)
-		outline->is_report = TRUE;
-}
-
-static void
-outline_failed_recipients(struct report_reader *reader ATTR_UNUSED,
-			  const char *value ATTR_UNUSED,
-			  struct original_outline *outline)
-{
-	outline->is_report = TRUE;
-}
-
-static const struct {
-	const char *name;
-	/* of From, To, Subject, Date, Received */
-	bool counts;
-	void (*read)(struct report_reader *reader, const char *value,
-		     struct original_outline *outline);
-} outline_fields[] = {
-	{ "Content-Type", FALSE, outline_content_type },
-	{ "Date", TRUE, NULL },
-	{ "From", TRUE, outline_speaker },
-	{ "Message-ID", FALSE, outline_message_id },
-	{ "Received", TRUE, NULL },
-	{ "Return-Path", FALSE, outline_return_path },
-	{ "Sender", FALSE, outline_speaker },
-	{ "Subject", TRUE, NULL },
-	{ "To", TRUE, NULL },
-	{ "X-Failed-Recipients", FALSE, outline_failed_recipients },
-};
-
-static void
-outline_field(struct report_reader *reader, const char *name,
-	      const char *value, void *context)
-{
-	struct original_outline *outline = context;
+	const struct report_field *field;
 	bool identifies;
-	unsigned int i;
 
-	if (report_field_kind((const unsigned char *)name, strlen(name),
-			      &identifies) == REPORT_BLOCK_MESSAGE)
-		outline->known_fields++;
-	for (i = 0; i < N_ELEMENTS(outline_fields); i++) {
-		if (strcasecmp(name, outline_fields[i].name) != 0)
-			continue;
-		if (outline_fields[i].counts)
-			outline->message_fields++;
-		if (outline_fields[i].read != NULL)
-			outline_fields[i].read(reader, value, outline);
+	i_zero(outline_r);
+	array_foreach(&fields->fields, field) T_BEGIN {
+		if (report_field_kind((const unsigned char *)field->name,
+				      strlen(field->name), &identifies) ==
+		    REPORT_BLOCK_MESSAGE)
+			outline_r->known_fields++;
+		if (report_field_is(field, "Date") ||
+		    report_field_is(field, "From") ||
+		    report_field_is(field, "Received") ||
+		    report_field_is(field, "Subject") ||
+		    report_field_is(field, "To"))
+			outline_r->message_fields++;
+		if (report_field_is(field, "Message-ID"))
+			outline_message_id(reader, field, outline_r);
+		else if (outline_field_is_reports(field))
+			outline_r->is_report = TRUE;
+	} T_END;
+	if (fields->is_cut) {
+		/* nobody knows what followed */
+		outline_r->message_id_proves = FALSE;
 	}
 }
 
@@ -199,102 +178,53 @@ original_get(struct report_reader *reader,
 	if (!outline->message_id_proves || outline->is_report ||
 	    source->original != REPORT_ORIGINAL_PROVES)
 		original->message_id_proves = FALSE;
-	if (outline->is_report)
+	if (outline->is_report ||
+	    (outline->message_id != NULL &&
+	     strncmp(outline->message_id, SIEVE_MESSAGE_ID_PREFIX,
+		     strlen(SIEVE_MESSAGE_ID_PREFIX)) == 0))
 		original->automatic = TRUE;
 	return original;
 }
 
-static void
-original_addresses(struct report_reader *reader, const char *value,
-		   ARRAY_TYPE(const_string) *dest)
-{
-	report_addresses_read(reader->pool, value, dest);
-}
-
 /*
- * Fields
+ * Fields of an original
  */
 
-static void
-original_read_message_id(struct report_reader *reader, const char *value,
-		struct original_context *ctx)
-{
-	report_message_ids_read(reader, value, ctx->rank);
-}
+/* Those that are address lists. */
+static const struct {
+	const char *name;
+	size_t list;
+} original_lists[] = {
+	{ "Cc", offsetof(struct report_original, recipients) },
+	{ "Delivered-To", offsetof(struct report_original, recipients) },
+	{ "Errors-To", offsetof(struct report_original, return_paths) },
+	{ "From", offsetof(struct report_original, from) },
+	{ "Resent-From", offsetof(struct report_original, resent_from) },
+	{ "Return-Path", offsetof(struct report_original, return_paths) },
+	{ "Sender", offsetof(struct report_original, from) },
+	{ "To", offsetof(struct report_original, recipients) },
+	{ "X-Original-To", offsetof(struct report_original, recipients) },
+	{ "X-Sieve-Redirected-From",
+	  offsetof(struct report_original, resent_from) },
+};
 
 static void
-read_own_message_id(struct report_reader *reader, const char *value,
-		    struct original_context *ctx)
+original_read_lists(struct report_reader *reader,
+		    const struct report_fields *fields,
+		    struct report_original *original)
 {
-	original_read_message_id(reader, value, ctx);
-	if (ctx->original != NULL && ctx->original->message_id != NULL &&
-	    strncmp(ctx->original->message_id, SIEVE_MESSAGE_ID_PREFIX,
-		    strlen(SIEVE_MESSAGE_ID_PREFIX)) == 0)
-		ctx->original->automatic = TRUE;
-}
+	const struct report_field *field;
+	unsigned int i;
 
-static void
-original_read_date(struct report_reader *reader, const char *value,
-	  struct original_context *ctx)
-{
-	time_t date;
-	int timezone_offset;
-
-	if (ctx->date_seen || ctx->rank == REPORT_RANK_NESTED)
-		return;
-	ctx->date_seen = TRUE;
-	if ((ctx->stronger || reader->report->original_date == (time_t)-1) &&
-	    message_date_parse((const unsigned char *)value, strlen(value),
-			       &date, &timezone_offset))
-		reader->report->original_date = date;
-}
-
-static void
-original_read_to(struct report_reader *reader, const char *value,
-	struct original_context *ctx)
-{
-	if (ctx->original != NULL) {
-		original_addresses(reader, value,
-				   &ctx->original->recipients);
-	}
-	if (ctx->rank == REPORT_RANK_NESTED)
-		return;
-	if (!ctx->to_seen && ctx->stronger)
-		array_clear(&reader->report->original_to);
-	ctx->to_seen = TRUE;
-	original_addresses(reader, value, &reader->report->original_to);
-}
-
-static void
-read_delivered_to(struct report_reader *reader, const char *value,
-		  struct original_context *ctx)
-{
-	if (ctx->original != NULL)
-		original_addresses(reader, value, &ctx->original->recipients);
-}
-
-static void
-original_read_from(struct report_reader *reader, const char *value,
-	  struct original_context *ctx)
-{
-	if (ctx->original != NULL)
-		original_addresses(reader, value, &ctx->original->from);
-}
-
-static void
-original_read_return_path(struct report_reader *reader, const char *value,
-		 struct original_context *ctx)
-{
-	if (ctx->original != NULL)
-		original_addresses(reader, value, &ctx->original->return_paths);
-}
-
-static void
-read_resent_from(struct report_reader *reader, const char *value,
-		 struct original_context *ctx)
-{
-	if (ctx->original != NULL)
-		original_addresses(reader, value, &ctx->original->resent_from);
+	array_foreach(&fields->fields, field) T_BEGIN {
+		for (i = 0; i < N_ELEMENTS(original_lists); i++) {
+			if (report_field_is(field, original_lists[i].name)) {
+				report_addresses_read(reader->pool, field->value,
+					PTR_OFFSET(original,
+						   original_lists[i].list));
+			}
+		}
+	} T_END;
 }
 
 static const char *
@@ -305,15 +235,12 @@ original_name(struct report_reader *reader, const char *name)
 }
 
 static void
-original_read_received(struct report_reader *reader, const char *value,
-	      struct original_context *ctx)
+original_read_received(struct report_reader *reader, const char *value)
 {
-	struct report_original *original = ctx->original;
+	struct report_original *original = reader->header->original;
 	struct report_received received;
 	struct report_hop *hop;
 
-	if (original == NULL)
-		return;
 	if (array_count(&original->hops) >= REPORT_MAX_HOPS) {
 		reader->report->truncated = TRUE;
 		return;
@@ -321,22 +248,23 @@ original_read_received(struct report_reader *reader, const char *value,
 	report_received_read(value, &received);
 	if (received.by == NULL && received.submitted) {
 		/* qmail doesn't say which host it is; the next one does */
-		received.by = ctx->received_from;
+		received.by = reader->header->received_from;
 	}
 	hop = array_append_space(&original->hops);
 	hop->by = original_name(reader, received.by);
 	hop->for_address = original_name(reader, received.recipient);
 	hop->submitted = received.submitted;
-	if (received.from != NULL)
-		ctx->received_from = p_strdup(reader->scratch, received.from);
+	if (received.from != NULL) {
+		reader->header->received_from =
+			p_strdup(reader->scratch, received.from);
+	}
 }
 
 static void
-original_read_auto_submitted(struct report_reader *reader ATTR_UNUSED,
-		    const char *value, struct original_context *ctx)
+original_read_auto_submitted(struct report_reader *reader, const char *value)
 {
-	if (ctx->original != NULL && report_is_auto_submitted(value))
-		ctx->original->automatic = TRUE;
+	if (report_is_auto_submitted(value))
+		reader->header->original->automatic = TRUE;
 }
 
 /* Groupware sends invitations, and answers to them, in its user's name. */
@@ -348,16 +276,57 @@ original_note_type(struct report_original *original, const char *type)
 }
 
 static void
-original_read_content_type(struct report_reader *reader ATTR_UNUSED, const char *value,
-		  struct original_context *ctx)
+original_read_content_type(struct report_reader *reader, const char *value)
 {
-	if (ctx->original != NULL)
-		original_note_type(ctx->original, value);
+	original_note_type(reader->header->original, value);
+}
+
+static const struct report_field_reader original_fields[] = {
+	{ "Auto-Submitted", original_read_auto_submitted },
+	{ "Content-Type", original_read_content_type },
+	{ "Received", original_read_received },
+};
+
+/*
+ * Fields of any returned header
+ */
+
+static void
+returned_read_message_id(struct report_reader *reader, const char *value)
+{
+	report_message_ids_read(reader, value, reader->header->rank);
 }
 
 static void
-read_serial(struct report_reader *reader, const char *value,
-	    struct original_context *ctx ATTR_UNUSED)
+returned_read_date(struct report_reader *reader, const char *value)
+{
+	struct original_header *header = reader->header;
+	time_t date;
+	int timezone_offset;
+
+	if (header->date_seen || header->rank == REPORT_RANK_NESTED)
+		return;
+	header->date_seen = TRUE;
+	if ((header->stronger || reader->report->original_date == (time_t)-1) &&
+	    message_date_parse((const unsigned char *)value, strlen(value),
+			       &date, &timezone_offset))
+		reader->report->original_date = date;
+}
+
+static void returned_read_to(struct report_reader *reader, const char *value)
+{
+	struct original_header *header = reader->header;
+
+	if (header->rank == REPORT_RANK_NESTED)
+		return;
+	if (!header->to_seen && header->stronger)
+		array_clear(&reader->report->original_to);
+	header->to_seen = TRUE;
+	report_addresses_read(reader->pool, value,
+			      &reader->report->original_to);
+}
+
+static void returned_read_serial(struct report_reader *reader, const char *value)
 {
 	ARRAY_TYPE(const_string) *serials = &reader->report->serials;
 	const char *p, *serial;
@@ -369,89 +338,75 @@ read_serial(struct report_reader *reader, const char *value,
 		if (*p <= ' ' || *p >= 0x7f)
 			return;
 	}
-	array_foreach_elem(serials, serial) {
-		if (strcmp(serial, value) == 0)
-			return;
-	}
+	if (report_strings_have(serials, value))
+		return;
 	serial = p_strdup(reader->pool, value);
 	array_push_back(serials, &serial);
 }
 
-static const struct {
-	const char *name;
-	void (*read)(struct report_reader *reader, const char *value,
-		     struct original_context *ctx);
-} original_fields[] = {
-	{ "Auto-Submitted", original_read_auto_submitted },
-	{ "Cc", original_read_to },
-	{ "Content-Type", original_read_content_type },
-	{ "Date", original_read_date },
-	{ "Delivered-To", read_delivered_to },
-	{ "Errors-To", original_read_return_path },
-	{ "From", original_read_from },
-	{ "Message-ID", read_own_message_id },
-	{ "Original-Message-ID", original_read_message_id },
-	{ "Received", original_read_received },
-	{ "Resent-From", read_resent_from },
-	{ "Return-Path", original_read_return_path },
-	{ "Sender", original_read_from },
-	{ "To", original_read_to },
-	{ REPORT_SERIAL_HEADER, read_serial },
+static const struct report_field_reader returned_fields[] = {
+	{ "Cc", returned_read_to },
+	{ "Date", returned_read_date },
+	{ "Message-ID", returned_read_message_id },
+	{ "Original-Message-ID", returned_read_message_id },
+	{ "To", returned_read_to },
+	{ REPORT_SERIAL_HEADER, returned_read_serial },
 	/* the ID that a relay replaced by its own */
-	{ "X-Google-Original-Message-ID", original_read_message_id },
-	{ "X-Microsoft-Original-Message-ID", original_read_message_id },
-	{ "X-Original-Message-ID", original_read_message_id },
-	{ "X-Original-To", read_delivered_to },
-	{ "X-Sieve-Redirected-From", read_resent_from },
+	{ "X-Google-Original-Message-ID", returned_read_message_id },
+	{ "X-Microsoft-Original-Message-ID", returned_read_message_id },
+	{ "X-Original-Message-ID", returned_read_message_id },
 };
 
-static void
-original_field(struct report_reader *reader, const char *name,
-	       const char *value, void *context)
-{
-	struct original_context *ctx = context;
-	unsigned int i;
-
-	for (i = 0; i < N_ELEMENTS(original_fields); i++) {
-		if (strcasecmp(name, original_fields[i].name) == 0)
-			original_fields[i].read(reader, value, ctx);
-	}
-}
-
-bool report_original_read(struct report_reader *reader, const void *header,
-			  size_t size, const struct report_source *source,
-			  bool *is_report_r)
+bool report_original_read_fields(struct report_reader *reader,
+				 const struct report_fields *fields,
+				 const struct report_source *source,
+				 bool *is_report_r)
 {
 	struct original_outline outline;
-	struct original_context ctx = {
+	struct original_header header = {
 		.rank = source->rank,
 		.stronger = source->rank > reader->original_rank,
 	};
 
-	i_zero(&outline);
-	reader->original_read = UINT_MAX;
-	report_fields_read(reader, header, size, outline_field, &outline);
-	if (reader->block_is_cut) {
-		/* nobody knows what followed */
-		outline.message_id_proves = FALSE;
-	}
+	outline_read(reader, fields, &outline);
 	*is_report_r = outline.is_report;
+	reader->original_read = UINT_MAX;
 	if (source->is_mime_header &&
 	    outline.message_fields < ORIGINAL_MIN_FIELDS)
 		return FALSE;
 	if (outline.known_fields >= 2 || !source->in_part)
-		ctx.original = original_get(reader, &outline, source);
-	if (ctx.original != NULL) {
+		header.original = original_get(reader, &outline, source);
+	reader->header = &header;
+	if (header.original != NULL) {
 		reader->original_read =
 			array_ptr_to_idx(&reader->report->originals,
-					 ctx.original);
+					 header.original);
+		original_read_lists(reader, fields, header.original);
+		report_fields_read(reader, fields, original_fields,
+				   N_ELEMENTS(original_fields));
 	}
-	report_fields_read(reader, header, size, original_field, &ctx);
+	report_fields_read(reader, fields, returned_fields,
+			   N_ELEMENTS(returned_fields));
+	reader->header = NULL;
 	if (outline.known_fields < 2)
 		return FALSE;
-	if (ctx.stronger)
+	if (header.stronger)
 		reader->original_rank = source->rank;
 	return TRUE;
+}
+
+bool report_original_read(struct report_reader *reader, const void *header,
+			  size_t size, const struct report_source *source)
+{
+	struct report_fields fields;
+	bool is_report, ret;
+
+	T_BEGIN {
+		report_fields_parse(reader, header, size, &fields);
+		ret = report_original_read_fields(reader, &fields, source,
+						  &is_report);
+	} T_END;
+	return ret;
 }
 
 void report_original_has_part(struct report_reader *reader,

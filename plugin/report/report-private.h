@@ -12,8 +12,8 @@
 #include "report.h"
 #include "report-limits.h"
 
-/* What speaks for one class or another. Each counts once; report-evidence.c
-   says how much. */
+/* What speaks for one class or another. Each counts once; report.c says
+   how much. */
 enum report_trait {
 	/* who speaks */
 	REPORT_TRAIT_NULL_SENDER,
@@ -126,6 +126,7 @@ struct report_wrapped {
 
 /* One report_read(). */
 struct report_reader {
+	enum report_sender sender;
 	/* for what is returned */
 	pool_t pool;
 	/* for as long as is read */
@@ -152,6 +153,8 @@ struct report_reader {
 	unsigned int original_read;
 	/* the rank that original_to and the rest come from */
 	enum report_rank original_rank;
+	/* the returned header that is read now */
+	struct original_header *header;
 	/* bytes of text read so far */
 	size_t text_size;
 	struct report_identity identity;
@@ -159,15 +162,16 @@ struct report_reader {
 
 	/* the field that is read now was not seen to its end, or has a NUL */
 	bool field_is_cut:1;
-	/* the block read last ended in the middle of a line */
-	bool block_is_cut:1;
 	/* the delivery-status or disposition-notification part has all that
 	   makes a report certain */
 	bool status_is_certain:1;
 	/* header or body have what the scan looks for */
 	bool is_marked:1;
-	/* the message has a Return-Path */
+	/* the message has a Return-Path, a Received line */
 	bool return_path_seen:1;
+	bool received_seen:1;
+	/* the block of fields read now has a Disposition */
+	bool disposition_seen:1;
 	/* what is read now was wrapped: done once only */
 	bool is_unwrapped:1;
 	/* From or Sender is a mailer daemon, or From is <> */
@@ -195,19 +199,64 @@ report_trait_has(const struct report_reader *reader, enum report_trait trait)
 	return (reader->traits & (1ULL << trait)) != 0;
 }
 
+/* What words mean (report-words.h) as traits. */
+struct report_word_trait {
+	unsigned int means;
+	enum report_trait trait;
+};
+static inline void
+report_traits_add(struct report_reader *reader, unsigned int found,
+		  const struct report_word_trait *traits, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		if ((found & traits[i].means) != 0)
+			report_trait_add(reader, traits[i].trait);
+	}
+}
+
 /* report-fields.c: header fields of one block */
 
-/* name: without colon; value: on one line, without leading and trailing white
-   space, NUL-terminated. Both are gone after the call. */
-typedef void report_field_callback_t(struct report_reader *reader,
-				     const char *name, const char *value,
-				     void *context);
+struct report_field {
+	/* without colon */
+	const char *name;
+	/* on one line, without leading and trailing white space */
+	const char *value;
+	/* not seen to its end, or has a NUL */
+	bool is_cut;
+};
 
-/* Calls back for each header field in [block, block + size), up to the first
-   empty line. */
-void report_fields_read(struct report_reader *reader, const void *block,
-			size_t size, report_field_callback_t *callback,
-			void *context);
+/* Those of a block, in its order. */
+struct report_fields {
+	ARRAY(struct report_field) fields;
+	/* the block ended in the middle of a line */
+	bool is_cut;
+};
+
+static inline bool
+report_field_is(const struct report_field *field, const char *name)
+{
+	/* most differ in their first letter already */
+	return ((field->name[0] ^ name[0]) & ~0x20) == 0 &&
+		strcasecmp(field->name, name) == 0;
+}
+
+/* The fields of [block, block + size), up to the first empty line, on the data
+   stack. */
+void report_fields_parse(struct report_reader *reader, const void *block,
+			 size_t size, struct report_fields *fields_r);
+
+/* What reads the fields of one name. value is gone after the call. */
+struct report_field_reader {
+	const char *name;
+	void (*read)(struct report_reader *reader, const char *value);
+};
+/* Each field by the reader of its name, in the order of the fields. */
+void report_fields_read(struct report_reader *reader,
+			const struct report_fields *fields,
+			const struct report_field_reader *readers,
+			unsigned int count);
 
 /* Kinds of header blocks, by the fields that they have. */
 enum report_block {
@@ -223,7 +272,7 @@ enum report_block {
 enum report_block report_field_kind(const unsigned char *name, size_t size,
 				    bool *identifies_r);
 
-/* report-message-id.c */
+/* report-values.c */
 
 /* Appends the Message-IDs in a field's value, normalised. */
 void report_message_ids_read(struct report_reader *reader, const char *value,
@@ -242,8 +291,6 @@ bool report_message_id_is_grammar(const char *value);
 /* As report_message_id_first(), in the case that it came in. */
 const char *report_message_id_first_written(pool_t pool, const char *value);
 
-/* report-address.c */
-
 /* Addresses of an address list field, lower-case, appended to dest. */
 void report_addresses_read(pool_t pool, const char *value,
 			   ARRAY_TYPE(const_string) *dest);
@@ -258,16 +305,13 @@ report_address_normalize(pool_t pool, const void *data, size_t size);
    [data, data + size) as it is, but for case. */
 void report_address_add(pool_t pool, const void *data, size_t size,
 			ARRAY_TYPE(const_string) *dest, unsigned int max);
-bool report_address_is_role(const char *address);
-/* Is it one of the addresses in the report's own From and To? */
-bool report_address_is_own(struct report_reader *reader, const char *address);
+bool report_strings_have(const ARRAY_TYPE(const_string) *strings,
+			 const char *string);
 
 /* report-sender.c: the report's own header */
-void report_sender_read(struct report_reader *reader, enum report_sender sender,
-			const void *header, size_t size);
+void report_sender_read(struct report_reader *reader,
+			const struct report_fields *fields);
 
-/* From, Sender: is it a mailer daemon's name or address? */
-bool report_speaker_is_daemon(const char *value);
 /* Auto-Submitted (RFC 3834, 5): does it say that no human wrote it? */
 bool report_is_auto_submitted(const char *value);
 
@@ -275,9 +319,12 @@ bool report_is_auto_submitted(const char *value);
 
 /* Returns TRUE if at least two fields of a message header were there.
    *is_report_r: it is the header of a report. */
+bool report_original_read_fields(struct report_reader *reader,
+				 const struct report_fields *fields,
+				 const struct report_source *source,
+				 bool *is_report_r);
 bool report_original_read(struct report_reader *reader, const void *header,
-			  size_t size, const struct report_source *source,
-			  bool *is_report_r);
+			  size_t size, const struct report_source *source);
 
 /* The part of that type stands in the original, counted from 0 in report->originals
    (UINT_MAX = none). */
@@ -312,7 +359,7 @@ enum report_text_kind {
 void report_text_read(struct report_reader *reader, const void *text,
 		      size_t size, enum report_text_kind kind);
 
-/* report-html.c: an HTML part, decoded to UTF-8 */
+/* an HTML part, decoded to UTF-8 */
 void report_html_read(struct report_reader *reader, const buffer_t *html);
 
 /* report-json.c: a notification service's JSON. Returns FALSE if text is
@@ -323,27 +370,25 @@ bool report_json_read(struct report_reader *reader, const void *text,
 /* report-mime.c: walks through the message's parts. Returns 0, or -1 if the
    stream failed. */
 int report_mime_read(struct report_reader *reader, struct istream *input,
-		     enum report_sender sender, const char **error_r);
+		     const char **error_r);
 
 /* report-wrapped.c */
 
 /* The message's own header; what is inside is compared with it. */
-void report_wrapped_outer(struct report_reader *reader, const void *header,
-			  size_t size);
+void report_wrapped_outer(struct report_reader *reader,
+			  const struct report_fields *fields);
 /* The header of a message in it, which starts at offset and ends with the part's
    body; cte: how it is encoded. Notes in reader->wrapped if it is the same. */
-void report_wrapped_inner(struct report_reader *reader, const void *header,
-			  size_t size, const struct message_part *part,
-			  uoff_t offset, enum message_cte cte);
+void report_wrapped_inner(struct report_reader *reader,
+			  const struct report_fields *fields,
+			  const struct message_part *part, uoff_t offset,
+			  enum message_cte cte);
 /* Appends data, decoded (RFC 2045, 6), to dest; what is not encoded, as it is. */
 void report_decode(enum message_cte cte, const void *data, size_t size,
 		   buffer_t *dest);
 /* The wrapped message as a stream of its own, at its first byte. */
 struct istream *report_wrapped_open(const struct report_wrapped *wrapped,
 				    struct istream *input);
-
-/* report-evidence.c: which class the traits make */
-enum report_class report_evidence_class(const struct report_reader *reader);
 
 /* A Received line (RFC 5321, 4.4). Strings are on the data stack,
    lower-case; NULL = absent. */

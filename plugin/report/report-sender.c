@@ -1,5 +1,5 @@
 /* The report's own header: who speaks, to whom, and in answer to what. It only
-   collects traits; report-evidence.c weighs them. */
+   collects traits; report.c weighs them. */
 
 #include "lib.h"
 #include "rfc822-parser.h"
@@ -7,18 +7,15 @@
 #include "report-private.h"
 #include "report-words.h"
 
-static const enum report_trait speaker_traits[] = {
-	[REPORT_SPEAKER_DAEMON]		= REPORT_TRAIT_DAEMON_FROM,
-	[REPORT_SPEAKER_MAIL_SYSTEM]	= REPORT_TRAIT_MAIL_SYSTEM,
-	[REPORT_SPEAKER_POSTMASTER]	= REPORT_TRAIT_POSTMASTER,
-	[REPORT_SPEAKER_MAIL_FILTER]	= REPORT_TRAIT_MAIL_FILTER,
-	[REPORT_SPEAKER_UNATTENDED]	= REPORT_TRAIT_UNATTENDED,
+static const struct report_word_trait speaker_traits[] = {
+	{ REPORT_SPEAKER_MAIL_SYSTEM, REPORT_TRAIT_MAIL_SYSTEM },
+	{ REPORT_SPEAKER_POSTMASTER, REPORT_TRAIT_POSTMASTER },
+	{ REPORT_SPEAKER_MAIL_FILTER, REPORT_TRAIT_MAIL_FILTER },
+	{ REPORT_SPEAKER_UNATTENDED | REPORT_SPEAKER_ROBOT,
+	  REPORT_TRAIT_UNATTENDED },
 };
 
-static const struct {
-	enum report_subject subject;
-	enum report_trait trait;
-} subject_traits[] = {
+static const struct report_word_trait subject_traits[] = {
 	{ REPORT_SUBJECT_ANSWER, REPORT_TRAIT_HUMAN_SUBJECT },
 	{ REPORT_SUBJECT_FAILURE, REPORT_TRAIT_SUBJECT_FAILURE },
 	{ REPORT_SUBJECT_AUTO_REPLY, REPORT_TRAIT_SUBJECT_AUTO_REPLY },
@@ -27,86 +24,49 @@ static const struct {
 	{ REPORT_SUBJECT_ABUSE, REPORT_TRAIT_SUBJECT_ABUSE },
 };
 
-struct sender_context {
-	enum report_sender envelope;
-	bool received_seen;
-};
-
-/* From: and Sender: the domain says nothing, only who in it. */
-struct speaker_context {
-	struct report_reader *reader;
-	bool is_path;
-	bool is_mailer_daemon;
-};
-
-static void speaker_word(const char *text, void *context)
+/* From, Sender, Return-Path: the domain says nothing, only who in it. daemon: what a
+   mailer daemon there says. */
+static unsigned int
+sender_speaker(struct report_reader *reader, const char *value,
+	       enum report_trait daemon)
 {
-	const struct report_speaker_word *word = report_speaker_find(text);
-	struct speaker_context *ctx = context;
-	enum report_trait trait;
+	unsigned int speakers = report_speakers_read(value);
 
-	if (word == NULL)
-		return;
-	/* "mailerdaemon": postmasters and mail systems of other names are people,
-	   too */
-	if (word == &report_speaker_words[0])
-		ctx->is_mailer_daemon = TRUE;
-	trait = speaker_traits[word->speaker];
-	if (trait == REPORT_TRAIT_DAEMON_FROM && ctx->is_path)
-		trait = REPORT_TRAIT_DAEMON_PATH;
-	if (ctx->reader != NULL)
-		report_trait_add(ctx->reader, trait);
+	if ((speakers & (REPORT_SPEAKER_MAILER_DAEMON |
+			 REPORT_SPEAKER_DAEMON)) != 0)
+		report_trait_add(reader, daemon);
+	report_traits_add(reader, speakers, speaker_traits,
+			  N_ELEMENTS(speaker_traits));
+	return speakers;
 }
 
-static void
-sender_speaker(struct report_reader *reader, const char *value, bool is_path)
+static void header_read_sender(struct report_reader *reader, const char *value)
 {
-	struct speaker_context ctx = { .reader = reader, .is_path = is_path };
-
-	report_speakers_foreach(value, speaker_word, &ctx);
-	if (ctx.is_mailer_daemon && !is_path)
+	if ((sender_speaker(reader, value, REPORT_TRAIT_DAEMON_FROM) &
+	     REPORT_SPEAKER_MAILER_DAEMON) != 0)
 		reader->mailer_daemon = TRUE;
 }
 
-bool report_speaker_is_daemon(const char *value)
-{
-	struct speaker_context ctx = { .reader = NULL };
-
-	report_speakers_foreach(value, speaker_word, &ctx);
-	return ctx.is_mailer_daemon;
-}
-
-static void
-header_read_from(struct report_reader *reader, const char *value,
-	  struct sender_context *ctx ATTR_UNUSED)
+static void header_read_from(struct report_reader *reader, const char *value)
 {
 	if (strstr(value, "<>") != NULL) {
 		report_trait_add(reader, REPORT_TRAIT_NULL_FROM);
 		if (strchr(value, '@') == NULL)
 			reader->mailer_daemon = TRUE;
 	}
-	sender_speaker(reader, value, FALSE);
+	header_read_sender(reader, value);
 	report_addresses_read(reader->pool, value, &reader->own_addresses);
 }
 
-static void
-header_read_sender(struct report_reader *reader, const char *value,
-	    struct sender_context *ctx ATTR_UNUSED)
-{
-	sender_speaker(reader, value, FALSE);
-}
-
-static void
-header_read_return_path(struct report_reader *reader, const char *value,
-		 struct sender_context *ctx)
+static void header_read_return_path(struct report_reader *reader, const char *value)
 {
 	reader->return_path_seen = TRUE;
 	if (strcmp(value, "<>") == 0) {
-		if (ctx->envelope == REPORT_SENDER_UNKNOWN)
+		if (reader->sender == REPORT_SENDER_UNKNOWN)
 			report_trait_add(reader, REPORT_TRAIT_NULL_SENDER);
 		return;
 	}
-	sender_speaker(reader, value, TRUE);
+	(void)sender_speaker(reader, value, REPORT_TRAIT_DAEMON_PATH);
 }
 
 bool report_is_auto_submitted(const char *value)
@@ -119,9 +79,7 @@ bool report_is_auto_submitted(const char *value)
 	return *rest != '\0' && strchr(" \t;(", *rest) == NULL;
 }
 
-static void
-header_read_auto_submitted(struct report_reader *reader, const char *value,
-		    struct sender_context *ctx ATTR_UNUSED)
+static void header_read_auto_submitted(struct report_reader *reader, const char *value)
 {
 	if (strncasecmp(value, "auto-replied", 12) == 0)
 		report_trait_add(reader, REPORT_TRAIT_AUTO_REPLIED);
@@ -129,70 +87,49 @@ header_read_auto_submitted(struct report_reader *reader, const char *value,
 		report_trait_add(reader, REPORT_TRAIT_AUTO_GENERATED);
 }
 
-static void
-read_auto_reply(struct report_reader *reader, const char *value,
-		struct sender_context *ctx ATTR_UNUSED)
+static void read_auto_reply(struct report_reader *reader, const char *value)
 {
 	if (strcasecmp(value, "no") != 0)
 		report_trait_add(reader, REPORT_TRAIT_AUTO_REPLY_FIELD);
 }
 
-static void
-read_precedence(struct report_reader *reader, const char *value,
-		struct sender_context *ctx ATTR_UNUSED)
+static void read_precedence(struct report_reader *reader, const char *value)
 {
 	if (strncasecmp(value, "auto", 4) == 0)
 		report_trait_add(reader, REPORT_TRAIT_AUTO_REPLY_FIELD);
 }
 
-static void
-read_failed_recipients(struct report_reader *reader, const char *value,
-		       struct sender_context *ctx ATTR_UNUSED)
+static void read_failed_recipients(struct report_reader *reader, const char *value)
 {
 	report_trait_add(reader, REPORT_TRAIT_FAILED_RECIPIENTS);
 	report_addresses_read(reader->pool, value, &reader->failed_field);
 }
 
-static void
-header_read_subject(struct report_reader *reader, const char *value,
-	     struct sender_context *ctx ATTR_UNUSED)
+static void header_read_subject(struct report_reader *reader, const char *value)
 {
-	unsigned int subject = report_subject_read(value);
-	unsigned int i;
-
-	for (i = 0; i < N_ELEMENTS(subject_traits); i++) {
-		if ((subject & subject_traits[i].subject) != 0)
-			report_trait_add(reader, subject_traits[i].trait);
-	}
+	report_traits_add(reader, report_subject_read(value), subject_traits,
+			  N_ELEMENTS(subject_traits));
 }
 
-static void
-header_read_to(struct report_reader *reader, const char *value,
-	struct sender_context *ctx ATTR_UNUSED)
+static void header_read_to(struct report_reader *reader, const char *value)
 {
 	report_addresses_read(reader->pool, value, &reader->report->to);
 	report_addresses_read(reader->pool, value, &reader->own_addresses);
 }
 
-static void
-read_in_reply_to(struct report_reader *reader, const char *value,
-		 struct sender_context *ctx ATTR_UNUSED)
+static void read_in_reply_to(struct report_reader *reader, const char *value)
 {
 	report_trait_add(reader, REPORT_TRAIT_ANSWER);
 	report_references_read(reader, value, FALSE);
 }
 
-static void
-read_references(struct report_reader *reader, const char *value,
-		struct sender_context *ctx ATTR_UNUSED)
+static void read_references(struct report_reader *reader, const char *value)
 {
 	report_trait_add(reader, REPORT_TRAIT_ANSWER);
 	report_references_read(reader, value, TRUE);
 }
 
-static void
-header_read_message_id(struct report_reader *reader, const char *value,
-		struct sender_context *ctx ATTR_UNUSED)
+static void header_read_message_id(struct report_reader *reader, const char *value)
 {
 	if (reader->report->message_id == NULL) {
 		reader->report->message_id =
@@ -203,15 +140,13 @@ header_read_message_id(struct report_reader *reader, const char *value,
 }
 
 /* The topmost one: our own host's, or what it trusts. */
-static void
-header_read_received(struct report_reader *reader, const char *value,
-	      struct sender_context *ctx)
+static void header_read_received(struct report_reader *reader, const char *value)
 {
 	struct report_received received;
 
-	if (ctx->received_seen)
+	if (reader->received_seen)
 		return;
-	ctx->received_seen = TRUE;
+	reader->received_seen = TRUE;
 	report_received_read(value, &received);
 	if (received.by == NULL)
 		return;
@@ -220,9 +155,7 @@ header_read_received(struct report_reader *reader, const char *value,
 					 strlen(received.by));
 }
 
-static void
-header_read_content_type(struct report_reader *reader, const char *value,
-		  struct sender_context *ctx ATTR_UNUSED)
+static void header_read_content_type(struct report_reader *reader, const char *value)
 {
 	struct rfc822_parser_context parser;
 	const char *const *params;
@@ -246,11 +179,7 @@ header_read_content_type(struct report_reader *reader, const char *value,
 	rfc822_parser_deinit(&parser);
 }
 
-static const struct {
-	const char *name;
-	void (*read)(struct report_reader *reader, const char *value,
-		     struct sender_context *ctx);
-} sender_fields[] = {
+static const struct report_field_reader sender_fields[] = {
 	{ "Auto-Submitted", header_read_auto_submitted },
 	{ "Content-Type", header_read_content_type },
 	{ "From", header_read_from },
@@ -270,49 +199,40 @@ static const struct {
 	{ "X-Failed-Recipients", read_failed_recipients },
 };
 
-static void
-sender_field(struct report_reader *reader, const char *name, const char *value,
-	     void *context)
-{
-	struct sender_context *ctx = context;
-	unsigned int i;
+static const struct report_field_reader answered_field = {
+	"In-Reply-To", read_in_reply_to
+};
+static const struct report_field_reader references_field = {
+	"References", read_references
+};
 
-	if (report_field_marks((const unsigned char *)name, strlen(name),
-			       (const unsigned char *)value,
-			       (const unsigned char *)value + strlen(value)))
-		reader->is_marked = TRUE;
-	for (i = 0; i < N_ELEMENTS(sender_fields); i++) {
-		if (strcasecmp(name, sender_fields[i].name) == 0)
-			sender_fields[i].read(reader, value, ctx);
+/* Would the scan have asked? */
+static bool sender_is_marked(const struct report_fields *fields)
+{
+	const struct report_field *field;
+
+	array_foreach(&fields->fields, field) {
+		const unsigned char *value = (const void *)field->value;
+
+		if (report_field_marks((const void *)field->name,
+				       strlen(field->name), value,
+				       value + strlen(field->value)))
+			return TRUE;
 	}
+	return FALSE;
 }
 
-static void
-sender_in_reply_to(struct report_reader *reader, const char *name,
-		   const char *value, void *context)
+void report_sender_read(struct report_reader *reader,
+			const struct report_fields *fields)
 {
-	if (strcasecmp(name, "In-Reply-To") == 0)
-		read_in_reply_to(reader, value, context);
-}
-
-static void
-sender_references(struct report_reader *reader, const char *name,
-		  const char *value, void *context)
-{
-	if (strcasecmp(name, "References") == 0)
-		read_references(reader, value, context);
-}
-
-void report_sender_read(struct report_reader *reader, enum report_sender sender,
-			const void *header, size_t size)
-{
-	struct sender_context ctx = { .envelope = sender };
-
-	if (sender == REPORT_SENDER_NULL)
+	if (reader->sender == REPORT_SENDER_NULL)
 		report_trait_add(reader, REPORT_TRAIT_NULL_SENDER);
-	report_fields_read(reader, header, size, sender_field, &ctx);
+	else
+		reader->is_marked = sender_is_marked(fields);
+	report_fields_read(reader, fields, sender_fields,
+			   N_ELEMENTS(sender_fields));
 	/* whatever their order in the header, In-Reply-To names what is
 	   answered */
-	report_fields_read(reader, header, size, sender_in_reply_to, &ctx);
-	report_fields_read(reader, header, size, sender_references, &ctx);
+	report_fields_read(reader, fields, &answered_field, 1);
+	report_fields_read(reader, fields, &references_field, 1);
 }

@@ -298,11 +298,10 @@ text_block_read_message(struct text_context *ctx,
 {
 	struct report_reader *reader = ctx->reader;
 	enum report_trait trait = text_sources[ctx->kind].trait;
-	bool is_report;
 
 	if (!report_original_read(reader, str_data(block->header),
 				  str_len(block->header),
-				  &text_sources[ctx->kind].source, &is_report))
+				  &text_sources[ctx->kind].source))
 		return TEXT_BLOCK_OTHER;
 	if (trait != REPORT_TRAIT_COUNT)
 		report_trait_add(reader, trait);
@@ -340,12 +339,10 @@ text_block_read_quoted(struct text_context *ctx, const struct text_block *block)
 		.rank = REPORT_RANK_NESTED,
 		.original = REPORT_ORIGINAL_LOOKED_UP,
 	};
-	bool is_report;
 
 	if (text_block_is_message(block)) {
 		(void)report_original_read(ctx->reader, str_data(block->header),
-					   str_len(block->header), &quoted,
-					   &is_report);
+					   str_len(block->header), &quoted);
 	}
 }
 
@@ -353,7 +350,6 @@ static enum text_block_result
 text_block_read(struct text_context *ctx, const struct text_block *block)
 {
 	static const struct report_source summary = { .rank = REPORT_RANK_TEXT };
-	bool is_report;
 
 	if (text_block_is_message(block))
 		return text_block_read_message(ctx, block);
@@ -369,8 +365,7 @@ text_block_read(struct text_context *ctx, const struct text_block *block)
 		return text_block_read_message(ctx, block);
 	if (block->message_fields >= 2 || block->message_identified) {
 		(void)report_original_read(ctx->reader, str_data(block->header),
-					   str_len(block->header), &summary,
-					   &is_report);
+					   str_len(block->header), &summary);
 	}
 	return TEXT_BLOCK_OTHER;
 }

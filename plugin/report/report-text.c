@@ -1,6 +1,6 @@
 /* Texts for humans. Addresses and reply codes are known by their form; the few
    phrases only say that a text speaks of mail that was not delivered, and
-   report-evidence.c doesn't believe them alone. Header blocks in a text reads
+   report.c doesn't believe them alone. Header blocks in a text reads
    report-text-block.c. */
 
 #include "lib.h"
@@ -12,35 +12,29 @@
 /* How much of a notice is searched for phrases. */
 #define TEXT_MAX_NOTICE (32 * 1024)
 
+static const struct report_word_trait notice_traits[] = {
+	{ REPORT_NOTICE_FAILURE, REPORT_TRAIT_TEXT_FAILURE },
+	{ REPORT_NOTICE_CHALLENGE, REPORT_TRAIT_TEXT_CHALLENGE },
+	{ REPORT_NOTICE_VIRUS, REPORT_TRAIT_TEXT_VIRUS },
+};
+
 /* Lower-case, on one line, single spaces: so that phrases can be found across
    line ends. */
 static const char *
-text_flatten(const unsigned char *text, const unsigned char *end)
+text_flatten(const unsigned char *text, const unsigned char *end,
+	     size_t *size_r)
 {
-	string_t *flat = t_str_new(256);
-	bool space = TRUE;
+	char *flat = t_malloc_no0(end - text + 1), *p = flat;
 
-	if (end - text > TEXT_MAX_NOTICE)
-		end = text + TEXT_MAX_NOTICE;
 	for (; text < end && *text != '\0'; text++) {
-		if (!i_isspace(*text)) {
-			str_append_c(flat, i_tolower(*text));
-			space = FALSE;
-		} else if (!space) {
-			str_append_c(flat, ' ');
-			space = TRUE;
-		}
+		if (!i_isspace(*text))
+			*p++ = i_tolower(*text);
+		else if (p > flat && p[-1] != ' ')
+			*p++ = ' ';
 	}
-	return str_c(flat);
-}
-
-static bool text_has_any(const char *flat, const char *const *phrases)
-{
-	for (; *phrases != NULL; phrases++) {
-		if (strstr(flat, *phrases) != NULL)
-			return TRUE;
-	}
-	return FALSE;
+	*p = '\0';
+	*size_r = p - flat;
+	return flat;
 }
 
 static const char *text_skip_digits(const char *p, unsigned int max)
@@ -133,8 +127,8 @@ text_failed_address_add(struct report_reader *reader,
 {
 	const char *address = t_strdup_until(start, end);
 
-	if (report_address_is_role(address) ||
-	    report_address_is_own(reader, address))
+	if (report_address_has_role(address, REPORT_ROLE_SITE) ||
+	    report_strings_have(&reader->own_addresses, address))
 		return;
 	report_address_add(reader->pool, start, end - start, dest,
 			   REPORT_MAX_RECIPIENTS);
@@ -177,18 +171,18 @@ static void
 text_notice_read(struct report_reader *reader, const unsigned char *text,
 		 const unsigned char *end)
 {
-	const char *flat = text_flatten(text, end);
+	const char *flat;
+	size_t size;
 
-	if (text_has_any(flat, report_failure_phrases))
-		report_trait_add(reader, REPORT_TRAIT_TEXT_FAILURE);
-	if (text_has_any(flat, report_challenge_phrases))
-		report_trait_add(reader, REPORT_TRAIT_TEXT_CHALLENGE);
-	if (text_has_any(flat, report_virus_phrases))
-		report_trait_add(reader, REPORT_TRAIT_TEXT_VIRUS);
-	if (text_has_status_code(flat))
-		report_trait_add(reader, REPORT_TRAIT_TEXT_REPLY_CODE);
 	if (end - text > TEXT_MAX_NOTICE)
 		end = text + TEXT_MAX_NOTICE;
+	flat = text_flatten(text, end, &size);
+	report_traits_add(reader,
+			  report_words_find(REPORT_VOCABULARY_NOTICE,
+					    (const void *)flat, size),
+			  notice_traits, N_ELEMENTS(notice_traits));
+	if (text_has_status_code(flat))
+		report_trait_add(reader, REPORT_TRAIT_TEXT_REPLY_CODE);
 	if (array_count(&reader->failed_addresses) == 0)
 		text_failed_addresses_read(reader, text, end);
 }

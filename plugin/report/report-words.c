@@ -36,27 +36,28 @@ const char *report_words_decode(const char *value)
 	return str_c(decoded);
 }
 
-const struct report_speaker_word report_speaker_words[REPORT_SPEAKER_WORDS] = {
-	{ "mailerdaemon", REPORT_SPEAKER_DAEMON, TRUE },
-	{ "maildaemon", REPORT_SPEAKER_DAEMON, TRUE },
-	{ "mdaemon", REPORT_SPEAKER_DAEMON, TRUE },
-	{ "maildeliver", REPORT_SPEAKER_MAIL_SYSTEM, TRUE },
-	{ "deliverysub", REPORT_SPEAKER_MAIL_SYSTEM, TRUE },
-	{ "deliverysystem", REPORT_SPEAKER_MAIL_SYSTEM, TRUE },
-	{ "deliveryservice", REPORT_SPEAKER_MAIL_SYSTEM, TRUE },
-	{ "mailsystem", REPORT_SPEAKER_MAIL_SYSTEM, TRUE },
-	{ "mailadmin", REPORT_SPEAKER_MAIL_SYSTEM, TRUE },
-	{ "systemadmin", REPORT_SPEAKER_MAIL_SYSTEM, TRUE },
-	{ "postmaster", REPORT_SPEAKER_POSTMASTER, TRUE },
-	{ "virus", REPORT_SPEAKER_MAIL_FILTER, TRUE },
-	{ "contentfilter", REPORT_SPEAKER_MAIL_FILTER, TRUE },
-	{ "mailfilter", REPORT_SPEAKER_MAIL_FILTER, TRUE },
-	{ "mailscanner", REPORT_SPEAKER_MAIL_FILTER, TRUE },
-	{ "daemon", REPORT_SPEAKER_UNATTENDED, TRUE },
-	{ "mailserver", REPORT_SPEAKER_UNATTENDED, TRUE },
-	{ "admin", REPORT_SPEAKER_UNATTENDED, FALSE },
-	{ "noreply", REPORT_SPEAKER_UNATTENDED, FALSE },
-	{ "donotreply", REPORT_SPEAKER_UNATTENDED, FALSE },
+static const struct report_word speaker_words[] = {
+	{ "mailerdaemon", REPORT_SPEAKER_MAILER_DAEMON },
+	{ "maildaemon", REPORT_SPEAKER_DAEMON },
+	{ "mdaemon", REPORT_SPEAKER_DAEMON },
+	{ "maildeliver", REPORT_SPEAKER_MAIL_SYSTEM },
+	{ "deliverysub", REPORT_SPEAKER_MAIL_SYSTEM },
+	{ "deliverysystem", REPORT_SPEAKER_MAIL_SYSTEM },
+	{ "deliveryservice", REPORT_SPEAKER_MAIL_SYSTEM },
+	{ "mailsystem", REPORT_SPEAKER_MAIL_SYSTEM },
+	{ "mailadmin", REPORT_SPEAKER_MAIL_SYSTEM },
+	{ "systemadmin", REPORT_SPEAKER_MAIL_SYSTEM },
+	{ "postmaster", REPORT_SPEAKER_POSTMASTER },
+	{ "virus", REPORT_SPEAKER_MAIL_FILTER },
+	{ "contentfilter", REPORT_SPEAKER_MAIL_FILTER },
+	{ "mailfilter", REPORT_SPEAKER_MAIL_FILTER },
+	{ "mailscanner", REPORT_SPEAKER_MAIL_FILTER },
+	{ "daemon", REPORT_SPEAKER_UNATTENDED },
+	{ "mailserver", REPORT_SPEAKER_UNATTENDED },
+	{ "admin", REPORT_SPEAKER_ROBOT },
+	{ "noreply", REPORT_SPEAKER_ROBOT },
+	{ "donotreply", REPORT_SPEAKER_ROBOT },
+	{ NULL, 0 },
 };
 
 #define WHAT		REPORT_SUBJECT_WHAT
@@ -66,7 +67,7 @@ const struct report_speaker_word report_speaker_words[REPORT_SPEAKER_WORDS] = {
 #define FAILURE		REPORT_SUBJECT_FAILURE
 #define HINT		REPORT_SUBJECT_HINT
 
-const struct report_subject_word report_subject_words[REPORT_SUBJECT_WORDS] = {
+static const struct report_word subject_words[] = {
 	{ "mail", WHAT },
 	{ "message", WHAT },
 	{ "deliver", WHAT | STATUS_OF | HINT },
@@ -141,41 +142,93 @@ const struct report_subject_word report_subject_words[REPORT_SUBJECT_WORDS] = {
 	{ "complaint", REPORT_SUBJECT_ABUSE },
 	{ "mail system", HINT },
 	{ "delivery status", HINT },
+	{ NULL, 0 },
 };
 
 static const char *const answer_prefixes[] = {
 	"re:", "fwd:", "fw:", "aw:", "wg:", "sv:", "tr:", "rv:", NULL
 };
 
-const char *const report_failure_phrases[] = {
-	"not be delivered", "n't be delivered", "cannot be delivered",
-	"undeliver", "unable to deliver", "able to deliver", "not deliver",
-	"n't deliver", "not been delivered", "yet been delivered",
-	"non-deliver", "delivery fail", "failed delivery", "delivery has failed",
-	"delivery to the following", "delivery problem", "delivery error",
-	"delivery notification", "error delivering", "failed permanently",
-	"permanent error", "permanent fatal", "permanent failure",
-	"not reach", "n't reach", "not be reached", "returned to sender",
-	"returning message", "returned message", "user unknown",
-	"unknown user", "no such user", "not a valid user", "unknown recipient",
-	"mailbox full", "mailbox is full", "mailbox exceed", "over quota",
-	"quota exceeded", "exceeding their quota", "been delayed",
-	"not be sent", "failed recipient", "invalid recipient",
-	"failed address", "recipient address", "automatically rejected",
-	"message was rejected", "mail was rejected", NULL
+static const struct report_word notice_phrases[] = {
+	{ "not be delivered", REPORT_NOTICE_FAILURE },
+	{ "n't be delivered", REPORT_NOTICE_FAILURE },
+	{ "cannot be delivered", REPORT_NOTICE_FAILURE },
+	{ "undeliver", REPORT_NOTICE_FAILURE },
+	{ "unable to deliver", REPORT_NOTICE_FAILURE },
+	{ "able to deliver", REPORT_NOTICE_FAILURE },
+	{ "not deliver", REPORT_NOTICE_FAILURE },
+	{ "n't deliver", REPORT_NOTICE_FAILURE },
+	{ "not been delivered", REPORT_NOTICE_FAILURE },
+	{ "yet been delivered", REPORT_NOTICE_FAILURE },
+	{ "non-deliver", REPORT_NOTICE_FAILURE },
+	{ "delivery fail", REPORT_NOTICE_FAILURE },
+	{ "failed delivery", REPORT_NOTICE_FAILURE },
+	{ "delivery has failed", REPORT_NOTICE_FAILURE },
+	{ "delivery to the following", REPORT_NOTICE_FAILURE },
+	{ "delivery problem", REPORT_NOTICE_FAILURE },
+	{ "delivery error", REPORT_NOTICE_FAILURE },
+	{ "delivery notification", REPORT_NOTICE_FAILURE },
+	{ "error delivering", REPORT_NOTICE_FAILURE },
+	{ "failed permanently", REPORT_NOTICE_FAILURE },
+	{ "permanent error", REPORT_NOTICE_FAILURE },
+	{ "permanent fatal", REPORT_NOTICE_FAILURE },
+	{ "permanent failure", REPORT_NOTICE_FAILURE },
+	{ "not reach", REPORT_NOTICE_FAILURE },
+	{ "n't reach", REPORT_NOTICE_FAILURE },
+	{ "not be reached", REPORT_NOTICE_FAILURE },
+	{ "returned to sender", REPORT_NOTICE_FAILURE },
+	{ "returning message", REPORT_NOTICE_FAILURE },
+	{ "returned message", REPORT_NOTICE_FAILURE },
+	{ "user unknown", REPORT_NOTICE_FAILURE },
+	{ "unknown user", REPORT_NOTICE_FAILURE },
+	{ "no such user", REPORT_NOTICE_FAILURE },
+	{ "not a valid user", REPORT_NOTICE_FAILURE },
+	{ "unknown recipient", REPORT_NOTICE_FAILURE },
+	{ "mailbox full", REPORT_NOTICE_FAILURE },
+	{ "mailbox is full", REPORT_NOTICE_FAILURE },
+	{ "mailbox exceed", REPORT_NOTICE_FAILURE },
+	{ "over quota", REPORT_NOTICE_FAILURE },
+	{ "quota exceeded", REPORT_NOTICE_FAILURE },
+	{ "exceeding their quota", REPORT_NOTICE_FAILURE },
+	{ "been delayed", REPORT_NOTICE_FAILURE },
+	{ "not be sent", REPORT_NOTICE_FAILURE },
+	{ "failed recipient", REPORT_NOTICE_FAILURE },
+	{ "invalid recipient", REPORT_NOTICE_FAILURE },
+	{ "failed address", REPORT_NOTICE_FAILURE },
+	{ "recipient address", REPORT_NOTICE_FAILURE },
+	{ "automatically rejected", REPORT_NOTICE_FAILURE },
+	{ "message was rejected", REPORT_NOTICE_FAILURE },
+	{ "mail was rejected", REPORT_NOTICE_FAILURE },
+
+	{ "confirm that you", REPORT_NOTICE_CHALLENGE },
+	{ "to confirm your", REPORT_NOTICE_CHALLENGE },
+	{ "click on the following link", REPORT_NOTICE_CHALLENGE },
+	{ "allowed list", REPORT_NOTICE_CHALLENGE },
+	{ "approved sender", REPORT_NOTICE_CHALLENGE },
+
+	{ "virus was found", REPORT_NOTICE_VIRUS },
+	{ "virus found", REPORT_NOTICE_VIRUS },
+	{ "found a virus", REPORT_NOTICE_VIRUS },
+	{ "contained a virus", REPORT_NOTICE_VIRUS },
+	{ "contains a virus", REPORT_NOTICE_VIRUS },
+	{ "was infected", REPORT_NOTICE_VIRUS },
+	{ "infected with", REPORT_NOTICE_VIRUS },
+	{ NULL, 0 },
 };
-const char *const report_challenge_phrases[] = {
-	"confirm that you", "to confirm your", "click on the following link",
-	"allowed list", "approved sender", NULL
-};
-const char *const report_virus_phrases[] = {
-	"virus was found", "virus found", "found a virus", "contained a virus",
-	"contains a virus", "was infected", "infected with", NULL
+
+const struct report_word *const
+report_vocabularies[REPORT_VOCABULARY_COUNT] = {
+	[REPORT_VOCABULARY_SPEAKER] = speaker_words,
+	[REPORT_VOCABULARY_SUBJECT] = subject_words,
+	[REPORT_VOCABULARY_NOTICE] = notice_phrases,
 };
 
 /*
  * Search
  */
+
+/* of one vocabulary */
+#define WORDS_MAX 100
 
 /* Filled when first asked for. */
 struct words_index {
@@ -185,31 +238,19 @@ struct words_index {
 	uint32_t second[32];
 	/* words + 1 that begin with the letter, and the next one each; 0 = none */
 	unsigned char first[32];
-	unsigned char next[I_MAX(REPORT_SPEAKER_WORDS, REPORT_SUBJECT_WORDS) + 1];
+	unsigned char next[WORDS_MAX + 1];
 };
 static struct words_index words_indexes[REPORT_VOCABULARY_COUNT];
 
-static unsigned int words_count(enum report_vocabulary vocabulary)
-{
-	return vocabulary == REPORT_VOCABULARY_SPEAKER ? REPORT_SPEAKER_WORDS :
-		REPORT_SUBJECT_WORDS;
-}
-
-static inline const char *
-words_get(enum report_vocabulary vocabulary, unsigned int i)
-{
-	return vocabulary == REPORT_VOCABULARY_SPEAKER ?
-		report_speaker_words[i].word : report_subject_words[i].word;
-}
-
 static void
-words_index_fill(struct words_index *index, enum report_vocabulary vocabulary)
+words_index_fill(struct words_index *index, const struct report_word *words)
 {
 	unsigned int i;
 
-	for (i = 0; i < words_count(vocabulary); i++) {
-		const char *word = words_get(vocabulary, i);
+	for (i = 0; words[i].word != NULL; i++) {
+		const char *word = words[i].word;
 
+		i_assert(i < WORDS_MAX);
 		index->second[word[0] & 31] |= 1U << (word[1] & 31);
 		index->next[i + 1] = index->first[word[0] & 31];
 		index->first[word[0] & 31] = i + 1;
@@ -228,17 +269,14 @@ words_begins(const unsigned char *text, size_t size, const char *word)
 }
 
 static unsigned int
-words_starting(const struct words_index *index,
-	       enum report_vocabulary vocabulary, const unsigned char *text,
-	       size_t size)
+words_starting(const struct words_index *index, const struct report_word *words,
+	       const unsigned char *text, size_t size)
 {
 	unsigned int i, found = 0;
 
 	for (i = index->first[text[0] & 31]; i > 0; i = index->next[i]) {
-		if (!words_begins(text, size, words_get(vocabulary, i - 1)))
-			continue;
-		found |= vocabulary == REPORT_VOCABULARY_SPEAKER ?
-			1U << (i - 1) : report_subject_words[i - 1].subject;
+		if (words_begins(text, size, words[i - 1].word))
+			found |= words[i - 1].means;
 	}
 	return found;
 }
@@ -246,15 +284,16 @@ words_starting(const struct words_index *index,
 unsigned int report_words_find(enum report_vocabulary vocabulary,
 			       const unsigned char *text, size_t size)
 {
+	const struct report_word *words = report_vocabularies[vocabulary];
 	struct words_index *index = &words_indexes[vocabulary];
 	unsigned int found = 0;
 
 	if (!index->filled)
-		words_index_fill(index, vocabulary);
+		words_index_fill(index, words);
 	for (; size >= 2; text++, size--) {
 		if ((index->second[text[0] & 31] &
 		     (1U << (text[1] & 31))) != 0)
-			found |= words_starting(index, vocabulary, text, size);
+			found |= words_starting(index, words, text, size);
 	}
 	return found;
 }
@@ -321,40 +360,36 @@ static const char *words_flatten(const char *text)
 	return str_c(flat);
 }
 
-const struct report_speaker_word *report_speaker_find(const char *text)
+/* The first speaker word in text. */
+static unsigned int speaker_find(const char *text)
 {
-	unsigned int i, found;
+	unsigned int found;
 
 	text = words_squeeze(words_decode(text));
 	found = report_words_find(REPORT_VOCABULARY_SPEAKER,
 				  (const unsigned char *)text, strlen(text));
-	for (i = 0; found != 0 && i < REPORT_SPEAKER_WORDS; i++) {
-		if ((found & (1U << i)) != 0)
-			return &report_speaker_words[i];
-	}
-	return NULL;
+	return found & -found;
 }
 
-void report_speakers_foreach(const char *value,
-			     void (*callback)(const char *text, void *context),
-			     void *context)
+unsigned int report_speakers_read(const char *value)
 {
 	struct message_address *addr;
+	unsigned int speakers = 0;
 
 	addr = message_address_parse(pool_datastack_create(),
 				     (const unsigned char *)value,
 				     strlen(value), 4, 0);
 	if (addr == NULL || addr->invalid_syntax) {
 		/* "MAILER-DAEMON", "Mail Delivery System <>" */
-		callback(value, context);
-		return;
+		return speaker_find(value);
 	}
 	for (; addr != NULL; addr = addr->next) {
 		if (addr->mailbox != NULL)
-			callback(addr->mailbox, context);
+			speakers |= speaker_find(addr->mailbox);
 		if (addr->name != NULL)
-			callback(addr->name, context);
+			speakers |= speaker_find(addr->name);
 	}
+	return speakers;
 }
 
 unsigned int report_subject_read(const char *value)

@@ -5,27 +5,44 @@
    a report's own header, the scan finds by the same tables; what the scan doesn't
    mark, the reader takes for no report. */
 
-/* Speaker words, in the local part or display name of From, Sender and Return-Path,
-   squeezed. Of several the first one counts. */
-enum report_speaker {
-	REPORT_SPEAKER_DAEMON,
-	REPORT_SPEAKER_MAIL_SYSTEM,
-	REPORT_SPEAKER_POSTMASTER,
-	REPORT_SPEAKER_MAIL_FILTER,
-	/* software, but not always a mail system's */
-	REPORT_SPEAKER_UNATTENDED,
+enum report_vocabulary {
+	REPORT_VOCABULARY_SPEAKER,
+	REPORT_VOCABULARY_SUBJECT,
+	REPORT_VOCABULARY_NOTICE,
+	REPORT_VOCABULARY_COUNT
 };
 
-struct report_speaker_word {
-	/* lower-case letters only */
+struct report_word {
+	/* lower-case; single spaces. NULL = end of the table */
 	const char *word;
-	enum report_speaker speaker;
-	/* Marks the message for the reader. The others only weigh: too much
-	   ordinary mail is sent by them. */
-	bool marks;
+	/* bits of its vocabulary's enum */
+	unsigned int means;
 };
-#define REPORT_SPEAKER_WORDS 20
-extern const struct report_speaker_word report_speaker_words[REPORT_SPEAKER_WORDS];
+extern const struct report_word *const
+report_vocabularies[REPORT_VOCABULARY_COUNT];
+
+/* Searches text, which is lower-case and has single spaces, for all words of a
+   vocabulary at once. Returns what those that are there mean. */
+unsigned int report_words_find(enum report_vocabulary vocabulary,
+			       const unsigned char *text, size_t size);
+
+/* Speaker words, in the local part or display name of From, Sender and Return-Path,
+   squeezed (letters only). Of several the first one counts, in this order. */
+enum report_speaker {
+	/* postmasters and mail systems of other names are people, too */
+	REPORT_SPEAKER_MAILER_DAEMON	= 0x01,
+	REPORT_SPEAKER_DAEMON		= 0x02,
+	REPORT_SPEAKER_MAIL_SYSTEM	= 0x04,
+	REPORT_SPEAKER_POSTMASTER	= 0x08,
+	REPORT_SPEAKER_MAIL_FILTER	= 0x10,
+	/* software, but not always a mail system's */
+	REPORT_SPEAKER_UNATTENDED	= 0x20,
+	/* only weighs: too much ordinary mail is sent by these */
+	REPORT_SPEAKER_ROBOT		= 0x40,
+
+	/* these mark the message for the reader */
+	REPORT_SPEAKER_MARKS		= 0x3f,
+};
 
 /* What a word in the subject stands for. A subject speaks of a failure if it has a
    word of both of a pair, whatever stands between them. */
@@ -52,34 +69,21 @@ enum report_subject {
 		REPORT_SUBJECT_HINT,
 };
 
-struct report_subject_word {
-	/* lower-case, single spaces */
-	const char *word;
-	/* enum report_subject */
-	unsigned int subject;
+/* Phrases of texts. They weigh, and mark nothing: the scan doesn't see bodies. */
+enum report_notice {
+	REPORT_NOTICE_FAILURE		= 0x1,
+	REPORT_NOTICE_CHALLENGE		= 0x2,
+	REPORT_NOTICE_VIRUS		= 0x4,
 };
-#define REPORT_SUBJECT_WORDS 68
-extern const struct report_subject_word report_subject_words[REPORT_SUBJECT_WORDS];
 
-/* Phrases of texts, lower-case, single spaces; NULL-terminated. They weigh, and
-   mark nothing: the scan doesn't see bodies. */
-extern const char *const report_failure_phrases[];
-extern const char *const report_challenge_phrases[];
-extern const char *const report_virus_phrases[];
-
-/* A value with its encoded words (RFC 2047)
-   decoded. Other character sets than UTF-8 are taken for ISO-8859-1, which leaves the
+/* A value with its encoded words (RFC 2047) decoded. Other character sets than UTF-8 are taken for ISO-8859-1, which leaves the
    letters of ASCII as they are: iconv may need half a millisecond to load one, and a
    message has room for a hundred thousand of them. Data stack. */
 const char *report_words_decode(const char *value);
 
-/* The first speaker word in text (RFC 2047 forms are decoded); NULL = none. */
-const struct report_speaker_word *report_speaker_find(const char *text);
-/* Calls back for each local part and display name of a field's value; for a value
-   that is no address, with all of it. */
-void report_speakers_foreach(const char *value,
-			     void (*callback)(const char *text, void *context),
-			     void *context);
+/* Bits of enum report_speaker: of each local part and display name of a field's
+   value the first; of a value that is no address, the first in all of it. */
+unsigned int report_speakers_read(const char *value);
 /* Bits of enum report_subject for a Subject's value; REPORT_SUBJECT_FAILURE also
    where a pair makes it. */
 unsigned int report_subject_read(const char *value);
@@ -93,15 +97,6 @@ bool report_body_marks(const unsigned char *body, size_t size);
 /* First letters of the fields that may mark, lower-case. */
 #define REPORT_MARKING_LETTERS "acfprsx"
 
-/* For both: searches text, which is lower-case, for all words of a table at once. */
-enum report_vocabulary {
-	REPORT_VOCABULARY_SPEAKER,
-	REPORT_VOCABULARY_SUBJECT,
-	REPORT_VOCABULARY_COUNT
-};
-/* Speaker: bit N is word N. Subject: the words' bits. */
-unsigned int report_words_find(enum report_vocabulary vocabulary,
-			       const unsigned char *text, size_t size);
 /* REPORT_SUBJECT_* of a text that is lower-case and has single spaces. */
 unsigned int report_subject_find(const unsigned char *text, size_t size);
 

@@ -9,27 +9,9 @@
 #include "report-private.h"
 #include "report-words.h"
 
-static void
-wrapped_read_message_id(struct report_reader *reader, const char *value,
-		struct report_identity *identity)
-{
-	if (identity->message_id == NULL) {
-		identity->message_id =
-			report_message_id_first(reader->scratch, value);
-	}
-}
-
-static void
-wrapped_read_to(struct report_reader *reader, const char *value,
-	struct report_identity *identity)
-{
-	report_addresses_read(reader->scratch, value, &identity->to);
-}
-
 /* "MAILER-DAEMON" and "<>" are no addresses, but the same. */
-static void
-wrapped_read_from(struct report_reader *reader, const char *value,
-	  struct report_identity *identity)
+static void identity_read_from(struct report_reader *reader, const char *value,
+			       struct report_identity *identity)
 {
 	unsigned int count = array_count(&identity->from);
 
@@ -41,55 +23,38 @@ wrapped_read_from(struct report_reader *reader, const char *value,
 }
 
 static void
-wrapped_read_subject(struct report_reader *reader, const char *value,
-	     struct report_identity *identity)
+identity_read_field(struct report_reader *reader,
+		    const struct report_field *field,
+		    struct report_identity *identity)
 {
-	if (identity->subject == NULL) {
-		identity->subject = p_strdup(reader->scratch,
-					     report_words_decode(value));
-	}
+	pool_t pool = reader->scratch;
+	const char *value = field->value;
+
+	if (report_field_is(field, "From"))
+		identity_read_from(reader, value, identity);
+	else if (report_field_is(field, "To"))
+		report_addresses_read(pool, value, &identity->to);
+	else if (report_field_is(field, "Date") && identity->date == NULL)
+		identity->date = p_strdup(pool, value);
+	else if (report_field_is(field, "Subject") && identity->subject == NULL)
+		identity->subject = p_strdup(pool, report_words_decode(value));
+	else if (report_field_is(field, "Message-ID") &&
+		 identity->message_id == NULL)
+		identity->message_id = report_message_id_first(pool, value);
 }
 
 static void
-wrapped_read_date(struct report_reader *reader, const char *value,
-	  struct report_identity *identity)
-{
-	if (identity->date == NULL)
-		identity->date = p_strdup(reader->scratch, value);
-}
-
-static const struct {
-	const char *name;
-	void (*read)(struct report_reader *reader, const char *value,
-		     struct report_identity *identity);
-} identity_fields[] = {
-	{ "Date", wrapped_read_date },
-	{ "From", wrapped_read_from },
-	{ "Message-ID", wrapped_read_message_id },
-	{ "Subject", wrapped_read_subject },
-	{ "To", wrapped_read_to },
-};
-
-static void
-identity_field(struct report_reader *reader, const char *name,
-	       const char *value, void *context)
-{
-	unsigned int i;
-
-	for (i = 0; i < N_ELEMENTS(identity_fields); i++) {
-		if (strcasecmp(name, identity_fields[i].name) == 0)
-			identity_fields[i].read(reader, value, context);
-	}
-}
-
-static void
-identity_read(struct report_reader *reader, const void *header, size_t size,
+identity_read(struct report_reader *reader, const struct report_fields *fields,
 	      struct report_identity *identity_r)
 {
+	const struct report_field *field;
+
 	i_zero(identity_r);
 	p_array_init(&identity_r->to, reader->scratch, 2);
 	p_array_init(&identity_r->from, reader->scratch, 2);
-	report_fields_read(reader, header, size, identity_field, identity_r);
+	array_foreach(&fields->fields, field) T_BEGIN {
+		identity_read_field(reader, field, identity_r);
+	} T_END;
 }
 
 static bool
@@ -146,22 +111,23 @@ identity_is_forwarded(const struct report_identity *outer,
 		!strings_equal(outer->date, inner->date);
 }
 
-void report_wrapped_outer(struct report_reader *reader, const void *header,
-			  size_t size)
+void report_wrapped_outer(struct report_reader *reader,
+			  const struct report_fields *fields)
 {
-	identity_read(reader, header, size, &reader->identity);
+	identity_read(reader, fields, &reader->identity);
 }
 
-void report_wrapped_inner(struct report_reader *reader, const void *header,
-			  size_t size, const struct message_part *part,
-			  uoff_t offset, enum message_cte cte)
+void report_wrapped_inner(struct report_reader *reader,
+			  const struct report_fields *fields,
+			  const struct message_part *part, uoff_t offset,
+			  enum message_cte cte)
 {
 	struct report_wrapped *wrapped = &reader->wrapped;
 	struct report_identity inner;
 
 	if (wrapped->found || reader->is_unwrapped)
 		return;
-	identity_read(reader, header, size, &inner);
+	identity_read(reader, fields, &inner);
 	if (!identity_matches(&reader->identity, &inner))
 		return;
 	wrapped->same_from = addresses_equal(&reader->identity.from,

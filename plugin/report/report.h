@@ -209,6 +209,15 @@ struct report {
    from pool. */
 const char *report_message_id_first(pool_t pool, const char *value);
 
+/* What a local part stands for (RFC 2142; RFC 5321, 4.5.1). */
+enum report_role {
+	/* speaks for a site, and isn't written to by its users */
+	REPORT_ROLE_SITE = 0x1,
+	/* read by whoever runs the domain, not by the owner of a mailbox */
+	REPORT_ROLE_DOMAIN = 0x2,
+};
+bool report_address_has_role(const char *address, enum report_role role);
+
 /* Reads the message in input from its first byte (input is sought there) and
    tells what report it is. All its parts are looked at, since a second original
    may follow, but no more than REPORT_MAX_BYTES. Everything in *report_r is allocated from pool (not the

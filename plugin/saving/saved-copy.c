@@ -198,33 +198,6 @@ saved_copy_transaction_begin(struct mailbox *box,
 	return trans;
 }
 
-/* The message is in the Sent mailbox, or will be, and most likely on its way. */
-static void
-saved_copy_failed(struct saved_copy_user *suser, const char *error)
-{
-	struct event *event = suser->buser->event;
-	const char *gap_error;
-
-	if (suser->buser->log == NULL) {
-		e_error(event, "Sent copy not logged: %s - run "
-			"'doveadm backscatter coverage restart -u %s' when "
-			"this is mended", error, suser->buser->user->username);
-		return;
-	}
-	/* the log's own, and valid only until its next call */
-	error = t_strdup_printf("sent log %s: %s", suser->buser->path, error);
-	if (sent_log_mark_gap(suser->buser->log, &gap_error) > 0) {
-		e_error(event, "Sent copy not logged: %s - "
-			"coverage restarts when the log can be written again",
-			error);
-		return;
-	}
-	e_error(event, "Sent copy not logged: %s, nor the gap "
-		"marked: %s - run 'doveadm backscatter coverage restart -u %s' "
-		"when this is mended", error, gap_error,
-		suser->buser->user->username);
-}
-
 /* Written when the session ends, or a save doesn't follow on it: a write for each
    would be one more that the client waits for. Who misses it reads a copy once
    more. */
@@ -304,7 +277,7 @@ saved_copy_log(struct saved_copy_user *suser, struct saved_copy_transaction *str
 			rejudge_timer_start(&suser->rejudge);
 	}
 	if (error != NULL)
-		saved_copy_failed(suser, error);
+		backscatter_user_not_logged(suser->buser, "Sent copy", error);
 	return error == NULL;
 }
 

@@ -3,7 +3,8 @@
 
 /* The imap adapter: logs every message that a user's client saves to a Sent
    mailbox. Also for doveadm and dsync, never for lda and lmtp: mail to
-   user+Sent@ must not fill the log. */
+   user+Sent@ must not fill the log. May look at what is being saved and write the
+   log; judges nothing itself, but asks quarantine/rejudge.h to. */
 
 struct module;
 

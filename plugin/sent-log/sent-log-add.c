@@ -1,6 +1,10 @@
-/* Adding messages: short transactions, each source its own rows. */
+/* Adding messages, in short transactions, each source its own rows; and how far each
+   Sent mailbox has been read into the log. Reading it, and in which order, is left to
+   the adapters. */
 
 #include "sent-log-private.h"
+
+#include <string.h>
 
 /* The rows that one message concerns: its identities may already belong to
    several of the same source. */
@@ -25,16 +29,13 @@ static void add_target(struct add_targets *targets, int64_t id)
 static int find_known(struct sent_log *log, enum sent_log_source source,
 		      struct add_targets *targets)
 {
-	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_FIND_MESSAGE);
 	int64_t id;
 	int ret;
 
-	if (stmt == NULL)
-		return -1;
 	for (int i = 0; i < targets->hash_count; i++) {
-		(void)sqlite3_bind_int64(stmt, 1, targets->hashes[i]);
-		(void)sqlite3_bind_int64(stmt, 2, source);
-		ret = sent_log_get_int64(log, stmt, &id);
+		ret = store_get_number(log->store, STORE_FIND_MESSAGE, &id,
+				       store_number(targets->hashes[i]),
+				       store_number(source));
 		if (ret < 0)
 			return -1;
 		targets->known[i] = ret > 0;
@@ -51,13 +52,14 @@ static int64_t logged_at(const struct sent_log *log,
 	return message->logged_at > log->now ? log->now : message->logged_at;
 }
 
-/* The last of its serials, or NULL. */
-static void bind_serial(sqlite3_stmt *stmt, int index,
-			const struct sent_log_message *message)
+/* The last of its serials, or no text. */
+static struct store_value
+last_serial(const struct sent_log_message *message,
+	    char text_r[SERIAL_TEXT_SIZE])
 {
 	char text[SERIAL_TEXT_SIZE];
+	bool found = false;
 
-	(void)sqlite3_bind_null(stmt, index);
 	for (size_t i = 0; i < message->identity_count; i++) {
 		const struct sent_log_identity *identity =
 			&message->identities[i];
@@ -66,28 +68,27 @@ static void bind_serial(sqlite3_stmt *stmt, int index,
 		if (identity->kind == SENT_LOG_IDENTITY_SERIAL &&
 		    identity->value != NULL &&
 		    serial_normalise(identity->value, text)) {
-			(void)sqlite3_bind_text(stmt, index, text, -1,
-						SQLITE_TRANSIENT);
+			memcpy(text_r, text, sizeof(text));
+			found = true;
 		}
 	}
+	return store_text(found ? text_r : NULL);
 }
 
 static int insert_message(struct sent_log *log,
 			  const struct sent_log_message *message,
 			  struct add_targets *targets)
 {
-	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_INSERT_MESSAGE);
+	char serial[SERIAL_TEXT_SIZE];
 
-	if (stmt == NULL)
+	if (store_put(log->store, STORE_INSERT_MESSAGE,
+		      store_number(message->source),
+		      store_number(logged_at(log, message)),
+		      store_number(message->date),
+		      store_number(message->from_own_address),
+		      last_serial(message, serial)) < 0)
 		return -1;
-	(void)sqlite3_bind_int64(stmt, 1, message->source);
-	(void)sqlite3_bind_int64(stmt, 2, logged_at(log, message));
-	(void)sqlite3_bind_int64(stmt, 3, message->date);
-	(void)sqlite3_bind_int64(stmt, 4, message->from_own_address);
-	bind_serial(stmt, 5, message);
-	if (sent_log_run(log, stmt) < 0)
-		return -1;
-	add_target(targets, sqlite3_last_insert_rowid(log->db));
+	add_target(targets, store_last_id(log->store));
 	return 0;
 }
 
@@ -95,81 +96,64 @@ static int insert_message(struct sent_log *log,
 static int renew_message(struct sent_log *log,
 			 const struct sent_log_message *message, int64_t id)
 {
-	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_RENEW_MESSAGE);
+	char serial[SERIAL_TEXT_SIZE];
 
-	if (stmt == NULL)
-		return -1;
-	(void)sqlite3_bind_int64(stmt, 1, id);
-	(void)sqlite3_bind_int64(stmt, 2, logged_at(log, message));
-	(void)sqlite3_bind_int64(stmt, 3, message->date);
-	(void)sqlite3_bind_int64(stmt, 4, message->from_own_address);
-	bind_serial(stmt, 5, message);
-	return sent_log_run(log, stmt);
+	return store_put(log->store, STORE_RENEW_MESSAGE, store_number(id),
+			 store_number(logged_at(log, message)),
+			 store_number(message->date),
+			 store_number(message->from_own_address),
+			 last_serial(message, serial));
 }
 
 static int insert_identities(struct sent_log *log,
 			     const struct add_targets *targets)
 {
-	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_INSERT_IDENTITY);
-
-	if (stmt == NULL)
-		return -1;
 	for (int i = 0; i < targets->hash_count; i++) {
-		(void)sqlite3_bind_int64(stmt, 1, targets->hashes[i]);
-		(void)sqlite3_bind_int64(stmt, 2, targets->ids[0]);
-		if ((!targets->known[i] && sent_log_run(log, stmt) < 0) ||
-		    sent_log_mark_due(log, targets->hashes[i]) < 0)
+		int64_t hash = targets->hashes[i];
+
+		if ((!targets->known[i] &&
+		     store_put(log->store, STORE_INSERT_IDENTITY,
+			       store_number(hash),
+			       store_number(targets->ids[0])) < 0) ||
+		    sent_log_mark_due(log, hash) < 0)
 			return -1;
 	}
 	return 0;
 }
 
+/* Returns 1, 0 if it was there, or -1. */
 static int insert_recipient(struct sent_log *log, int64_t id,
 			    const char *address)
 {
-	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_INSERT_RECIPIENT);
 	int64_t address_hash, domain_hash;
 
-	if (stmt == NULL ||
-	    sent_log_hash_address(log, address, &address_hash) < 0 ||
+	if (sent_log_hash_address(log, address, &address_hash) < 0 ||
 	    sent_log_hash_domain(log, address, &domain_hash) < 0)
 		return -1;
-	(void)sqlite3_bind_int64(stmt, 1, id);
-	(void)sqlite3_bind_int64(stmt, 2, address_hash);
-	(void)sqlite3_bind_int64(stmt, 3, domain_hash);
-	return sent_log_run(log, stmt);
-}
-
-/* How many recipients this row may still get. Returns -1 on error. */
-static int64_t recipients_left(struct sent_log *log, int64_t id)
-{
-	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_COUNT_RECIPIENTS);
-	int64_t count = 0;
-
-	if (stmt == NULL)
-		return -1;
-	(void)sqlite3_bind_int64(stmt, 1, id);
-	if (sent_log_get_int64(log, stmt, &count) < 0)
-		return -1;
-	return count < SENT_LOG_MAX_RECIPIENTS ?
-		       SENT_LOG_MAX_RECIPIENTS - count : 0;
+	return store_put(log->store, STORE_INSERT_RECIPIENT, store_number(id),
+			 store_number(address_hash),
+			 store_number(domain_hash));
 }
 
 static int insert_recipients(struct sent_log *log,
 			     const struct sent_log_message *message, int64_t id)
 {
-	int64_t left = recipients_left(log, id);
+	int64_t count = 0;
 
-	if (left < 0)
+	if (store_get_number(log->store, STORE_COUNT_RECIPIENTS, &count,
+			     store_number(id)) < 0)
 		return -1;
-	for (size_t i = 0; i < message->recipient_count && left > 0; i++) {
+	for (size_t i = 0; i < message->recipient_count &&
+			   count < SENT_LOG_MAX_RECIPIENTS; i++) {
 		const char *address = message->recipients[i];
+		int ret;
 
 		if (address == NULL || address[0] == '\0')
 			continue;
-		if (insert_recipient(log, id, address) < 0)
+		ret = insert_recipient(log, id, address);
+		if (ret < 0)
 			return -1;
-		left -= sqlite3_changes(log->db);
+		count += ret;
 	}
 	return 0;
 }
@@ -211,11 +195,162 @@ static unsigned int rows_of(const struct sent_log_message *message)
 	return 1 + (unsigned int)(identities + recipients);
 }
 
+/* How far a Sent mailbox was read */
+
+struct read_mailbox {
+	const char *name;
+	const struct sent_log_mailbox_mark *mark;
+};
+
+static int hash_mailbox(struct sent_log *log, const char *mailbox,
+			struct sent_log_hash *hash_r)
+{
+	return sent_log_hash(log, SENT_LOG_HASH_MAILBOX, mailbox, hash_r);
+}
+
+/* The file is its owner's: what doesn't fit counts as not read. */
+static uint32_t column_uid(const struct store_row *row, unsigned int column)
+{
+	int64_t value = row->columns[column].number;
+
+	return value < 0 || value > UINT32_MAX ? 0 : (uint32_t)value;
+}
+
+static int read_unreadable(struct sent_log *log,
+			   const struct sent_log_hash *name,
+			   struct sent_log_mailbox_mark *mark)
+{
+	int64_t last = INT64_MIN;
+	struct store_row row;
+	int ret = 0;
+
+	while (mark->unreadable_count < SENT_LOG_MAX_UNREADABLE &&
+	       (ret = store_get(log->store, STORE_NEXT_UNREADABLE, &row,
+				store_hash(name), store_number(last))) > 0) {
+		last = row.columns[0].number;
+		mark->unreadable[mark->unreadable_count++] =
+			column_uid(&row, 0);
+	}
+	return ret < 0 ? -1 : 0;
+}
+
+static int get_mark(struct sent_log *log, const char *mailbox,
+		    struct sent_log_mailbox_mark *mark_r)
+{
+	struct sent_log_hash name;
+	struct store_row row;
+	int ret;
+
+	if (sent_log_file_open(log) < 0 ||
+	    hash_mailbox(log, mailbox, &name) < 0)
+		return -1;
+	ret = store_get(log->store, STORE_GET_MARK, &row, store_hash(&name));
+	if (ret <= 0)
+		return ret;
+	mark_r->uid_validity = column_uid(&row, 0);
+	mark_r->next_uid = column_uid(&row, 1);
+	mark_r->unread_from = column_uid(&row, 2);
+	mark_r->unread_to = column_uid(&row, 3);
+	mark_r->stopped_at = row.columns[4].number;
+	return read_unreadable(log, &name, mark_r) < 0 ? -1 : 1;
+}
+
+int sent_log_get_mark(struct sent_log *log, const char *mailbox,
+		      struct sent_log_mailbox_mark *mark_r,
+		      const char **error_r)
+{
+	memset(mark_r, 0, sizeof(*mark_r));
+	sent_log_call_begin(log, 0);
+	return sent_log_call_end(log, get_mark(log, mailbox, mark_r), error_r);
+}
+
+/* Inside a write transaction: the hash key is the file's. */
+static int write_mark(struct sent_log *log, const struct read_mailbox *read)
+{
+	const struct sent_log_mailbox_mark *mark = read->mark;
+	struct sent_log_hash name;
+
+	if (hash_mailbox(log, read->name, &name) < 0 ||
+	    store_put(log->store, STORE_SET_MARK, store_hash(&name),
+		      store_number(mark->uid_validity),
+		      store_number(mark->next_uid),
+		      store_number(mark->unread_from),
+		      store_number(mark->unread_to),
+		      store_number(mark->stopped_at)) < 0 ||
+	    store_put(log->store, STORE_DELETE_UNREADABLE,
+		      store_hash(&name)) < 0)
+		return -1;
+	for (unsigned int i = 0; i < mark->unreadable_count; i++) {
+		if (store_put(log->store, STORE_INSERT_UNREADABLE,
+			      store_hash(&name),
+			      store_number(mark->unreadable[i])) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int stop_reading(struct sent_log *log, const char *mailbox)
+{
+	struct sent_log_hash name;
+
+	if (sent_log_write_begin(log) < 0 ||
+	    hash_mailbox(log, mailbox, &name) < 0 ||
+	    store_put(log->store, STORE_STOP_READING, store_hash(&name),
+		      store_number(log->now)) < 0 ||
+	    sent_log_write_commit(log) < 0)
+		return -1;
+	return 1;
+}
+
+int sent_log_stop_reading(struct sent_log *log, const char *mailbox,
+			  time_t now, const char **error_r)
+{
+	sent_log_call_begin(log, now);
+	return sent_log_call_end(log, stop_reading(log, mailbox), error_r);
+}
+
+static int raise_mark(struct sent_log *log, const char *mailbox,
+		      uint32_t uid_validity, uint32_t first_uid,
+		      uint32_t last_uid, const struct sent_log_identity *last)
+{
+	struct sent_log_hash name;
+	int64_t identity;
+	int raised, ret = sent_log_file_open_existing(log);
+
+	if (ret <= 0)
+		return ret;
+	if (sent_log_write_begin(log) < 0 ||
+	    hash_mailbox(log, mailbox, &name) < 0 ||
+	    sent_log_hash_identity(log, last, &identity) < 0)
+		return -1;
+	raised = store_put(log->store, STORE_RAISE_MARK, store_hash(&name),
+			   store_number(uid_validity), store_number(first_uid),
+			   store_number(last_uid), store_number(identity));
+	if (raised < 0 || sent_log_write_commit(log) < 0)
+		return -1;
+	return raised > 0 ? 1 : 0;
+}
+
+int sent_log_raise_mark(struct sent_log *log, const char *mailbox,
+			uint32_t uid_validity, uint32_t first_uid,
+			uint32_t last_uid,
+			const struct sent_log_identity *last,
+			const char **error_r)
+{
+	sent_log_call_begin(log, 0);
+	return sent_log_call_end(log,
+				 raise_mark(log, mailbox, uid_validity,
+					    first_uid, last_uid, last),
+				 error_r);
+}
+
+/* Adding */
+
 /* One transaction. read: NULL, or what the last of them also writes. Returns the
    number of messages it took, or -1. */
 static int add_batch(struct sent_log *log,
 		     const struct sent_log_message *messages, size_t count,
-		     const struct sent_log_read_mailbox *read)
+		     const struct read_mailbox *read)
 {
 	unsigned int done, rows = 0;
 
@@ -233,7 +368,7 @@ static int add_batch(struct sent_log *log,
 			return -1;
 	}
 	if (read != NULL && done == count &&
-	    sent_log_write_mark(log, read) < 0)
+	    write_mark(log, read) < 0)
 		return -1;
 	if (sent_log_expire_step(log, SENT_LOG_EXPIRE_STEP + 2 * rows) < 0 ||
 	    sent_log_write_commit(log) < 0)
@@ -243,26 +378,26 @@ static int add_batch(struct sent_log *log,
 
 static int add_messages(struct sent_log *log,
 			const struct sent_log_message *messages, size_t count,
-			const struct sent_log_read_mailbox *read)
+			const struct read_mailbox *read)
 {
 	bool marked = read == NULL;
 	int done;
 
 	for (size_t i = 0; i < count; i++) {
 		if (!sent_log_source_valid(messages[i].source))
-			return sent_log_fail(log, "no such source");
+			return store_fail(log->store, "no such source");
 	}
 	while (count > 0 || !marked) {
 		done = add_batch(log, messages, count, read);
 		if (done < 0)
 			return -1;
 		/* Who imports thousands may wait for a lock more than once. */
-		sent_log_wait_start(log);
+		store_wait_start(log->store);
 		messages += done;
 		count -= (size_t)done;
 		marked = marked || count == 0;
 		/* a delivery may be waiting for the end of an import */
-		log->others_write = count > 0;
+		store_let_others_write(log->store, count > 0);
 	}
 	return 1;
 }
@@ -281,7 +416,7 @@ int sent_log_add_read(struct sent_log *log,
 		      const struct sent_log_mailbox_mark *mark, time_t now,
 		      const char **error_r)
 {
-	const struct sent_log_read_mailbox read = {
+	const struct read_mailbox read = {
 		.name = mailbox, .mark = mark
 	};
 

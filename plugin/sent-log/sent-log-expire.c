@@ -3,87 +3,102 @@
 
 #include "sent-log-private.h"
 
+#define DELETER_TABLES 3
+
+/* Rows that belong to one that is old: found one by one, and removed together, the
+   one that is found last. */
+struct deleter {
+	enum store_operation find;
+	enum store_operation delete[DELETER_TABLES];
+	unsigned int count;
+};
+
+static const struct deleter message_deleter = {
+	.find = STORE_FIND_OLD_MESSAGE,
+	.delete = { STORE_DELETE_RECIPIENTS, STORE_DELETE_IDENTITIES,
+		    STORE_DELETE_MESSAGE },
+	.count = 3,
+};
+
+static const struct deleter report_deleter = {
+	.find = STORE_FIND_OLD_REMEMBERED,
+	.delete = { STORE_DELETE_REMEMBERED_IDENTITIES,
+		    STORE_DELETE_REMEMBERED },
+	.count = 2,
+};
+
 /* Returns the number of rows removed, or -1. */
-static int delete_rows(struct sent_log *log, enum sent_log_statement statement,
-		       int64_t value, int64_t max_rows)
+static int64_t delete_one(struct sent_log *log, const struct deleter *deleter,
+			  int64_t id, int64_t max_rows)
 {
-	sqlite3_stmt *stmt = sent_log_statement(log, statement);
+	int64_t removed = 0;
 
-	if (stmt == NULL)
-		return -1;
-	(void)sqlite3_bind_int64(stmt, 1, value);
-	if (sqlite3_bind_parameter_count(stmt) > 1)
-		(void)sqlite3_bind_int64(stmt, 2, max_rows);
-	if (sent_log_run(log, stmt) < 0)
-		return -1;
-	return sqlite3_changes(log->db);
+	for (unsigned int i = 0; i < deleter->count && removed < max_rows;
+	     i++) {
+		int ret = store_put(log->store, deleter->delete[i],
+				    store_number(id),
+				    store_number(max_rows - removed));
+
+		if (ret < 0)
+			return -1;
+		removed += ret;
+	}
+	return removed;
 }
 
-/* Returns 1, 0 if there is none, -1 on error. */
-static int find_old_message(struct sent_log *log, int64_t *id_r)
+/* The same for all that were of use until before. */
+static int64_t delete_old(struct sent_log *log, const struct deleter *deleter,
+			  int64_t before, int64_t max_rows)
 {
-	sqlite3_stmt *stmt = sent_log_statement(log, SENT_LOG_FIND_OLD_MESSAGE);
+	int64_t id, count, removed = 0;
 
-	if (stmt == NULL)
-		return -1;
-	(void)sqlite3_bind_int64(stmt, 1, sent_log_cutoff(log));
-	return sent_log_get_int64(log, stmt, id_r);
-}
+	while (removed < max_rows) {
+		int ret = store_get_number(log->store, deleter->find, &id,
+					   store_number(before));
 
-/* Returns the number of rows removed (the message's own comes last), or -1. */
-static int expire_message(struct sent_log *log, int64_t id, int64_t max_rows)
-{
-	int recipients, identities;
-
-	recipients = delete_rows(log, SENT_LOG_DELETE_RECIPIENTS, id, max_rows);
-	if (recipients < 0 || recipients >= max_rows)
-		return recipients;
-	identities = delete_rows(log, SENT_LOG_DELETE_IDENTITIES, id,
-				 max_rows - recipients);
-	if (identities < 0)
-		return -1;
-	if (recipients + identities >= max_rows)
-		return recipients + identities;
-	if (delete_rows(log, SENT_LOG_DELETE_MESSAGE, id, 0) < 0)
-		return -1;
-	return recipients + identities + 1;
+		if (ret <= 0)
+			return ret < 0 ? -1 : removed;
+		count = delete_one(log, deleter, id, max_rows - removed);
+		if (count < 0)
+			return -1;
+		removed += count;
+	}
+	return removed;
 }
 
 /* The same for what is no message. */
-static int expire_others(struct sent_log *log, int64_t max_rows)
+static int64_t expire_others(struct sent_log *log, int64_t max_rows)
 {
-	int counts, reports;
+	int64_t counts, reports;
 
 	/* A few at most, and none that is in use. */
-	if (delete_rows(log, SENT_LOG_DELETE_OLD_KEYS, sent_log_cutoff(log),
-			0) < 0)
+	if (store_put(log->store, STORE_DELETE_OLD_KEYS,
+		      store_number(sent_log_cutoff(log))) < 0)
 		return -1;
 	if (max_rows <= 0)
 		return 0;
-	counts = delete_rows(log, SENT_LOG_DELETE_OLD_REPORTS,
-			     sent_log_cutoff(log), max_rows);
+	counts = store_put(log->store, STORE_DELETE_OLD_REPORTS,
+			   store_number(sent_log_cutoff(log)),
+			   store_number(max_rows));
 	if (counts < 0)
 		return -1;
-	reports = sent_log_expire_remembered(log, max_rows - counts);
+	/* each has a time of its own */
+	reports = delete_old(log, &report_deleter, log->now,
+			     max_rows - counts);
 	return reports < 0 ? -1 : counts + reports;
 }
 
 int sent_log_expire_step(struct sent_log *log, unsigned int max_rows)
 {
-	int64_t id, left = max_rows;
-	int ret, removed = 0;
+	int64_t messages = delete_old(log, &message_deleter,
+				      sent_log_cutoff(log), max_rows);
+	int64_t others;
 
-	while (left > 0 && (ret = find_old_message(log, &id)) != 0) {
-		if (ret > 0)
-			ret = removed = expire_message(log, id, left);
-		if (ret < 0)
-			return -1;
-		left -= removed;
-	}
-	if (removed > 0 && sent_log_raise_coverage(log) < 0)
+	if (messages < 0 ||
+	    (messages > 0 && sent_log_raise_coverage(log) < 0))
 		return -1;
-	ret = expire_others(log, left);
-	return ret < 0 ? -1 : left - ret <= 0;
+	others = expire_others(log, max_rows - messages);
+	return others < 0 ? -1 : messages + others >= (int64_t)max_rows;
 }
 
 static int expire(struct sent_log *log, unsigned int max_rows)

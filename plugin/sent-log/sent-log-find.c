@@ -1,76 +1,48 @@
-/* Looking up what was sent: by identity, and by recipient. */
+/* Looking up what was sent: by identity, by recipient, row by row, and the copy that
+   betrays another way out. */
 
 #include "sent-log-private.h"
 
 #include <string.h>
 
-static sqlite3_stmt *entry_statement(struct sent_log *log,
-				     enum sent_log_statement statement,
-				     int64_t hash,
-				     int64_t cutoff)
-{
-	sqlite3_stmt *stmt = sent_log_statement(log, statement);
+/* docs/design.md, section 5, rule 5 */
+#define UNLISTED_COPY_MAX_AGE_SECS (30 * 24 * 3600)
+#define UNLISTED_COPY_MIN_SAVED_SECS 3600
+/* the sender's clock may be ahead of ours */
+#define DATE_SLACK_SECS 3600
 
-	if (stmt != NULL) {
-		(void)sqlite3_bind_int64(stmt, 1, hash);
-		(void)sqlite3_bind_int64(stmt, 2, cutoff);
-	}
-	return stmt;
-}
-
-/* Unites the rows of all sources. Returns 1, 0 if there is none, or -1. */
+/* Returns 1, 0 if there is none, or -1. */
 static int read_entry(struct sent_log *log, int64_t hash,
 		      struct sent_log_entry *entry)
 {
-	sqlite3_stmt *stmt = entry_statement(log, SENT_LOG_FIND_ENTRY, hash,
-					     sent_log_cutoff(log));
-	int ret;
+	struct store_row row;
 
-	if (stmt == NULL)
+	if (store_get(log->store, STORE_FIND_ENTRY, &row, store_number(hash),
+		      store_number(sent_log_cutoff(log))) < 0)
 		return -1;
-	while ((ret = sent_log_step(log, stmt)) > 0) {
-		int64_t logged_at = sqlite3_column_int64(stmt, 1);
-
-		if (entry->sources == 0 || entry->logged_at < logged_at)
-			entry->logged_at = logged_at;
-		entry->sources |= (unsigned int)sqlite3_column_int(stmt, 0);
-	}
-	return ret < 0 ? -1 : entry->sources != 0;
+	entry->sources = (unsigned int)row.columns[0].number;
+	entry->logged_at = row.columns[1].number;
+	return entry->sources != 0 ? 1 : 0;
 }
 
-int sent_log_count_entry_recipients(struct sent_log *log,
-				    int64_t hash, int64_t cutoff,
-				    unsigned int *count_r)
+int sent_log_count_entry_recipients(struct sent_log *log, int64_t hash,
+				    int64_t cutoff, unsigned int *count_r)
 {
-	sqlite3_stmt *stmt = entry_statement(
-		log, SENT_LOG_COUNT_ENTRY_RECIPIENTS, hash, cutoff);
 	int64_t count = 0;
 
-	if (stmt == NULL || sent_log_get_int64(log, stmt, &count) < 0)
+	if (store_get_number(log->store, STORE_COUNT_ENTRY_RECIPIENTS, &count,
+			     store_number(hash), store_number(cutoff)) < 0)
 		return -1;
 	*count_r = (unsigned int)count;
 	return 0;
 }
 
-/* Returns 1 if this message has it, 0 or -1. */
-static int find_in_entry(struct sent_log *log,
-			 enum sent_log_statement statement, int64_t hash,
-			 int64_t cutoff, int64_t wanted)
-{
-	sqlite3_stmt *stmt = entry_statement(log, statement, hash, cutoff);
-	int64_t found;
-
-	if (stmt == NULL)
-		return -1;
-	(void)sqlite3_bind_int64(stmt, 3, wanted);
-	return sent_log_get_int64(log, stmt, &found);
-}
-
 int sent_log_find_entry_recipient(struct sent_log *log, int64_t hash,
 				  int64_t cutoff, int64_t address)
 {
-	return find_in_entry(log, SENT_LOG_FIND_ENTRY_RECIPIENT, hash, cutoff,
-			     address);
+	return store_get(log->store, STORE_FIND_ENTRY_RECIPIENT, NULL,
+			 store_number(hash), store_number(cutoff),
+			 store_number(address));
 }
 
 /* Returns 1 if one of the addresses is a recipient, 0 or -1. */
@@ -101,8 +73,10 @@ static int match_domains(struct sent_log *log, int64_t hash,
 			return -1;
 		if (domain == 0)
 			continue;
-		ret = find_in_entry(log, SENT_LOG_FIND_ENTRY_DOMAIN, hash,
-				    sent_log_cutoff(log), domain);
+		ret = store_get(log->store, STORE_FIND_ENTRY_DOMAIN, NULL,
+				store_number(hash),
+				store_number(sent_log_cutoff(log)),
+				store_number(domain));
 	}
 	return ret;
 }
@@ -162,18 +136,13 @@ int sent_log_find(struct sent_log *log, const struct sent_log_identity *identity
 static int find_recipient(struct sent_log *log, const char *address)
 {
 	int64_t hash;
-	sqlite3_stmt *stmt;
-	int64_t found;
 
 	if (sent_log_file_open(log) < 0 ||
 	    sent_log_hash_address(log, address, &hash) < 0)
 		return -1;
-	stmt = sent_log_statement(log, SENT_LOG_FIND_RECIPIENT);
-	if (stmt == NULL)
-		return -1;
-	(void)sqlite3_bind_int64(stmt, 1, hash);
-	(void)sqlite3_bind_int64(stmt, 2, sent_log_cutoff(log));
-	return sent_log_get_int64(log, stmt, &found);
+	return store_get(log->store, STORE_FIND_RECIPIENT, NULL,
+			 store_number(hash),
+			 store_number(sent_log_cutoff(log)));
 }
 
 int sent_log_find_recipient(struct sent_log *log, const char *address,
@@ -181,4 +150,131 @@ int sent_log_find_recipient(struct sent_log *log, const char *address,
 {
 	sent_log_call_begin(log, now);
 	return sent_log_call_end(log, find_recipient(log, address), error_r);
+}
+
+static int identity_hash(struct sent_log *log,
+			 const struct sent_log_identity *identity,
+			 char text_r[SENT_LOG_HASH_TEXT_SIZE])
+{
+	int64_t hash;
+
+	if (sent_log_file_open(log) < 0 ||
+	    sent_log_hash_identity(log, identity, &hash) < 0)
+		return -1;
+	sent_log_hash_text(hash, text_r);
+	return 1;
+}
+
+int sent_log_identity_hash(struct sent_log *log,
+			   const struct sent_log_identity *identity,
+			   char text_r[SENT_LOG_HASH_TEXT_SIZE],
+			   const char **error_r)
+{
+	text_r[0] = '\0';
+	sent_log_call_begin(log, 0);
+	return sent_log_call_end(log, identity_hash(log, identity, text_r),
+				 error_r);
+}
+
+/* Row by row */
+
+static void read_row(const struct store_row *row, struct sent_log_row *row_r)
+{
+	const char *serial = (const char *)row->columns[7].bytes;
+
+	memset(row_r, 0, sizeof(*row_r));
+	row_r->id = row->columns[0].number;
+	row_r->source = (int)row->columns[1].number;
+	row_r->logged_at = row->columns[2].number;
+	row_r->date = row->columns[3].number;
+	row_r->identity_count = (unsigned int)row->columns[4].number;
+	row_r->recipient_count = (unsigned int)row->columns[5].number;
+	if (row_r->identity_count > 0) {
+		sent_log_hash_text(row->columns[6].number,
+				   row_r->identity_hash);
+	}
+	/* never what somebody else has put into the file */
+	if (!serial_normalise(serial, row_r->serial))
+		row_r->serial[0] = '\0';
+}
+
+static int list(struct sent_log *log, int64_t after_id,
+		struct sent_log_row *rows_r, size_t max, size_t *count_r)
+{
+	struct store_row row;
+	int ret = sent_log_file_open_existing(log);
+
+	if (ret <= 0)
+		return ret;
+	while (*count_r < max &&
+	       (ret = store_get(log->store, STORE_NEXT_ROW, &row,
+				store_number(after_id))) > 0) {
+		read_row(&row, &rows_r[(*count_r)++]);
+		after_id = row.columns[0].number;
+	}
+	return ret < 0 ? -1 : *count_r > 0;
+}
+
+int sent_log_list(struct sent_log *log, int64_t after_id,
+		  struct sent_log_row *rows_r, size_t max, size_t *count_r,
+		  const char **error_r)
+{
+	*count_r = 0;
+	sent_log_call_begin(log, 0);
+	return sent_log_call_end(log, list(log, after_id, rows_r, max, count_r),
+				 error_r);
+}
+
+static int count_messages(struct sent_log *log, enum sent_log_source source,
+			  uint64_t *count_r)
+{
+	int64_t count = 0;
+	int ret = sent_log_file_open_existing(log);
+
+	if (ret <= 0)
+		return ret < 0 ? -1 : 1;
+	if (store_get_number(log->store, STORE_COUNT_MESSAGES, &count,
+			     store_number(source)) < 0)
+		return -1;
+	*count_r = (uint64_t)count;
+	return 1;
+}
+
+int sent_log_count(struct sent_log *log, enum sent_log_source source,
+		   uint64_t *count_r, const char **error_r)
+{
+	*count_r = 0;
+	sent_log_call_begin(log, 0);
+	return sent_log_call_end(log, count_messages(log, source, count_r),
+				 error_r);
+}
+
+static int find_unlisted_copy(struct sent_log *log, time_t after,
+			      struct sent_log_row *row_r)
+{
+	time_t month_ago = log->now - UNLISTED_COPY_MAX_AGE_SECS;
+	struct store_row row;
+	int ret;
+
+	if (sent_log_file_open(log) < 0)
+		return -1;
+	ret = store_get(log->store, STORE_FIND_UNLISTED_COPY, &row,
+			store_number(after > month_ago ? after : month_ago),
+			store_number(log->now + DATE_SLACK_SECS),
+			store_number(sent_log_cutoff(log)),
+			store_number(log->now - UNLISTED_COPY_MIN_SAVED_SECS),
+			store_number(log->set.listed_sources));
+	if (ret > 0)
+		read_row(&row, row_r);
+	return ret;
+}
+
+int sent_log_find_unlisted_copy(struct sent_log *log, time_t after, time_t now,
+				struct sent_log_row *row_r,
+				const char **error_r)
+{
+	memset(row_r, 0, sizeof(*row_r));
+	sent_log_call_begin(log, now);
+	return sent_log_call_end(log, find_unlisted_copy(log, after, row_r),
+				 error_r);
 }

@@ -2,7 +2,6 @@
    of HMAC-SHA256 under the key of this file, over the kind and the value. */
 
 #include "sent-log-private.h"
-#include "hmac-sha256.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,7 +26,7 @@ int sent_log_hash_init(struct sent_log *log)
 	sent_log_hash_deinit(log);
 	log->mac = hmac_sha256_new(log->key, sizeof(log->key));
 	if (log->mac == NULL)
-		return sent_log_fail(log, "OpenSSL has no HMAC-SHA256");
+		return store_fail(log->store, "OpenSSL has no HMAC-SHA256");
 	return 0;
 }
 
@@ -51,7 +50,7 @@ static int hash_bytes(struct sent_log *log, enum sent_log_hash_kind kind,
 			   strlen(name) + 1) != 1 ||
 	    EVP_MAC_update(log->mac, (const unsigned char *)value, size) != 1 ||
 	    EVP_MAC_final(log->mac, digest, &digest_size, sizeof(digest)) != 1)
-		return sent_log_fail(log, "HMAC-SHA256 failed in OpenSSL");
+		return store_fail(log->store, "HMAC-SHA256 failed in OpenSSL");
 
 	memcpy(hash_r->bytes, digest, sizeof(hash_r->bytes));
 	return 0;
@@ -143,28 +142,4 @@ void sent_log_hash_text(int64_t hash, char text_r[SENT_LOG_HASH_TEXT_SIZE])
 {
 	(void)snprintf(text_r, SENT_LOG_HASH_TEXT_SIZE, "%016" PRIx64,
 		       (uint64_t)hash);
-}
-
-static int identity_hash(struct sent_log *log,
-			 const struct sent_log_identity *identity,
-			 char text_r[SENT_LOG_HASH_TEXT_SIZE])
-{
-	int64_t hash;
-
-	if (sent_log_file_open(log) < 0 ||
-	    sent_log_hash_identity(log, identity, &hash) < 0)
-		return -1;
-	sent_log_hash_text(hash, text_r);
-	return 1;
-}
-
-int sent_log_identity_hash(struct sent_log *log,
-			   const struct sent_log_identity *identity,
-			   char text_r[SENT_LOG_HASH_TEXT_SIZE],
-			   const char **error_r)
-{
-	text_r[0] = '\0';
-	sent_log_call_begin(log, 0);
-	return sent_log_call_end(log, identity_hash(log, identity, text_r),
-				 error_r);
 }

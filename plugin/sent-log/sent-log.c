@@ -1,26 +1,30 @@
-/* The sent log's life, and the frame around each call of its interface. What the
-   calls do stands in the files beside this one. */
+/* The sent log's life, and the calls that concern all of it. */
 
 #include "sent-log-private.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct sent_log *sent_log_init(const struct sent_log_settings *set)
 {
-	struct sent_log *log = sent_log_alloc(sizeof(*log));
+	struct sent_log *log = store_alloc(sizeof(*log));
+	const struct store_settings store_set = {
+		.path = log->path = store_format("%s", set->path),
+		.network_filesystem = set->network_filesystem,
+		.deadline_msecs = set->deadline_msecs,
+		.notice = set->notice,
+		.notice_context = set->notice_context,
+		.listed_sources = set->listed_sources,
+		.created_cause = SENT_LOG_COVERAGE_CREATED,
+		.corrupt_cause = SENT_LOG_COVERAGE_CORRUPT,
+	};
 
 	log->set = *set;
-	sent_log_schema_init(log);
-	log->path = sent_log_format("%s", set->path);
 	log->set.path = log->path;
 	if (set->owner_hint != NULL)
-		log->owner_hint = sent_log_format("%s", set->owner_hint);
+		log->owner_hint = store_format("%s", set->owner_hint);
 	log->set.owner_hint = log->owner_hint;
-	log->lock_path = sent_log_format("%s.lock", log->path);
-	log->gap_path = sent_log_format("%s.gap", log->path);
-	log->gap_taken_path = sent_log_format("%s.gap-taken", log->path);
+	log->store = store_init(&store_set);
 	return log;
 }
 
@@ -32,62 +36,18 @@ void sent_log_deinit(struct sent_log **_log)
 		return;
 	*_log = NULL;
 
-	sent_log_file_close(log);
+	store_deinit(&log->store);
+	sent_log_hash_deinit(log);
 	OPENSSL_cleanse(log->key, sizeof(log->key));
 	free(log->path);
 	free(log->owner_hint);
-	free(log->real_path);
-	free(log->folder);
-	free(log->lock_path);
-	free(log->gap_path);
-	free(log->gap_taken_path);
 	free(log->gap_obstacle);
-	free(log->error);
 	free(log);
-}
-
-void sent_log_call_begin(struct sent_log *log, time_t now)
-{
-	log->now = now != 0 ? now : time(NULL);
-	log->corrupt = false;
-	log->gap_taken = false;
-	log->clock_notice = NULL;
-	sent_log_call_start(log);
 }
 
 void sent_log_begin(struct sent_log *log)
 {
-	log->used_msecs = 0;
-}
-
-static void clean_up(struct sent_log *log)
-{
-	if (log->db != NULL) {
-		sent_log_statements_reset(log);
-		if (sqlite3_get_autocommit(log->db) == 0) {
-			(void)sqlite3_exec(log->db, "ROLLBACK", NULL, NULL,
-					   NULL);
-		}
-	}
-	if (log->corrupt) {
-		sent_log_file_close(log);
-		sent_log_replace_corrupt(log);
-	}
-}
-
-int sent_log_call_end(struct sent_log *log, int ret, const char **error_r)
-{
-	if (ret < 0) {
-		clean_up(log);
-		*error_r = log->error;
-	}
-	sent_log_call_stop(log);
-	return ret;
-}
-
-int64_t sent_log_cutoff(const struct sent_log *log)
-{
-	return (int64_t)log->now - (int64_t)log->set.retention_secs;
+	store_begin_anew(log->store);
 }
 
 static int open_for_writing(struct sent_log *log)
@@ -101,4 +61,72 @@ int sent_log_open(struct sent_log *log, time_t now, const char **error_r)
 {
 	sent_log_call_begin(log, now);
 	return sent_log_call_end(log, open_for_writing(log), error_r);
+}
+
+int sent_log_read_begin(struct sent_log *log, const char **error_r)
+{
+	int ret;
+
+	sent_log_call_begin(log, 0);
+	ret = sent_log_file_open(log);
+	if (ret == 0)
+		ret = store_read_begin(log->store);
+	return sent_log_call_end(log, ret < 0 ? -1 : 1, error_r);
+}
+
+void sent_log_read_end(struct sent_log *log)
+{
+	store_read_end(log->store);
+}
+
+int sent_log_is_unchanged(struct sent_log *log, const char **error_r)
+{
+	int ret;
+
+	sent_log_call_begin(log, 0);
+	ret = sent_log_file_open(log);
+	if (ret == 0)
+		ret = store_is_unchanged(log->store);
+	return sent_log_call_end(log, ret, error_r);
+}
+
+static int adopt_owner(struct sent_log *log)
+{
+	/* the owner was asked for when it was opened */
+	store_close(log->store);
+	log->adopting = true;
+	if (sent_log_write_begin(log) < 0 || sent_log_write_owner(log) < 0 ||
+	    sent_log_break_coverage(log, SENT_LOG_COVERAGE_RESTARTED) < 0 ||
+	    sent_log_write_commit(log) < 0)
+		return -1;
+	return 1;
+}
+
+int sent_log_adopt_owner(struct sent_log *log, time_t now, const char **error_r)
+{
+	int ret;
+
+	sent_log_call_begin(log, now);
+	ret = adopt_owner(log);
+	log->adopting = false;
+	return sent_log_call_end(log, ret, error_r);
+}
+
+int sent_log_mark_gap(struct sent_log *log, const char **error_r)
+{
+	int ret = store_mark_set(log->store);
+
+	if (ret < 0)
+		*error_r = store_error(log->store);
+	return ret;
+}
+
+int sent_log_look_beside(struct sent_log *log, const char *suffix,
+			 const char **error_r)
+{
+	int ret = store_look_beside(log->store, suffix);
+
+	if (ret < 0)
+		*error_r = store_error(log->store);
+	return ret;
 }

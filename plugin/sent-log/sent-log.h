@@ -1,12 +1,13 @@
 #ifndef SENT_LOG_H
 #define SENT_LOG_H
 
-/* The sent log: what one mailbox really sent, in one SQLite file.
+/* The sent log: what one mailbox really sent, in one SQLite file. Beside it the room
+   knows one file more, the site key (site-key.h).
 
-   libc, SQLite and OpenSSL only: no Dovecot type, no SQL, no transaction and no
-   iterator crosses this interface, so that a milter can link it and another
-   store can stand behind it one day. Every call is by key, synchronous and ends
-   within the deadline, which is that of all calls together since
+   libc and OpenSSL, above a store (store/store.h): no Dovecot type, no SQL, no
+   transaction and no iterator crosses this interface, so that a milter can link it
+   and another store can stand behind it one day. Every call is by key, synchronous
+   and ends within the deadline, which is that of all calls together since
    sent_log_begin().
 
    Every function that returns int answers 1 = done / found, 0 = nothing there,
@@ -16,7 +17,8 @@
    next call. Times are seconds since the epoch; now is the caller's clock. Nothing
    that was written to or by anybody is stored in clear: Message-IDs, envelope ids,
    recipients and their domains are hashed with a key of this mailbox (HMAC-SHA256,
-   as many bits as make a wrong match less likely than one in 10^9 lookups). Serials, which are random, also stand there as they are.
+   as many bits as make a wrong match rarer than one in 10^9 lookups). Serials, which
+   are random, also stand there as they are.
 
    The file is opened (and made, except by the calls that only list, count, expire
    or forget) at the first call that needs it, and reopened when another file
@@ -249,6 +251,15 @@ void sent_log_begin(struct sent_log *log);
 
 /* Makes sure that the log exists and can be written, now. Returns 1 or -1. */
 int sent_log_open(struct sent_log *log, time_t now, const char **error_r);
+
+/* What is asked from here on to sent_log_read_end() is answered as of one moment, and
+   costs less. The log is open (sent_log_open()). It ends by itself where something is
+   written, or a call fails. Returns 1 or -1. */
+int sent_log_read_begin(struct sent_log *log, const char **error_r);
+void sent_log_read_end(struct sent_log *log);
+/* Would the log still answer as it did before the last sent_log_read_end(), since nobody
+   has written to it? Returns 1, 0 or -1. */
+int sent_log_is_unchanged(struct sent_log *log, const char **error_r);
 
 /* The log is this user's from now on, whosever it was, and its coverage starts anew.
    Returns 1 or -1. */

@@ -1,10 +1,12 @@
 /* Issuing and verifying serials. Which keys and addresses a mailbox has, and what
    a serial that doesn't verify means, is left to others. */
 
-#include "serial-private.h"
-#include "hmac-sha256.h"
+#include "serial.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 #include <string.h>
@@ -156,6 +158,26 @@ void serial_keys_clear(struct serial_keys *keys)
 }
 
 /* The MAC */
+
+EVP_MAC_CTX *hmac_sha256_new(const unsigned char *key, size_t key_size)
+{
+	char digest[] = "SHA256";
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest,
+						 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *mac = EVP_MAC_CTX_new(hmac);
+
+	/* the context holds its own reference */
+	EVP_MAC_free(hmac);
+	if (mac != NULL && EVP_MAC_init(mac, key, key_size, params) != 1) {
+		EVP_MAC_CTX_free(mac);
+		mac = NULL;
+	}
+	return mac;
+}
 
 static int update_lower(EVP_MAC_CTX *mac, const char *address)
 {

@@ -1,7 +1,7 @@
 /* The site key's file: reading it, and adding a key to it. */
 
 #include "site-key.h"
-#include "sent-log-private.h"
+#include "sent-log/store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,8 +41,8 @@ static void key_file_free(struct key_file *file)
 
 static int fail_errno(const char *path, const char *what, char **error_r)
 {
-	*error_r = sent_log_format("site key %s: can't %s: %s", path, what,
-				   strerror(errno));
+	*error_r = store_format("site key %s: can't %s: %s", path, what,
+				strerror(errno));
 	return -1;
 }
 
@@ -51,12 +51,12 @@ static int fail_errno(const char *path, const char *what, char **error_r)
 static int check_file(const struct key_file *file, char **error_r)
 {
 	if (!S_ISREG(file->st.st_mode)) {
-		*error_r = sent_log_format("site key %s: not a regular file",
-					   file->path);
+		*error_r = store_format("site key %s: not a regular file",
+					file->path);
 		return -1;
 	}
 	if ((file->st.st_mode & (MODE_OTHERS | S_IWGRP)) != 0) {
-		*error_r = sent_log_format(
+		*error_r = store_format(
 			"site key %s: %s it (mode %04o): chmod %s it, and rotate "
 			"the key", file->path,
 			(file->st.st_mode & MODE_OTHERS) != 0 ?
@@ -71,7 +71,7 @@ static int check_file(const struct key_file *file, char **error_r)
 	   those who own it (doveadm). */
 	if (file->st.st_uid != 0 && file->st.st_uid != geteuid() &&
 	    geteuid() != 0) {
-		*error_r = sent_log_format(
+		*error_r = store_format(
 			"site key %s: belongs to uid %u, neither to root nor to "
 			"uid %u that mail is delivered as: chown it, and let a "
 			"group read it if several do", file->path,
@@ -80,8 +80,8 @@ static int check_file(const struct key_file *file, char **error_r)
 		return -1;
 	}
 	if (file->st.st_size > FILE_MAX_SIZE) {
-		*error_r = sent_log_format("site key %s: larger than %d bytes",
-					   file->path, FILE_MAX_SIZE);
+		*error_r = store_format("site key %s: larger than %d bytes",
+					file->path, FILE_MAX_SIZE);
 		return -1;
 	}
 	return 0;
@@ -91,7 +91,7 @@ static int read_all(struct key_file *file, int fd, char **error_r)
 {
 	ssize_t size;
 
-	file->text = sent_log_alloc(FILE_MAX_SIZE + LINE_SIZE + 2);
+	file->text = store_alloc(FILE_MAX_SIZE + LINE_SIZE + 2);
 	while (file->size < FILE_MAX_SIZE) {
 		size = read(fd, file->text + file->size,
 			    FILE_MAX_SIZE - file->size);
@@ -240,7 +240,7 @@ static int parse_text(const struct key_file *file, struct serial_keys *keys,
 			append_key(keys, &key);
 		else if (ret < 0) {
 			/* never what stands in it */
-			*error_r = sent_log_format(
+			*error_r = store_format(
 				"site key %s: line %u is not \"YYYY-MM-DD\" and "
 				"%d hex digits", file->path, number,
 				2 * SERIAL_SECRET_SIZE);
@@ -260,8 +260,8 @@ int site_key_read(const char *path, struct serial_keys *keys_r, char **error_r)
 		return -1;
 	ret = parse_text(&file, keys_r, error_r);
 	if (ret == 0 && keys_r->count == 0) {
-		*error_r = sent_log_format("site key %s: there is no key in it",
-					   path);
+		*error_r = store_format("site key %s: there is no key in it",
+					path);
 		ret = -1;
 	}
 	if (ret < 0)
@@ -301,7 +301,7 @@ static int read_or_begin(struct key_file *file, const char *path,
 	if (stat(path, &st) < 0 && errno == ENOENT) {
 		memset(file, 0, sizeof(*file));
 		file->path = path;
-		file->text = sent_log_alloc(FILE_MAX_SIZE + LINE_SIZE + 2);
+		file->text = store_alloc(FILE_MAX_SIZE + LINE_SIZE + 2);
 		file->st.st_mode = 0600;
 		file->st.st_uid = geteuid();
 		file->st.st_gid = getegid();
@@ -313,8 +313,8 @@ static int read_or_begin(struct key_file *file, const char *path,
 	ret = parse_text(file, &keys, error_r);
 	serial_keys_clear(&keys);
 	if (ret == 0 && file->size + LINE_SIZE + 1 > FILE_MAX_SIZE) {
-		*error_r = sent_log_format("site key %s: it is full: remove "
-					   "the oldest keys", path);
+		*error_r = store_format("site key %s: it is full: remove "
+					"the oldest keys", path);
 		ret = -1;
 	}
 	if (ret < 0)
@@ -351,10 +351,10 @@ static int write_new(int fd, const struct key_file *file, char **error_r)
 static void sync_folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char *folder = slash == NULL ? sent_log_format(".") :
-				       sent_log_format("%.*s/",
-						       (int)(slash - path),
-						       path);
+	char *folder = slash == NULL ? store_format(".") :
+				       store_format("%.*s/",
+						    (int)(slash - path),
+						    path);
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd >= 0) {
@@ -386,12 +386,12 @@ static int generate_locked(const char *path, const char *new_path, int fd,
 static int generate(const char *path, const struct serial_key *key,
 		    char **error_r)
 {
-	char *new_path = sent_log_format("%s.new", path);
+	char *new_path = store_format("%s.new", path);
 	int ret = -1, fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
 				0600);
 
 	if (fd < 0 && errno == EEXIST) {
-		*error_r = sent_log_format(
+		*error_r = store_format(
 			"site key %s: %s exists: another process is making a "
 			"key, or was stopped while it did (then remove that "
 			"file)", path, new_path);
@@ -415,7 +415,7 @@ static int find_real_path(const char *path, char **real_path_r, char **error_r)
 	struct stat st;
 
 	if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode)) {
-		*real_path_r = sent_log_format("%s", path);
+		*real_path_r = store_format("%s", path);
 		return 0;
 	}
 	*real_path_r = realpath(path, NULL);
@@ -432,7 +432,7 @@ int site_key_generate(const char *path, time_t now, struct serial_key *key_r,
 	if (find_real_path(path, &real_path, error_r) < 0)
 		return -1;
 	if (serial_key_make(key_r, now) < 0) {
-		*error_r = sent_log_format("OpenSSL has no random bytes");
+		*error_r = store_format("OpenSSL has no random bytes");
 		ret = -1;
 	} else {
 		ret = generate(real_path, key_r, error_r);

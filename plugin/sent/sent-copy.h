@@ -2,8 +2,9 @@
 #define SENT_COPY_H
 
 /* The copy of a sent message that a mail client stores: which mailboxes hold such
-   copies, and what the log needs to know of one. For the imap adapter and
-   "doveadm backscatter import". */
+   copies, and what the log needs to know of one. The room finds a user's Sent
+   mailboxes and reads them into the log, for whoever judges (catch-up.h), imports or
+   saves. Opens them read-only, and judges nothing. */
 
 #include "user/backscatter-user.h"
 

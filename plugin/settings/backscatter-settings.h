@@ -3,7 +3,8 @@
 
 /* All settings, parsed and checked: settings-table.h lists them, with their
    defaults. Reading them never fails: in place of a wrong value stands the one that
-   loses nothing, and an error says so. */
+   loses nothing, and an error says so. May read Dovecot's settings, and what the
+   userdb says of a user; opens no log and no mailbox. */
 
 #include "report/report.h"
 #include "verdict/action.h"

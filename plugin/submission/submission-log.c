@@ -84,11 +84,6 @@ add_row(struct backscatter_user *buser, const struct outgoing_message *message,
 	return sent_log_add(buser->log, &row, 1, now, error_r);
 }
 
-static const char *log_path(const struct backscatter_user *buser)
-{
-	return buser->path == NULL ? "" : t_strconcat(buser->path, ": ", NULL);
-}
-
 void submission_log_message(struct backscatter_user *buser,
 			    const struct outgoing_message *message,
 			    const struct smtp_server_transaction *trans,
@@ -98,13 +93,7 @@ void submission_log_message(struct backscatter_user *buser,
 
 	if (add_row(buser, message, trans, serial, now, &error) > 0)
 		return;
-	e_error(buser->event, "sent log %s%s - message %s is sent "
-		"without being logged, coverage starts anew", log_path(buser),
-		error, *serial == '\0' ? "without serial" : serial);
-	if (buser->log != NULL && sent_log_mark_gap(buser->log, &error) > 0)
-		return;
-	e_error(buser->event, "sent log %s%s - the gap can't be "
-		"marked: when the log works again, run doveadm backscatter "
-		"coverage restart -u %s", log_path(buser), error,
-		buser->user->username);
+	backscatter_user_not_logged(buser, *serial == '\0' ?
+				    "message without serial" :
+				    t_strconcat("message ", serial, NULL), error);
 }

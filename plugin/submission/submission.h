@@ -3,7 +3,8 @@
 
 /* Dovecot's submission service: who may send as whom, the serial of a message and its
    row in the sent log. submission.c is the way in and the order of events; the other
-   files do one of these things each. Knows the user, and no report, no verdict. */
+   files do one of these things each. Knows the user and his log, and of report/ and
+   verdict/ only Message-IDs, senders and tags: reads no report, judges nothing. */
 
 #include "compat/plugin-export.h"
 #include "sent-log/serial.h"

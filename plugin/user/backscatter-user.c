@@ -181,6 +181,26 @@ void backscatter_user_set_unavailable(struct backscatter_user *buser, const char
 	sent_log_deinit(&buser->log);
 }
 
+void backscatter_user_not_logged(struct backscatter_user *buser, const char *what,
+				 const char *error)
+{
+	const char *gap_error;
+
+	/* the log's own is valid only until its next call */
+	error = buser->path == NULL ? t_strdup(error) :
+		t_strdup_printf("sent log %s: %s", buser->path, error);
+	if (buser->log == NULL)
+		gap_error = "the log is unavailable";
+	else if (sent_log_mark_gap(buser->log, &gap_error) > 0) {
+		e_error(buser->event, "%s not logged: %s - coverage starts anew "
+			"when the log can be written again", what, error);
+		return;
+	}
+	e_error(buser->event, "%s not logged: %s, nor the gap marked: %s - when "
+		"this is mended, run: doveadm backscatter coverage restart -u %s",
+		what, error, gap_error, buser->user->username);
+}
+
 struct coverage_policy
 backscatter_user_coverage_policy(const struct backscatter_user *buser)
 {
@@ -215,7 +235,7 @@ static const char *site_key_cure(const char *path)
 	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0 || errno != EACCES)
 		return "";
 	return t_strdup_printf(": not readable for uid %ld: chown or chgrp it, "
-			       "until then mail leaves without its serials",
+			       "until then mail gets serials of the mailbox's own key",
 			       (long)geteuid());
 }
 

@@ -7,7 +7,7 @@
 #include "settings/backscatter-settings.h"
 #include "sent-log/sent-log.h"
 #include "sent-log/serial.h"
-#include "verdict/coverage-view.h"
+#include "verdict/coverage.h"
 #include "verdict/own-addresses.h"
 
 struct mail_user;
@@ -42,6 +42,11 @@ void backscatter_user_begin(struct backscatter_user *buser);
 void backscatter_user_deinit(struct backscatter_user **buser);
 /* The log did not answer: closes it, so that nobody waits for it again. */
 void backscatter_user_set_unavailable(struct backscatter_user *buser, const char *error);
+/* A message has left, or will, and its row couldn't be written: marks the gap and tells
+   the administrator. what: the message, as the line begins with; error may be the
+   log's. */
+void backscatter_user_not_logged(struct backscatter_user *buser, const char *what,
+				 const char *error);
 
 /* What his settings say of coverage. */
 struct coverage_policy

@@ -4,7 +4,7 @@
 #include "array.h"
 #include "dict-private.h"
 #include "mail-user.h"
-#include "verdict/ownership.h"
+#include "verdict/own-addresses.h"
 #include "compat/dovecot-compat.h"
 #include "sender-addresses.h"
 

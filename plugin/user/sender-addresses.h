@@ -3,7 +3,7 @@
 
 /* Who a user may send as: his login, backscatter_addresses and the dict of
    backscatter_sender_dict. The bridge from mail_user and Dovecot's dict to
-   verdict/ownership.h. */
+   verdict/own-addresses.h. */
 
 #include "backscatter-user.h"
 

@@ -1,9 +1,11 @@
 #ifndef COVERAGE_H
 #define COVERAGE_H
 
-/* May "not in the log" be believed? docs/design.md, section 5, as a pure function. */
+/* May "not in the log" be believed? docs/design.md, section 5. */
 
 #include <time.h>
+
+#include "sent-log/sent-log.h"
 
 enum coverage_state {
 	COVERAGE_COVERED = 0,
@@ -58,6 +60,7 @@ struct coverage_facts {
 /* and a message may be dated this much after it was sent. */
 #define COVERAGE_DATE_SLACK_SECS (24 * 60 * 60)
 
+/* Pure. */
 enum coverage_state coverage_decide(const struct coverage_facts *facts);
 /* When a report that returns no date is covered, if nothing else is in its way and
    coverage is not broken: S plus the report age. */
@@ -69,5 +72,36 @@ time_t coverage_dated_from(const struct coverage_facts *facts);
 const char *coverage_state_name(enum coverage_state state);
 /* One sentence for an administrator, with the cure. */
 const char *coverage_state_explanation(enum coverage_state state);
+
+/*
+ * The log's part of the facts: the same for a delivery, for "doveadm backscatter explain"
+ * and for "doveadm backscatter coverage"
+ */
+
+/* What the settings say. */
+struct coverage_policy {
+	/* enum sent_log_source bits */
+	unsigned int listed_sources;
+	/* seconds */
+	unsigned int report_age;
+	unsigned int retention;
+};
+
+struct coverage_view {
+	/* For a report that comes now, is no MDN and returns no date. */
+	struct coverage_facts facts;
+	struct sent_log_coverage log;
+	/* where facts.unlisted_copy */
+	struct sent_log_row unlisted_copy;
+	/* the sources are others than those stored: the next delivered report
+	   starts coverage anew */
+	bool sources_changed;
+};
+
+/* log: NULL = there is none yet: nothing is logged, and coverage would begin now.
+   Returns 0, or -1 if the log is unavailable: then no facts are to be believed. */
+int coverage_view_read(struct sent_log *log,
+		       const struct coverage_policy *policy, time_t now,
+		       struct coverage_view *view_r, const char **error_r);
 
 #endif

@@ -3,6 +3,7 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
+#include "report/report.h"
 #include "own-addresses.h"
 
 struct own_addresses {
@@ -11,11 +12,6 @@ struct own_addresses {
 	/* of a login without domain, lower-case; NULL = it has one */
 	const char *login_localpart;
 	ARRAY(struct own_address) addresses;
-};
-
-/* RFC 2142 and RFC 5321, 4.5.1: read by whoever runs the domain. */
-static const char *const role_localparts[] = {
-	"postmaster", "abuse", "mailer-daemon", "root",
 };
 
 struct own_addresses *
@@ -164,13 +160,7 @@ own_addresses_find(const struct own_addresses *own, unsigned int sources,
 
 static bool is_role(const char *address)
 {
-	const char *localpart = t_strcut(address, '@');
-
-	for (unsigned int i = 0; i < N_ELEMENTS(role_localparts); i++) {
-		if (strcmp(role_localparts[i], localpart) == 0)
-			return TRUE;
-	}
-	return FALSE;
+	return report_address_has_role(address, REPORT_ROLE_DOMAIN);
 }
 
 static bool
@@ -269,4 +259,107 @@ own_addresses_list(const struct own_addresses *own, pool_t pool)
 	}
 	array_append_zero(&list);
 	return array_front(&list);
+}
+
+/*
+ * Who may send as what
+ */
+
+bool ownership_is_address(const char *address)
+{
+	const char *domain = strrchr(address, '@');
+	const unsigned char *p;
+
+	if (domain == NULL || domain == address || domain[1] == '\0')
+		return FALSE;
+	if (strlen(address) > OWNERSHIP_ADDRESS_MAX_LEN)
+		return FALSE;
+	for (p = (const unsigned char *)address; *p != '\0'; p++) {
+		if (*p < ' ' || *p == 0x7f)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+const struct own_address *
+ownership_find(const struct own_addresses *own, const char *address)
+{
+	if (!ownership_is_address(address))
+		return NULL;
+	return own_addresses_find(own, OWNERSHIP_SOURCES, address);
+}
+
+const char *ownership_source_name(enum own_address_source source)
+{
+	switch (source) {
+	case OWN_ADDRESS_LOGIN:
+		return "login";
+	case OWN_ADDRESS_SETTING:
+		return "backscatter_addresses";
+	case OWN_ADDRESS_RECIPIENT:
+		break;
+	}
+	/* gives no right to send */
+	i_unreached();
+}
+
+/* Not every client understands UTF-8 in a reply: a character outside ASCII
+   becomes one '?'. */
+static const char *printable_ascii(const char *str)
+{
+	string_t *printable = t_str_new(64);
+	const unsigned char *p;
+
+	for (p = (const unsigned char *)str; *p != '\0'; p++) {
+		if (*p >= ' ' && *p < 0x7f)
+			str_append_c(printable, *p);
+		else if (*p < 0x80 || *p >= 0xc0)
+			str_append_c(printable, '?');
+	}
+	return str_c(printable);
+}
+
+static void ownership_append(string_t *description, const char *text)
+{
+	if (str_len(description) > 0)
+		str_append(description, ", ");
+	str_append(description, text);
+}
+
+/* The setting may name the login, too. */
+static bool is_login_again(const struct own_address *entries,
+			   unsigned int index)
+{
+	return index > 0 &&
+		strcmp(entries[0].address, entries[index].address) == 0;
+}
+
+const char *
+ownership_describe(const struct own_addresses *own, const char *other)
+{
+	string_t *description = t_str_new(OWNERSHIP_DESCRIPTION_MAX_LEN);
+	size_t max_len = OWNERSHIP_DESCRIPTION_MAX_LEN - strlen(", ...") -
+		(other == NULL ? 0 : strlen(other) + strlen(", "));
+	const struct own_address *entries;
+	unsigned int i, entry_count, count = 0;
+
+	entries = own_addresses_get(own, &entry_count);
+	for (i = 0; i < entry_count; i++) {
+		const char *address = printable_ascii(entries[i].address);
+
+		if ((entries[i].source & OWNERSHIP_SOURCES) == 0 ||
+		    is_login_again(entries, i))
+			continue;
+		if (count == OWNERSHIP_DESCRIPTION_MAX_COUNT ||
+		    str_len(description) + strlen(", ") +
+		    strlen(address) > max_len) {
+			ownership_append(description, "...");
+			break;
+		}
+		ownership_append(description, address);
+		count++;
+	}
+	if (other != NULL)
+		ownership_append(description, other);
+	return str_len(description) > 0 ? str_c(description) : "none";
 }

@@ -11,12 +11,14 @@ struct verdict_row {
 	enum verdict verdict;
 	enum verdict_reason reason;
 	bool (*matches)(const struct verdict_facts *facts);
+	/* what it saw; NULL = one of the two sentences below */
 	const char *(*saw)(const struct verdict_facts *facts);
 	/* the evidence that decided, or that was looked for in vain; NULL = the
 	   Message-ID, envelope id or reference */
 	enum verdict_evidence (*evidence)(const struct verdict_facts *facts);
 	/* where the reason depends on more than the row; else NULL */
 	enum verdict_reason (*reason_from)(const struct verdict_facts *facts);
+	const char *saw_match, *saw_none;
 };
 
 static const char *const verdict_names[] = {
@@ -214,12 +216,6 @@ static const char *saw_budget(const struct verdict_facts *facts)
 		"the budget is not used up";
 }
 
-static const char *saw_log(const struct verdict_facts *facts)
-{
-	return facts->log_available ? "the log answered" :
-		"the log is unavailable";
-}
-
 static const char *saw_recipients(const struct verdict_facts *facts)
 {
 	if (!logged_holds(facts))
@@ -236,38 +232,12 @@ static const char *saw_class(const struct verdict_facts *facts)
 	return t_strdup_printf("class is %s", report_class_name(facts->class));
 }
 
-static const char *saw_to(const struct verdict_facts *facts)
-{
-	return facts->to_own_address ? "To: has an own address" :
-		"To: has no own address";
-}
-
 static const char *saw_sent_by_software(const struct verdict_facts *facts)
 {
 	if (facts->automatic)
 		return "software sent the original";
 	return facts->our_host ? "the original left through this site's own MTA" :
 		"no sign of software or of this site's MTA in the original";
-}
-
-static const char *saw_incoming(const struct verdict_facts *facts)
-{
-	return facts->incoming ? "the original was sent to an own address" :
-		"the original was sent to no own address, or from one";
-}
-
-static const char *saw_recipient_known(const struct verdict_facts *facts)
-{
-	return facts->recipient_known ?
-		"this mailbox wrote to one of the addresses" :
-		"this mailbox wrote to none of the addresses";
-}
-
-static const char *saw_unknown_key(const struct verdict_facts *facts)
-{
-	return facts->unknown_key ?
-		"a serial of a key unknown here, or of a colleague" :
-		"no serial of an unknown key";
 }
 
 static const char *saw_coverage(const struct verdict_facts *facts)
@@ -307,11 +277,6 @@ static const char *saw_message_id(const struct verdict_facts *facts)
 	return facts->message_id_proves ?
 		"the original has one whole Message-ID" :
 		"the original has no whole Message-ID, or several";
-}
-
-static const char *saw_nothing(const struct verdict_facts *facts ATTR_UNUSED)
-{
-	return "nothing decided before";
 }
 
 /*
@@ -370,58 +335,71 @@ static enum verdict_reason reason_software(const struct verdict_facts *facts)
 static const struct verdict_row verdict_rows[VERDICT_ROW_COUNT] = {
 	{ "evidence holds, but its budget is used up",
 	  VERDICT_UNKNOWN, VERDICT_REASON_REPLAYED,
-	  is_replayed, saw_budget, evidence_held, NULL },
+	  is_replayed, .saw = saw_budget, .evidence = evidence_held },
 	{ "tag, envid or serial is ours",
 	  VERDICT_GENUINE, VERDICT_REASON_SERIAL,
-	  keyed_holds, saw_keyed, evidence_keyed, reason_held },
+	  keyed_holds, .saw = saw_keyed, .evidence = evidence_keyed,
+	  .reason_from = reason_held },
 	{ "the log is unavailable",
 	  VERDICT_UNKNOWN, VERDICT_REASON_LOG_UNAVAILABLE,
-	  is_log_unavailable, saw_log, NULL, NULL },
+	  is_log_unavailable,
+	  .saw_match = "the log is unavailable",
+	  .saw_none = "the log answered" },
 	{ "keyed evidence is older than the retention",
 	  VERDICT_UNKNOWN, VERDICT_REASON_EXPIRED,
-	  is_keyed_expired, saw_keyed, evidence_keyed, NULL },
+	  is_keyed_expired, .saw = saw_keyed, .evidence = evidence_keyed },
 	{ "logged, but sent to other recipients",
 	  VERDICT_UNKNOWN, VERDICT_REASON_OTHER_RECIPIENT,
-	  is_other_recipient, saw_recipients, NULL, NULL },
+	  is_other_recipient, .saw = saw_recipients },
 	{ "logged",
 	  VERDICT_GENUINE, VERDICT_REASON_MESSAGE_ID,
-	  logged_holds, saw_logged, NULL, reason_held },
+	  logged_holds, .saw = saw_logged, .reason_from = reason_held },
 	{ "class is auto-reply or arf",
 	  VERDICT_UNKNOWN, VERDICT_REASON_NO_MATCH,
-	  is_never_condemned, saw_class, NULL, NULL },
+	  is_never_condemned, .saw = saw_class },
 	{ "not addressed to an own address",
 	  VERDICT_UNKNOWN, VERDICT_REASON_OTHER_ADDRESS,
-	  is_other_address, saw_to, NULL, NULL },
+	  is_other_address,
+	  .saw_match = "To: has no own address",
+	  .saw_none = "To: has an own address" },
 	{ "software, or our own MTA, sent the original",
 	  VERDICT_UNKNOWN, VERDICT_REASON_AUTOMATIC,
-	  is_sent_by_software, saw_sent_by_software, NULL, reason_software },
+	  is_sent_by_software, .saw = saw_sent_by_software,
+	  .reason_from = reason_software },
 	{ "the original was received here",
 	  VERDICT_UNKNOWN, VERDICT_REASON_INCOMING,
-	  is_incoming, saw_incoming, NULL, NULL },
+	  is_incoming,
+	  .saw_match = "the original was sent to an own address",
+	  .saw_none = "the original was sent to no own address, or from one" },
 	{ "this mailbox wrote to the recipient",
 	  VERDICT_UNKNOWN, VERDICT_REASON_RECIPIENT_KNOWN,
-	  is_recipient_known, saw_recipient_known, evidence_recipient, NULL },
+	  is_recipient_known, .evidence = evidence_recipient,
+	  .saw_match = "this mailbox wrote to one of the addresses",
+	  .saw_none = "this mailbox wrote to none of the addresses" },
 	{ "a serial of a key that is unknown here",
 	  VERDICT_UNKNOWN, VERDICT_REASON_UNKNOWN_KEY,
-	  is_of_unknown_key, saw_unknown_key, evidence_keyed, NULL },
+	  is_of_unknown_key, .evidence = evidence_keyed,
+	  .saw_match = "a serial of a key unknown here, or of a colleague",
+	  .saw_none = "no serial of an unknown key" },
 	{ "not covered",
 	  VERDICT_UNKNOWN, VERDICT_REASON_NOT_COVERED,
-	  is_not_covered, saw_coverage, NULL, NULL },
+	  is_not_covered, .saw = saw_coverage },
 	{ "only words make it a report",
 	  VERDICT_UNKNOWN, VERDICT_REASON_UNCERTAIN,
-	  is_uncertain, saw_shape, NULL, NULL },
+	  is_uncertain, .saw = saw_shape },
 	{ "keyed evidence does not verify",
 	  VERDICT_BACKSCATTER, VERDICT_REASON_BAD_SERIAL,
-	  is_keyed_bad, saw_keyed, evidence_keyed, NULL },
+	  is_keyed_bad, .saw = saw_keyed, .evidence = evidence_keyed },
 	{ "the original claims to come from somebody else",
 	  VERDICT_UNKNOWN, VERDICT_REASON_OTHER_SENDER,
-	  is_other_sender, saw_originals, NULL, NULL },
+	  is_other_sender, .saw = saw_originals },
 	{ "one original with a whole Message-ID that was not sent",
 	  VERDICT_BACKSCATTER, VERDICT_REASON_NOT_SENT,
-	  is_proof, saw_message_id, NULL, NULL },
+	  is_proof, .saw = saw_message_id },
 	{ "otherwise",
 	  VERDICT_UNKNOWN, VERDICT_REASON_NO_IDENTITY,
-	  is_anything, saw_nothing, NULL, NULL },
+	  is_anything,
+	  .saw_match = "nothing decided before" },
 };
 
 void verdict_decide(const struct verdict_facts *facts,
@@ -452,7 +430,15 @@ const char *verdict_row_situation(unsigned int row)
 bool verdict_row_matches(unsigned int row, const struct verdict_facts *facts,
 			 const char **saw_r)
 {
+	const struct verdict_row *asked;
+	bool matches;
+
 	i_assert(row > 0 && row <= VERDICT_ROW_COUNT);
-	*saw_r = verdict_rows[row - 1].saw(facts);
-	return verdict_rows[row - 1].matches(facts);
+	asked = &verdict_rows[row - 1];
+	matches = asked->matches(facts);
+	if (asked->saw != NULL)
+		*saw_r = asked->saw(facts);
+	else
+		*saw_r = matches ? asked->saw_match : asked->saw_none;
+	return matches;
 }

@@ -2,8 +2,10 @@
 #define VERDICT_H
 
 /* The verdict on a report: the table of docs/design.md, section 4, as a pure function.
-   Nothing here opens a log or knows a mailbox; facts.h collects what the table
-   needs. Callers must have a data stack frame. */
+   The room decides: verdict, action, coverage, own addresses, who may send as what.
+   It knows no user, mailbox or clock, and only coverage_view_read() asks a log;
+   judging/facts.h collects what the table needs. Callers must have a data stack
+   frame. */
 
 #include "report/report.h"
 #include "coverage.h"
@@ -101,8 +103,8 @@ struct verdict_facts {
 	bool to_own_address:1;
 	/* an original was sent by software: Sieve, a vacation, a report */
 	bool automatic:1;
-	/* an original left through a host of ours, which took it in locally,
-	   with a login, or from a private address */
+	/* an original left through a host of ours, which took it in locally or
+	   with a login, or passed it on for an own address */
 	bool our_host:1;
 	/* an original was received here, for this mailbox or to be passed on */
 	bool incoming:1;

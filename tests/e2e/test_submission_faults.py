@@ -148,7 +148,7 @@ def sent_into_the_gap(sending: Sending) -> Received:
     """It leaves with its serial, by which its bounce is known, and the break is marked."""
     received = sending.sent(sent_message(to="lost@elsewhere.example"))
     assert serial_of(received.message) and sending.log.gap.exists()
-    sending.dovecot.wait_log(rf"Error: .*backscatter: .*{re.escape(str(sending.log.path))}.*without being logged")
+    sending.dovecot.wait_log(rf"Error: .*backscatter: message .* not logged: .*{re.escape(str(sending.log.path))}")
     return received
 
 

@@ -5,7 +5,7 @@
    Beside what the sanitizers find it checks what serial.h and tag.h promise. */
 
 #include "lib.h"
-#include "sent-log/serial-private.h"
+#include "sent-log/serial.h"
 #include "verdict/tag.h"
 
 #include <ctype.h>

@@ -88,13 +88,14 @@ static void test_every_speaker_word_marks(void **state ATTR_UNUSED)
 {
 	static const char *const names[] = { "From", "Sender", "Return-Path" };
 	static const char *const between[] = { " ", "-", "_", ".", "\n\t" };
-	const struct report_speaker_word *word;
-	unsigned int i, j;
+	const struct report_word *word, *words =
+		report_vocabularies[REPORT_VOCABULARY_SPEAKER];
+	unsigned int i, j, n = N_ELEMENTS(names);
 
-	for (i = 0; i < REPORT_SPEAKER_WORDS * N_ELEMENTS(names); i++) T_BEGIN {
-		word = &report_speaker_words[i / N_ELEMENTS(names)];
-		if (word->marks) {
-			const char *name = names[i % N_ELEMENTS(names)];
+	for (i = 0; words[i / n].word != NULL; i++) T_BEGIN {
+		word = &words[i / n];
+		if ((word->means & REPORT_SPEAKER_MARKS) != 0) {
+			const char *name = names[i % n];
 
 			assert_value_marks(name, word->word, " <x@y.example>");
 			assert_field_marks(name, t_strdup_printf(
@@ -119,18 +120,18 @@ static void test_every_speaker_word_marks(void **state ATTR_UNUSED)
 /* Those that only weigh make no report by themselves, whatever else there is. */
 static void test_other_speaker_words_make_no_report(void **state ATTR_UNUSED)
 {
-	const struct report_speaker_word *word;
-	unsigned int i;
+	const struct report_word *word =
+		report_vocabularies[REPORT_VOCABULARY_SPEAKER];
 
-	for (i = 0; i < REPORT_SPEAKER_WORDS; i++) T_BEGIN {
+	for (; word->word != NULL; word++) T_BEGIN {
+		bool marks = (word->means & REPORT_SPEAKER_MARKS) != 0;
 		const char *message;
 
-		word = &report_speaker_words[i];
 		message = t_strdup_printf("From: %s@example.com\n" TO
 			"Subject: Hello\n" FAILED "bob@example.net: 5.1.1\n\n"
 			BLOCK, word->word);
-		assert_int_equal(is_marked(message), word->marks);
-		assert_int_equal(is_report(message), word->marks);
+		assert_int_equal(is_marked(message), marks);
+		assert_int_equal(is_report(message), marks);
 	} T_END;
 }
 
@@ -149,14 +150,15 @@ static const struct {
 static void test_every_subject_word_marks(void **state ATTR_UNUSED)
 {
 	unsigned int i, j, n = N_ELEMENTS(subject_pairs);
+	const struct report_word *words =
+		report_vocabularies[REPORT_VOCABULARY_SUBJECT];
 
-	for (i = 0; i < REPORT_SUBJECT_WORDS * n; i++) T_BEGIN {
-		const struct report_subject_word *word =
-			&report_subject_words[i / n];
+	for (i = 0; words[i / n].word != NULL; i++) T_BEGIN {
+		const struct report_word *word = &words[i / n];
 
-		assert_true(word->subject != 0);
+		assert_true(word->means != 0);
 		j = i % n;
-		if ((word->subject & subject_pairs[j].subject) != 0) {
+		if ((word->means & subject_pairs[j].subject) != 0) {
 			assert_value_marks("Subject", t_strconcat(word->word,
 					   subject_pairs[j].with, NULL), "");
 		}

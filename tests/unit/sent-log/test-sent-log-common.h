@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "sent-log/sent-log-private.h"
+#include "sent-log/store/store-private.h"
 
 #define DAY (24 * 3600)
 #define RETENTION (90 * DAY)

@@ -120,6 +120,66 @@ static void test_two_handles_at_once(void **state)
 	assert_int_equal(count(f, SENT_LOG_SOURCE_SUBMISSION), 21);
 }
 
+/* What a report is judged by is read as of one moment. */
+static void test_reading_as_of_one_moment(void **state)
+{
+	struct fixture *f = *state;
+	struct sent_log *other = another_handle(f);
+
+	assert_done(f, add(f, "a", NULL));
+	assert_done(f, sent_log_read_begin(f->log, &f->error));
+	assert_done(f, find(f, "a"));
+	assert_done(f, add_to(other, "b", &f->error));
+	assert_none(f, find(f, "b"));
+	sent_log_read_end(f->log);
+	assert_none(f, sent_log_is_unchanged(f->log, &f->error));
+	assert_done(f, find(f, "b"));
+	sent_log_deinit(&other);
+}
+
+static void read_again(struct fixture *f)
+{
+	assert_done(f, sent_log_read_begin(f->log, &f->error));
+	(void)find(f, "a");
+	sent_log_read_end(f->log);
+	assert_done(f, sent_log_is_unchanged(f->log, &f->error));
+}
+
+static void test_unchanged_until_written(void **state)
+{
+	struct fixture *f = *state;
+	struct sent_log *other = another_handle(f);
+
+	assert_none(f, sent_log_is_unchanged(f->log, &f->error));
+	read_again(f);
+	assert_done(f, find_in(other, "a", &f->error) >= 0);
+	assert_done(f, sent_log_is_unchanged(f->log, &f->error));
+	assert_done(f, add_to(other, "b", &f->error));
+	assert_none(f, sent_log_is_unchanged(f->log, &f->error));
+	read_again(f);
+	assert_done(f, add(f, "c", NULL));
+	assert_none(f, sent_log_is_unchanged(f->log, &f->error));
+	read_again(f);
+	sent_log_deinit(&other);
+	/* another file, with the same content */
+	copy_file(f->path, in_folder(f, "copy"));
+	assert_int_equal(rename(in_folder(f, "copy"), f->path), 0);
+	assert_none(f, sent_log_is_unchanged(f->log, &f->error));
+}
+
+/* It ends what is read as of one moment: both would wait for each other. */
+static void test_writing_while_reading(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_done(f, sent_log_read_begin(f->log, &f->error));
+	assert_none(f, find(f, "a"));
+	assert_done(f, add(f, "a", NULL));
+	assert_done(f, find(f, "a"));
+	sent_log_read_end(f->log);
+	assert_none(f, sent_log_is_unchanged(f->log, &f->error));
+}
+
 static void test_no_notice_function(void **state)
 {
 	struct fixture *f = *state;
@@ -170,7 +230,7 @@ static void test_folder_is_a_file(void **state)
 static void test_name_too_long(void **state)
 {
 	struct fixture *f = *state;
-	char *path = sent_log_alloc(5001);
+	char *path = store_alloc(5001);
 
 	memset(path, 'x', 5000);
 	path[0] = '/';
@@ -427,6 +487,9 @@ int main(void)
 		room_test(test_journal_mode),
 		room_test(test_journal_mode_of_two),
 		both(test_two_handles_at_once),
+		room_test(test_reading_as_of_one_moment),
+		both(test_unchanged_until_written),
+		both(test_writing_while_reading),
 		both(test_no_notice_function),
 		both(test_missing_folder),
 		room_test(test_path_is_a_directory),

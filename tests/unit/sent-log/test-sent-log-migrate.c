@@ -29,12 +29,12 @@ static struct sent_log *log_of_version(struct fixture *f, int version)
 	static const char *later[VERSION];
 	struct sent_log *log = sent_log_init(&f->set);
 
-	assert_int_equal(log->schema_version, 1);
+	assert_int_equal(log->store->schema_version, 1);
 	later[0] = sent_log_migrations[0];
 	for (int i = 1; i < VERSION; i++)
 		later[i] = migrations[i];
-	log->migrations = later;
-	log->schema_version = version;
+	log->store->migrations = later;
+	log->store->schema_version = version;
 	return log;
 }
 
@@ -78,7 +78,7 @@ static void make_version_1(struct fixture *f)
 	reopen_as(f, 1);
 	assert_done(f, sent_log_open(f->log, CREATED, &f->error));
 	/* not durable, so as to be quick */
-	run_sql(f->log->db, "PRAGMA synchronous = OFF");
+	run_sql(f->log->store->db, "PRAGMA synchronous = OFF");
 	for (unsigned int i = 0; i < ROWS; i++) {
 		snprintf(value, sizeof(value), "%u", i);
 		snprintf(recipient, sizeof(recipient), "%u@example.net", i);

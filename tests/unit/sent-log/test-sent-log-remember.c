@@ -83,7 +83,7 @@ static int64_t id_of(struct fixture *f, uint32_t uid)
 
 static int64_t rows_in(struct fixture *f, const char *table)
 {
-	char *sql = sent_log_format("SELECT count(*) FROM %s", table);
+	char *sql = store_format("SELECT count(*) FROM %s", table);
 	sqlite3 *db;
 	sqlite3_stmt *stmt;
 	int64_t rows;
@@ -319,7 +319,7 @@ static void remember_many(struct fixture *f, uint32_t first, uint32_t last,
 			  bool quarantined)
 {
 	assert_done(f, sent_log_open(f->log, NOW, &f->error));
-	assert_int_equal(sqlite3_exec(f->log->db, "PRAGMA synchronous = OFF",
+	assert_int_equal(sqlite3_exec(f->log->store->db, "PRAGMA synchronous = OFF",
 				      NULL, NULL, NULL),
 			 SQLITE_OK);
 	for (uint32_t uid = first; uid <= last; uid++)
@@ -429,7 +429,7 @@ static void test_expire_in_steps(void **state)
 /* What an addition pays: an index lookup for each identity. */
 static int64_t mark_steps(struct fixture *f)
 {
-	return sqlite3_stmt_status(f->log->statements[SENT_LOG_MARK_DUE],
+	return sqlite3_stmt_status(f->log->store->statements[STORE_MARK_DUE],
 				   SQLITE_STMTSTATUS_VM_STEP, 1);
 }
 

@@ -89,7 +89,7 @@ static void break_no_message_id(struct fixture *f)
 static void break_restore(struct fixture *f)
 {
 	const char *copy = in_folder(f, "copy");
-	char *sql = sent_log_format("VACUUM INTO '%s'", copy);
+	char *sql = store_format("VACUUM INTO '%s'", copy);
 	sqlite3 *db;
 
 	/* by another program: the log's own handle attaches no file */

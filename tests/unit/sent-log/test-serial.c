@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "sent-log/serial-private.h"
+#include "sent-log/serial.h"
 
 #define DAY (24 * 3600)
 #define NOW ((time_t)1700000000)

@@ -2,7 +2,7 @@
 
 #include "unit.h"
 #include "str.h"
-#include "verdict/ownership.h"
+#include "verdict/own-addresses.h"
 
 static struct own_addresses *own_create(pool_t pool)
 {

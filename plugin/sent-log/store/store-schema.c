@@ -6,10 +6,11 @@
    with that of an empty database made here by the same migrations. Reading the
    schema only parses it. */
 
-#include "sent-log-private.h"
+#include "store-private.h"
 #include "sent-log-migrations.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,16 +20,16 @@ static const char schema_sql[] = "SELECT type, name, tbl_name, sql"
 				 " FROM sqlite_master"
 				 " ORDER BY type, name, tbl_name";
 
-void sent_log_schema_init(struct sent_log *log)
+void store_schema_init(struct sent_store *store)
 {
-	log->migrations = sent_log_migrations;
-	log->schema_version = (int)(sizeof(sent_log_migrations) /
-				    sizeof(sent_log_migrations[0]));
+	store->migrations = sent_log_migrations;
+	store->schema_version = (int)(sizeof(sent_log_migrations) /
+				      sizeof(sent_log_migrations[0]));
 }
 
 /* The version */
 
-static int read_number(struct sent_log *log, sqlite3 *db, const char *sql,
+static int read_number(struct sent_store *store, sqlite3 *db, const char *sql,
 		       int *value_r)
 {
 	sqlite3_stmt *stmt;
@@ -40,41 +41,41 @@ static int read_number(struct sent_log *log, sqlite3 *db, const char *sql,
 		*value_r = sqlite3_column_int(stmt, 0);
 	(void)sqlite3_finalize(stmt);
 	if (rc != SQLITE_ROW)
-		return sent_log_fail_sqlite(log, db, rc, "can't open");
+		return store_fail_sqlite(store, db, rc, "can't open");
 	return 0;
 }
 
-static int fail_foreign(struct sent_log *log)
+static int fail_foreign(struct sent_store *store)
 {
-	return sent_log_fail(log, "a database of another program, left "
-			     "untouched");
+	return store_fail(store, "a database of another program, left "
+			  "untouched");
 }
 
 /* An empty database counts as ours. The two pragmas don't look at the schema. */
-static int read_version(struct sent_log *log, sqlite3 *db, int *version_r)
+static int read_version(struct sent_store *store, sqlite3 *db, int *version_r)
 {
 	int application_id, tables = 0;
 
-	if (read_number(log, db, "PRAGMA user_version", version_r) < 0 ||
-	    read_number(log, db, "PRAGMA application_id", &application_id) < 0)
+	if (read_number(store, db, "PRAGMA user_version", version_r) < 0 ||
+	    read_number(store, db, "PRAGMA application_id", &application_id) < 0)
 		return -1;
-	if (application_id != SENT_LOG_APPLICATION_ID) {
+	if (application_id != STORE_APPLICATION_ID) {
 		if (application_id != 0 || *version_r != 0)
-			return fail_foreign(log);
-		if (read_number(log, db, "SELECT count(*) FROM sqlite_master",
+			return fail_foreign(store);
+		if (read_number(store, db, "SELECT count(*) FROM sqlite_master",
 				&tables) < 0)
 			return -1;
 		if (tables != 0)
-			return fail_foreign(log);
+			return fail_foreign(store);
 	}
-	if (*version_r > log->schema_version) {
-		return sent_log_fail(log,
+	if (*version_r > store->schema_version) {
+		return store_fail(store,
 			"made by a newer dovecot-backscatter (schema version "
 			"%d, this one knows %d), left untouched",
-			*version_r, log->schema_version);
+			*version_r, store->schema_version);
 	}
 	if (*version_r < 0)
-		return fail_foreign(log);
+		return fail_foreign(store);
 	return 0;
 }
 
@@ -116,7 +117,7 @@ static const char *copy_quoted(const char *sql, char **text)
    sql/. Beside a bracket or a comma no space means anything. */
 static char *normalise(const char *sql)
 {
-	char *text = sent_log_alloc(strlen(sql) + 1), *end = text;
+	char *text = store_alloc(strlen(sql) + 1), *end = text;
 	bool space = false;
 
 	while (*sql != '\0') {
@@ -171,7 +172,7 @@ static bool is_same_row(sqlite3_stmt *stmt1, sqlite3_stmt *stmt2)
 }
 
 /* found, expected: at a row, or NULL behind the last one. */
-static int fail_schema(struct sent_log *log, sqlite3_stmt *found,
+static int fail_schema(struct sent_store *store, sqlite3_stmt *found,
 		       sqlite3_stmt *expected)
 {
 	sqlite3_stmt *stmt = found;
@@ -183,15 +184,15 @@ static int fail_schema(struct sent_log *log, sqlite3_stmt *found,
 	      (strcmp(column(found, 0), column(expected, 0)) == 0 &&
 	       strcmp(column(found, 1), column(expected, 1)) > 0))))
 		stmt = expected;
-	return sent_log_fail(log, "its schema is not that of a sent log (%s "
-			     "%.64s is %s), so it is not used: put a backup in "
-			     "its place, or move it away for a new one",
-			     column(stmt, 0), column(stmt, 1),
-			     stmt == expected ? "missing" : "not ours");
+	return store_fail(store, "its schema is not that of a sent log (%s "
+			  "%.64s is %s), so it is not used: put a backup in "
+			  "its place, or move it away for a new one",
+			  column(stmt, 0), column(stmt, 1),
+			  stmt == expected ? "missing" : "not ours");
 }
 
 /* Row by row, both in the same order. */
-static int compare(struct sent_log *log, sqlite3 *db, sqlite3_stmt *found,
+static int compare(struct sent_store *store, sqlite3 *db, sqlite3_stmt *found,
 		   sqlite3_stmt *expected)
 {
 	int rc, expected_rc;
@@ -200,14 +201,14 @@ static int compare(struct sent_log *log, sqlite3 *db, sqlite3_stmt *found,
 		rc = sqlite3_step(found);
 		expected_rc = sqlite3_step(expected);
 		if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
-			return sent_log_fail_sqlite(log, db, rc,
-						    "can't read the schema");
+			return store_fail_sqlite(store, db, rc,
+						 "can't read the schema");
 		}
 		if (expected_rc != SQLITE_ROW && expected_rc != SQLITE_DONE)
-			return sent_log_fail(log, "can't make a schema");
+			return store_fail(store, "can't make a schema");
 		if (rc != expected_rc ||
 		    (rc == SQLITE_ROW && !is_same_row(found, expected))) {
-			return fail_schema(log,
+			return fail_schema(store,
 				rc == SQLITE_ROW ? found : NULL,
 				expected_rc == SQLITE_ROW ? expected : NULL);
 		}
@@ -215,41 +216,101 @@ static int compare(struct sent_log *log, sqlite3 *db, sqlite3_stmt *found,
 	return 0;
 }
 
-/* An empty database as the first migrations make it. NULL on error. */
-static sqlite3 *make_expected(struct sent_log *log, int version)
+/* An empty database as the first migrations make it. NULL on error. Making it costs as
+   much as half a delivery. */
+static sqlite3 *make_expected(struct sent_store *store, int version)
 {
 	sqlite3 *db = NULL;
 	int rc = sqlite3_open_v2(":memory:", &db,
 				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-					 SQLITE_OPEN_NOMUTEX,
+				 SQLITE_OPEN_NOMUTEX,
 				 NULL);
 
 	for (int i = 0; i < version && rc == SQLITE_OK; i++) {
-		rc = sqlite3_exec(db, log->migrations[i], NULL, NULL,
+		rc = sqlite3_exec(db, store->migrations[i], NULL, NULL,
 				  NULL);
 	}
 	if (rc != SQLITE_OK) {
-		(void)sent_log_fail(log, "can't make a schema: %s",
-				    sqlite3_errstr(rc));
+		(void)store_fail(store, "can't make a schema: %s",
+				 sqlite3_errstr(rc));
 		(void)sqlite3_close(db);
 		return NULL;
 	}
 	return db;
 }
 
-static int compare_with(struct sent_log *log, sqlite3 *db, sqlite3 *expected_db)
+/* All rows, each column with its NUL: two schemas are the same if these are. Malloced;
+   NULL on error. */
+static char *schema_text(sqlite3 *db, size_t *size_r)
+{
+	sqlite3_stmt *stmt = NULL;
+	char *text = NULL, *sql;
+	FILE *out = open_memstream(&text, size_r);
+	int rc = sqlite3_prepare_v2(db, schema_sql, -1, &stmt, NULL);
+
+	while (out != NULL && rc == SQLITE_OK &&
+	       (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		for (int i = 0; i < SCHEMA_SQL; i++)
+			(void)fprintf(out, "%s%c", column(stmt, i), '\0');
+		sql = normalise(column(stmt, SCHEMA_SQL));
+		(void)fprintf(out, "%s%c", sql, '\0');
+		free(sql);
+		rc = SQLITE_OK;
+	}
+	(void)sqlite3_finalize(stmt);
+	if (out == NULL || fclose(out) != 0 || rc != SQLITE_DONE) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* What the last file that was compared row by row had to be: nearly always the next
+   one has to be the same. */
+static struct {
+	const char *const *migrations;
+	int version;
+	char *text;
+	size_t size;
+} known_schema;
+
+static void know_schema(struct sent_store *store, int version, sqlite3 *expected)
+{
+	free(known_schema.text);
+	known_schema.migrations = store->migrations;
+	known_schema.version = version;
+	known_schema.text = schema_text(expected, &known_schema.size);
+}
+
+static bool is_known_schema(struct sent_store *store, int version, sqlite3 *db)
+{
+	size_t size;
+	char *text;
+	bool same;
+
+	if (known_schema.text == NULL || known_schema.version != version ||
+	    known_schema.migrations != store->migrations)
+		return false;
+	text = schema_text(db, &size);
+	same = text != NULL && size == known_schema.size &&
+	       memcmp(text, known_schema.text, size) == 0;
+	free(text);
+	return same;
+}
+
+static int compare_with(struct sent_store *store, sqlite3 *db, sqlite3 *expected_db)
 {
 	sqlite3_stmt *found = NULL, *expected = NULL;
 	int ret, rc = sqlite3_prepare_v2(db, schema_sql, -1, &found, NULL);
 
 	if (rc != SQLITE_OK) {
-		ret = sent_log_fail_sqlite(log, db, rc,
-					   "can't read the schema");
+		ret = store_fail_sqlite(store, db, rc,
+					"can't read the schema");
 	} else if (sqlite3_prepare_v2(expected_db, schema_sql, -1, &expected,
 				      NULL) != SQLITE_OK) {
-		ret = sent_log_fail(log, "can't make a schema");
+		ret = store_fail(store, "can't make a schema");
 	} else {
-		ret = compare(log, db, found, expected);
+		ret = compare(store, db, found, expected);
 	}
 	(void)sqlite3_finalize(found);
 	(void)sqlite3_finalize(expected);
@@ -257,50 +318,54 @@ static int compare_with(struct sent_log *log, sqlite3 *db, sqlite3 *expected_db)
 }
 
 /* Both in the transaction that the caller has begun. */
-static int check_in_transaction(struct sent_log *log, sqlite3 *db,
+static int check_in_transaction(struct sent_store *store, sqlite3 *db,
 				int *version_r)
 {
 	sqlite3 *expected;
 	int ret;
 
-	if (read_version(log, db, version_r) < 0)
+	if (read_version(store, db, version_r) < 0)
 		return -1;
-	expected = make_expected(log, *version_r);
+	if (is_known_schema(store, *version_r, db))
+		return 0;
+	expected = make_expected(store, *version_r);
 	if (expected == NULL)
 		return -1;
-	ret = compare_with(log, db, expected);
+	ret = compare_with(store, db, expected);
+	if (ret == 0)
+		know_schema(store, *version_r, expected);
 	(void)sqlite3_close(expected);
 	return ret;
 }
 
-int sent_log_check_schema(struct sent_log *log, sqlite3 *db)
+int store_check_schema(struct sent_store *store, sqlite3 *db)
 {
 	int version, ret;
 
-	if (sent_log_exec(log, db, "BEGIN") < 0)
+	if (store_exec(store, db, "BEGIN") < 0)
 		return -1;
-	ret = check_in_transaction(log, db, &version);
+	ret = check_in_transaction(store, db, &version);
 	(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-	if (ret < 0 || sent_log_exec(log, db, "PRAGMA synchronous = FULL") < 0)
+	if (ret < 0 || store_exec(store, db, "PRAGMA synchronous = FULL") < 0)
 		return -1;
-	return version == log->schema_version ? 1 : 0;
+	return version == store->schema_version ? 1 : 0;
 }
 
-int sent_log_apply_migrations(struct sent_log *log, sqlite3 *db)
+int store_apply_migrations(struct sent_store *store, sqlite3 *db)
 {
 	char *pragma;
 	int version, ret;
 
-	if (check_in_transaction(log, db, &version) < 0)
+	if (check_in_transaction(store, db, &version) < 0)
 		return -1;
-	for (; version < log->schema_version; version++) {
-		if (sent_log_exec(log, db, log->migrations[version]) < 0)
+	for (; version < store->schema_version; version++) {
+		if (store_exec(store, db, store->migrations[version]) < 0)
 			return -1;
 	}
-	pragma = sent_log_format("PRAGMA application_id = %d;"
-				 "PRAGMA user_version = %d",
-				 SENT_LOG_APPLICATION_ID, log->schema_version);
-	ret = sent_log_exec(log, db, pragma);
+	pragma = store_format("PRAGMA application_id = %d;"
+			      "PRAGMA user_version = %d",
+			      STORE_APPLICATION_ID, store->schema_version);
+	ret = store_exec(store, db, pragma);
 	free(pragma);
 	return ret;
 }
