@@ -136,7 +136,7 @@ $(PROGRAMS): %: %.o $(ARCHIVES)
 
 # Says so in one line, before anything is done.
 need_root = $(if $(filter-out 0,$(shell id -u)),$(error run make $@ as root))
-INSTALL_PACKAGES := tests/e2e/install-packages
+INSTALL_PACKAGES := tests/tools/install-packages
 # Of all tests; what the others need: see there.
 TEST_PACKAGES := build demo test fuzz
 
@@ -145,20 +145,20 @@ deps: ## install the Debian packages that are missing, of every target (as root)
 	@$(need_root)$(INSTALL_PACKAGES)
 
 # Keeps what each part of the tests says, for the counts at the end.
-PART := BUILD=$(BUILD) tests/part
+PART := BUILD=$(BUILD) tests/tools/part
 
 # The corpus is not part of the tree: real bounces, ham and spam, beside it.
 CORPUS ?= ../shared/corpus
 .PHONY: check-corpus
 check-corpus: $(addprefix $(BUILD)/tests/programs/,corpus-verdict inspect) ## the report reader on real mail (CORPUS=folder)
-	@$(PART) corpus sh -c 'if [ -e $(CORPUS)/manifest.tsv ]; then tests/check-corpus $(CORPUS); \
+	@$(PART) corpus sh -c 'if [ -e $(CORPUS)/manifest.tsv ]; then tests/tools/check-corpus $(CORPUS); \
 		else echo "skipped: check-corpus: no $(CORPUS)/manifest.tsv"; fi'
 
 # RFC 7208's suite is not part of the tree either. Any other in its format will do.
 SPF_SUITE ?= ../shared/spf/rfc7208-tests.yml
 .PHONY: check-spf
 check-spf: $(BUILD)/tests/programs/spf-suite-check ## SPF evaluation with a public suite (SPF_SUITE=file.yml)
-	@$(PART) spf sh -c 'if [ -e $(SPF_SUITE) ]; then tests/spf-suite $(SPF_SUITE); \
+	@$(PART) spf sh -c 'if [ -e $(SPF_SUITE) ]; then tests/tools/spf-suite $(SPF_SUITE); \
 		else echo "skipped: check-spf: no $(SPF_SUITE)"; fi'
 
 # clang's libFuzzer with ASan and UBSan: one target per parser. The seeds beside it are also
@@ -208,7 +208,7 @@ check: ## build and run all tests, as root; ends with their counts
 	@rm -rf $(BUILD)/check
 	@$(MAKE) --no-print-directory -j $$(nproc) tests
 	@$(MAKE) --no-print-directory -k check-unit check-corpus check-spf check-fuzz check-e2e; \
-		status=$$?; tests/summary $(BUILD)/check; exit $$status
+		status=$$?; tests/tools/summary $(BUILD)/check; exit $$status
 
 # All that they need built.
 .PHONY: tests
@@ -217,12 +217,12 @@ tests: all $(UNIT_TESTS) $(FUZZERS) $(PROGRAMS)
 .PHONY: check-2.4
 check-2.4: ## the same in a Debian 13 folder, with Dovecot 2.4 (debootstrap, as root)
 	@$(need_root)$(INSTALL_PACKAGES) debian13
-	@CORPUS="$(CORPUS)" SPF_SUITE="$(SPF_SUITE)" tests/debian13
+	@CORPUS="$(CORPUS)" SPF_SUITE="$(SPF_SUITE)" tests/tools/debian13
 
 .PHONY: check-unit
 check-unit: all $(UNIT_TESTS) check-conf ## unit tests, the arrows between the rooms, conf.d
-	@$(PART) rooms tests/rooms
-	@$(PART) unit $(if $(filter 0,$(shell id -u)),tests/apart) tests/unit/run $(UNIT_TESTS)
+	@$(PART) rooms tests/tools/rooms
+	@$(PART) unit $(if $(filter 0,$(shell id -u)),tests/tools/apart) tests/unit/run $(UNIT_TESTS)
 
 # Several at a time (python3-pytest-xdist): they wait more than they work.
 PYTEST_JOBS ?= 4
@@ -230,8 +230,8 @@ PYTEST_JOBS ?= 4
 E2E ?= e2e
 .PHONY: check-e2e
 check-e2e: all $(addprefix $(BUILD)/tests/programs/,received-origin inspect) ## end-to-end tests only (PYTEST_ARGS="-k sieve")
-	@$(need_root)tests/e2e/fetch-mtas
-	@$(PART) $(E2E) tests/apart $(PYTHON) -m pytest -q -rs -n $(PYTEST_JOBS) tests/e2e $(PYTEST_ARGS)
+	@$(need_root)tests/tools/fetch-mtas
+	@$(PART) $(E2E) tests/tools/apart $(PYTHON) -m pytest -q -rs -n $(PYTEST_JOBS) tests/e2e $(PYTEST_ARGS)
 
 .PHONY: demo
 demo: ## the main job, shown on real messages, as root
@@ -249,7 +249,7 @@ bench: ## what the plugin costs, as ratios (as root)
 	rm -rf $(BUILD)/tests/bench/logs && mkdir $(BUILD)/tests/bench/logs
 	$(BUILD)/tests/bench/log-size $(BUILD)/tests/bench/logs
 	$(PYTHON) tests/bench/bench.py
-	tests/apart tests/bench/dead-domain
+	tests/tools/apart tests/bench/dead-domain
 
 $(BUILD)/tests/bench/log-size: $(BUILD)/tests/bench/log-size.o $(BUILD)/sent-log.a $(BUILD)/sent-log/store.a
 	$(Q)$(CC) -o $@ $^ $(LIB_LIBS)

@@ -1,4 +1,4 @@
-# The rooms of the house, top to bottom, and which others each one may know (include its headers). tests/rooms checks it; what
+# The rooms of the house, top to bottom, and which others each one may know (include its headers). tests/tools/rooms checks it; what
 # such a header itself includes may be used, too. The head of a room's door, ROOM.h or the header named here, says what the room
 # does and may touch.
 ROOMS := delivery submission doveadm saving quarantine judging sent user headers settings verdict spf/service spf report sent-log sent-log/store compat

@@ -1,4 +1,4 @@
-"""tests/inspect, by which the corpus is checked: what the report reader sees in a message."""
+"""tests/tools/inspect, by which the corpus is checked: what the report reader sees in a message."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from sentlog import DAY, STRANGER, dsn, mdn, message_id_of, sent_message
 
 
 def inspect(*paths: Path | str) -> Result:
-    done = subprocess.run([ROOT / "tests" / "inspect"], input="".join(f"{path}\n" for path in paths), text=True,
+    done = subprocess.run([ROOT / "tests" / "tools" / "inspect"], input="".join(f"{path}\n" for path in paths), text=True,
                           capture_output=True, timeout=30)
     return Result(done.returncode, done.stdout, done.stderr)
 

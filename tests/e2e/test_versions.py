@@ -1,6 +1,6 @@
 """Two Dovecots: modules of one loaded into the other, and one sent log that both write.
 
-The other version is the one in Debian 13 that tests/debian13 makes. Where it isn't there yet, these tests are skipped."""
+The other version is the one in Debian 13 that tests/tools/debian13 makes. Where it isn't there yet, these tests are skipped."""
 
 import json
 import os
@@ -16,11 +16,11 @@ from reports import ordinary
 from sentlog import GENUINE, NOT_SENT, STRANGER, cover, dsn, judged, sent_message
 
 DEBIAN13 = Path(os.environ.get("BACKSCATTER_DEBIAN13", BUILD / "debian13"))
-# tests/debian13 takes ours there, and leaves the other's here
+# tests/tools/debian13 takes ours there, and leaves the other's here
 OTHER_MODULES = DEBIAN13 / "src/dovecot-backscatter/build/modules" if IS_2_3 else BUILD / "other-modules"
 
 pytestmark = pytest.mark.skipif(not (OTHER_MODULES / "lib95_backscatter_plugin.so").exists(),
-                                reason=f"no modules for the other Dovecot in {OTHER_MODULES}: run tests/debian13")
+                                reason=f"no modules for the other Dovecot in {OTHER_MODULES}: run tests/tools/debian13")
 
 # A module from Debian 13 wants Debian 13's libc, too, and that is looked for first.
 REFUSED = r"(Module is for different ABI version|.*GLIBC_\S+. not found)"
@@ -74,7 +74,7 @@ def test_an_upgrade_and_a_way_back_keep_the_sent_log(dovecot_factory):
 def visit(folder: Path, **messages: list[bytes]) -> dict:
     """The Dovecot of Debian 13 in this folder: see visit.py."""
     command = f"make -s CI=1 >&2 && /usr/bin/python3 tests/e2e/helpers/visit.py {folder} {ALICE}"
-    done = subprocess.run([ROOT / "tests" / "debian13", "sh", "-c", command], capture_output=True, text=True, timeout=300,
+    done = subprocess.run([ROOT / "tests" / "tools" / "debian13", "sh", "-c", command], capture_output=True, text=True, timeout=300,
                           input=json.dumps({name: [text.decode() for text in texts] for name, texts in messages.items()}),
                           env=os.environ | {"BACKSCATTER_SHARED": str(folder)})
     assert done.returncode == 0, done.stderr + done.stdout

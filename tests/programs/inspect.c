@@ -1,7 +1,7 @@
 /* What the report reader sees in a message, without any user, log or verdict.
 
    Standard input: file names, one a line. Standard output: a line for each file that
-   could be read, of the columns that tests/inspect names, tab-escaped. Exit code: 0, or 1
+   could be read, of the columns that tests/tools/inspect names, tab-escaped. Exit code: 0, or 1
    if a file could not be read. */
 
 #include "lib.h"

@@ -1,5 +1,5 @@
 /* Evaluates the cases of an SPF test suite with plugin/spf/ and a zone instead of
-   DNS. tests/spf-suite writes its input: one thing a line, fields separated by
+   DNS. tests/tools/spf-suite writes its input: one thing a line, fields separated by
    tabs, each with %XX for what isn't a plain character.
 
      zone                                  forgets all records

@@ -124,8 +124,8 @@ class FakeService:
 # A suite's zone
 
 def suite_reader():
-    """tests/spf-suite as a module: it reads the format."""
-    path = ROOT / "tests" / "spf-suite"
+    """tests/tools/spf-suite as a module: it reads the format."""
+    path = ROOT / "tests" / "tools" / "spf-suite"
     loader = importlib.machinery.SourceFileLoader("spf_suite", str(path))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
     loader.exec_module(module)
