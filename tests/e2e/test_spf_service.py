@@ -173,7 +173,12 @@ def test_answers_are_remembered_until_a_reload(dovecot, names):
     deadline = time.monotonic() + SLACK
     while before & set(processes(dovecot.pid)) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert delivered(dovecot) == PASS
+    delivered_since = len(dovecot.messages(ALICE))
+    while len(dovecot.messages(ALICE)) == delivered_since:
+        try:
+            assert delivered(dovecot) == PASS
+        except OSError:   # it makes its sockets anew
+            assert time.monotonic() < deadline
     assert names.queries() == 1
 
 
