@@ -168,12 +168,25 @@ def test_the_trace_would_see_a_report(dovecot_factory):
 
 # Every process
 
+# Its own listeners would be those of all instances.
+POP3 = """
+protocols = imap lmtp pop3
+service pop3-login {
+  inet_listener pop3 {
+    port = 0
+  }
+  inet_listener pop3s {
+    port = 0
+  }
+}
+"""
+
+
 @pytest.fixture
 def everywhere(dovecot_factory) -> Dovecot:
     """The plugin in all processes, also those that conf.d/95-backscatter.conf leaves out."""
-    pop3 = (LIBEXEC / "pop3").exists()
     return dovecot_factory(mail_plugins={"": "backscatter"}, plugin={"backscatter_sources": "sent"}, debug=True,
-                           extra="protocols = imap lmtp pop3\n" if pop3 else "")
+                           extra=POP3 if (LIBEXEC / "pop3").exists() else "")
 
 
 def loaded(dovecot: Dovecot, pid: int) -> bool:
