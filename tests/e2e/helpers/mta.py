@@ -21,7 +21,7 @@ from dovecot import BUILD, crlf
 from process import Daemon, Log, loopback_address
 from smtp import PORT, Received, SmtpServer
 
-HERE = Path(__file__).resolve().parents[1]
+FETCH_MTAS = Path(__file__).resolve().parents[2] / "tools" / "fetch-mtas"
 UNPACKED = BUILD / "mta"
 DEADLINE = 30.0
 NOBODY = "nobody@reject.example.test"
@@ -197,7 +197,7 @@ class Unpacked(Mta):
         return self.folder / "root"
 
     def _prepare(self) -> None:
-        subprocess.run([HERE / "fetch-mtas", UNPACKED], check=True, timeout=300, stdout=subprocess.DEVNULL)
+        subprocess.run([FETCH_MTAS, UNPACKED], check=True, timeout=300, stdout=subprocess.DEVNULL)
         shutil.copytree(UNPACKED / self.name, self.root, symlinks=True)
         self._libraries()
         for name in ("dev", "etc", "tmp", "var/run", "var/spool", "var/log", "run"):
