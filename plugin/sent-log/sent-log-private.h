@@ -125,6 +125,8 @@ int sent_log_write_owner(struct sent_log *log);
 /* A write transaction in the file that stands at log->path now; takes up a clock
    that fell back, and the gap mark. */
 int sent_log_write_begin(struct sent_log *log);
+/* What is read behind it needs sent_log_file_open() again: another file may have taken
+   its place. */
 int sent_log_write_commit(struct sent_log *log);
 /* Inside a write transaction, as the next one. It starts now, or later where it did
    already: this clock may have fallen. */

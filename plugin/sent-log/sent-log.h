@@ -258,7 +258,7 @@ int sent_log_open(struct sent_log *log, time_t now, const char **error_r);
 int sent_log_read_begin(struct sent_log *log, const char **error_r);
 void sent_log_read_end(struct sent_log *log);
 /* Would the log still answer as it did before the last sent_log_read_end(), since nobody
-   has written to it? Returns 1, 0 or -1. */
+   has written to it, nor marked a gap? Returns 1, 0 or -1. */
 int sent_log_is_unchanged(struct sent_log *log, const char **error_r);
 
 /* The log is this user's from now on, whosever it was, and its coverage starts anew.

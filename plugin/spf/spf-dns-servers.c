@@ -4,19 +4,22 @@
 #include "istream.h"
 #include "net.h"
 #include "strnum.h"
+#include "str-sanitize.h"
 #include "spf-dns-servers.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
 
 #define DNS_PORT 53
+/* bytes of a wrong one in an error */
+#define SERVER_MAX_SHOWN 80
 #define DNS_ROUNDS 3
 #define DNS_REPEAT_MSECS 1000
 /* resolv.conf: as many servers as libc asks, and libc's bounds of "options" */
 #define RESOLV_CONF_SERVERS 3
 #define RESOLV_CONF_MAX_TIMEOUT 30
 #define RESOLV_CONF_MAX_ATTEMPTS 5
-#define RESOLV_CONF_MAX_LINE 1024
+#define RESOLV_CONF_MAX_LINE (64 * 1024)
 
 static void servers_init(struct spf_dns_servers *servers_r)
 {
@@ -67,7 +70,8 @@ int spf_dns_servers_parse(const char *text, struct spf_dns_servers *servers_r,
 		    (net_str2hostport(*words, DNS_PORT, &host, &port) < 0 ||
 		     !servers_add(servers_r, host, port))) {
 			*error_r = t_strdup_printf(
-				"%s: not an IP address, or address:port", *words);
+				"%s: not an IP address, or address:port",
+				str_sanitize(*words, SERVER_MAX_SHOWN));
 			return -1;
 		}
 	}
@@ -116,6 +120,10 @@ void spf_dns_servers_read(const char *path, struct spf_dns_servers *servers_r)
 	while ((line = i_stream_read_next_line(input)) != NULL) T_BEGIN {
 		resolv_conf_line(servers_r, line);
 	} T_END;
+	if (input->stream_errno != 0 && input->stream_errno != ENOENT) {
+		i_error("read(%s) failed: %s", path,
+			i_stream_get_error(input));
+	}
 	i_stream_destroy(&input);
 	if (servers_r->count == 0 &&
 	    !servers_add(servers_r, "127.0.0.1", DNS_PORT))

@@ -1,7 +1,7 @@
 #ifndef SPF_DNS_SERVERS_H
 #define SPF_DNS_SERVERS_H
 
-/* Which servers to ask. Inside plugin/spf/ only. */
+/* Which servers to ask: for the service, and for the check of the setting. */
 
 #include <netinet/in.h>
 

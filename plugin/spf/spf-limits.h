@@ -43,4 +43,8 @@
 #define SPF_DNS_SILENT_MSECS (60 * 1000)
 #define SPF_DNS_SILENT_WAIT_MSECS 1000
 
+/* RFC 5322's specials and quotes: in no domain, but in address literals, and
+   dangerous in a header */
+#define SPF_NO_DOMAIN_CHARACTERS " \"(),:;<>@[]\\"
+
 #endif

@@ -105,6 +105,13 @@ static bool is_decided(enum spf_check_result result)
 		result == SPF_CHECK_SOFTFAIL || result == SPF_CHECK_NEUTRAL;
 }
 
+/* As spf.h promises it: what would mean something in a header is "?". */
+static bool is_shown_domain(const char *text)
+{
+	return is_printable(text, SPF_MAX_NAME) &&
+		strpbrk(text, SPF_NO_DOMAIN_CHARACTERS) == NULL;
+}
+
 static int
 reply_read(const char *const *fields, pool_t pool, struct spf_check_reply *reply_r)
 {
@@ -114,7 +121,7 @@ reply_read(const char *const *fields, pool_t pool, struct spf_check_reply *reply
 	if (str_array_length(fields) < 6 ||
 	    spf_check_result_parse(fields[0], &reply_r->result) < 0 ||
 	    spf_identity_parse(fields[1], &reply_r->identity) < 0 ||
-	    !is_printable(fields[2], SPF_MAX_NAME) ||
+	    !is_shown_domain(fields[2]) ||
 	    !is_printable(fields[3], SPF_MAX_PROBLEM) ||
 	    !is_printable(fields[4], SPF_MAX_PROBLEM) ||
 	    !is_printable(fields[5], SPF_MAX_EXPLANATION))

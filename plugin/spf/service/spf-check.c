@@ -12,10 +12,6 @@
 
 #include <ctype.h>
 
-/* RFC 5322's specials and quotes: in no domain, but in address literals, and
-   dangerous in a header */
-#define CHECK_NO_DOMAIN_CHARACTERS " \"(),:;<>@[]\\"
-
 /* What stands for MAIL FROM (2.4, 4.3): for the null sender postmaster@HELO, and
    "postmaster" for a missing local part. */
 static void
@@ -66,7 +62,7 @@ static const char *check_domain_problem(const char *domain)
 	if (dot == NULL)
 		return "domain has only one label";
 	if (!spf_dns_name_is_valid(domain) ||
-	    strpbrk(domain, CHECK_NO_DOMAIN_CHARACTERS) != NULL)
+	    strpbrk(domain, SPF_NO_DOMAIN_CHARACTERS) != NULL)
 		return "not a domain name";
 	if (check_is_all_digits(dot + 1))
 		return "an address, not a domain name";
@@ -81,7 +77,7 @@ static const char *check_show_domain(pool_t pool, const char *domain)
 	char *p;
 
 	for (p = shown; *p != '\0'; p++) {
-		if (strchr(CHECK_NO_DOMAIN_CHARACTERS, *p) != NULL)
+		if (strchr(SPF_NO_DOMAIN_CHARACTERS, *p) != NULL)
 			*p = '?';
 	}
 	return shown;

@@ -53,24 +53,24 @@ static struct spf_dns_deadline client_deadline(const struct dns_client *client)
 
 /* Returns how many seconds an error is worth keeping: if a server said so, it is the
    name's fault. Silence is if a server has answered lately, and there was time
-   enough. */
+   enough, which is not for who asks to say: he may be any user of this host. */
 static unsigned int
 client_error_ttl(const struct dns_client *client, uint64_t asked_msecs, bool late)
 {
-	unsigned int enough = I_MIN(client->timeout_msecs,
-				    SPF_DNS_SILENT_WAIT_MSECS);
 	uint64_t lately = client->answered_msecs +
 		(late ? SPF_DNS_SILENT_MSECS : 0);
 
 	if (client->answered_msecs == 0 || lately < asked_msecs ||
-	    (late && spf_clock_msecs() < asked_msecs + enough))
+	    (late && spf_clock_msecs() <
+	     asked_msecs + SPF_DNS_SILENT_WAIT_MSECS))
 		return 0;
 	return SPF_DNS_ERROR_TTL;
 }
 
 static void client_silent(struct dns_client *client)
 {
-	if (client->answered)
+	if (client->answered || spf_clock_msecs() <
+	    client->started_msecs + SPF_DNS_SILENT_WAIT_MSECS)
 		return;
 	client->answered_msecs = 0;
 	if (client->started_msecs >= client->silent_until_msecs) {

@@ -40,6 +40,8 @@ struct socket_asking {
 	unsigned int repeat_msecs;
 	/* how often one was asked, or passed over because it had failed (bits) */
 	unsigned int asked, failed;
+	/* a try over TCP had no more time */
+	bool late;
 
 	unsigned int count;
 	struct pollfd sockets[SOCKET_MAX];
@@ -186,6 +188,22 @@ static void asking_go_on(struct socket_asking *asking)
 		asking->deadline = asking->limit->last_msecs;
 }
 
+/* TCP has to be allowed all of the time beforehand; where it took less, the place is for
+   others. */
+static void asking_tcp_done(struct socket_asking *asking, bool answered,
+			    uint64_t until)
+{
+	uint64_t now = spf_clock_msecs();
+
+	if (!answered && now >= until)
+		asking->late = TRUE;
+	if (now < asking->limit->free_msecs) {
+		spf_waiting_end(asking->limit->waiting);
+		asking->deadline = I_MIN(asking->limit->free_msecs,
+					 asking->limit->last_msecs);
+	}
+}
+
 /* A server's answer to one of the tries. Returns what spf_dns_message_read() does. */
 static int asking_answered(struct socket_asking *asking,
 			   const struct socket_try *try, unsigned char *answer,
@@ -209,6 +227,7 @@ static int asking_answered(struct socket_asking *asking,
 		}
 		size = tcp_ask(asking, try, until, answer);
 		asking->answer->error = "no answer over TCP";
+		asking_tcp_done(asking, size > 0, until);
 	}
 	if (size > 0) {
 		ret = spf_dns_message_read(asking->pool, answer, size,
@@ -291,7 +310,7 @@ int spf_dns_socket_ask(struct spf_dns_servers *servers, pool_t pool,
 		ret = asking_wait(&asking, now);
 		now = spf_clock_msecs();
 	}
-	if (ret < 0 && asking.failed != all) {
+	if (ret < 0 && (asking.failed != all || asking.late)) {
 		answer_r->late = TRUE;
 		answer_r->error = "no answer in time";
 	}

@@ -160,6 +160,10 @@ static void test_unchanged_until_written(void **state)
 	assert_done(f, add(f, "c", NULL));
 	assert_none(f, sent_log_is_unchanged(f->log, &f->error));
 	read_again(f);
+	assert_done(f, sent_log_mark_gap(other, &f->error));
+	assert_none(f, sent_log_is_unchanged(f->log, &f->error));
+	assert_done(f, add(f, "d", NULL));
+	read_again(f);
 	sent_log_deinit(&other);
 	/* another file, with the same content */
 	copy_file(f->path, in_folder(f, "copy"));

@@ -573,8 +573,7 @@ static void test_cache(void **state ATTR_UNUSED)
 static void test_cache_of_errors(void **state ATTR_UNUSED)
 {
 	static const char *const names[] = {
-		"failing.test", "refused.test", "short.test", "loop.test",
-		"silent.test"
+		"failing.test", "refused.test", "short.test", "loop.test"
 	};
 	struct spf_dns *dns = dns_of_server();
 	unsigned int i;
@@ -628,6 +627,21 @@ static void assert_found(struct spf_dns *dns, const char *name)
 	assert_int_equal(spf_dns_lookup(dns, name, SPF_DNS_A)->status,
 			 SPF_DNS_FOUND);
 	spf_dns_end(dns);
+}
+
+/* Who asks for an instant only must not make others go without an answer. */
+static void test_cache_of_silence(void **state ATTR_UNUSED)
+{
+	struct spf_dns *dns = dns_of_server();
+
+	assert_found(dns, "a.test");
+	assert_true(count_questions(dns, "silent.test") >= 3);
+	assert_true(count_questions(dns, "silent.test") >= 3);
+	assert_in_range(lookup_msecs(dns, "silent.test",
+				     SPF_DNS_SILENT_WAIT_MSECS + 100),
+			SPF_DNS_SILENT_WAIT_MSECS, UINT_MAX);
+	assert_int_equal(count_questions(dns, "silent.test"), 0);
+	spf_dns_deinit(&dns);
 }
 
 static void test_deadline(void **state ATTR_UNUSED)
@@ -1141,6 +1155,7 @@ int main(void)
 		cmocka_unit_test(test_truncated_answer_comes_over_tcp),
 		cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_cache_of_errors),
+		cmocka_unit_test(test_cache_of_silence),
 		cmocka_unit_test(test_cache_is_bounded),
 		cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_deadline_is_for_all_questions),
