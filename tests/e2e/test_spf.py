@@ -14,6 +14,7 @@ from nameserver import NameServer
 from process import Daemon, Log, loopback_address
 from receiving import wait_for_port
 from reports import TRACE_HEADERS, added_headers, assert_verdict, cover, errors, new_id, ordinary, report, stored
+from spf_service import pids
 from spf_site import (AUTHSERV_ID, CLIENT, HELO, INSIDE, LOCAL_PART, RESULTS, ZONE, Mx, from_outside, mailfrom, received,
                       result, results, settings)
 
@@ -186,13 +187,14 @@ def test_an_answer_is_remembered(dovecot, names):
 
 
 def test_an_answer_is_remembered_beyond_a_connection(dovecot_factory, names):
-    """... where a process serves more than one: 2.4 has to be told."""
-    dovecot = dovecot_factory(plugin=settings(names.where), extra="service lmtp {\n  service_count = 100\n}")
+    """The service's processes live on, whatever lmtp's do."""
+    dovecot = dovecot_factory(plugin=settings(names.where))
     names.queries()
     for _ in range(3):
         dovecot.deliver("lmtp", ALICE, from_outside(), SENDER)
     assert len(results(dovecot.messages(ALICE)[-1])) == 1
-    assert names.queries() == len({re.search(r"lmtp\((\d+)\)", line).group(1) for line in dovecot.log_lines("Connect from")})
+    # the master may start another before it has heard that the first one is free again
+    assert 1 <= names.queries() <= len(pids(dovecot))
 
 
 # What others wrote

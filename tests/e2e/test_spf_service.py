@@ -276,7 +276,7 @@ def test_all_processes_at_work(dovecot_factory, names):
     assert delivered(dovecot).startswith(NOT_CHECKED)
     for client in held:
         client.close()
-    assert dovecot.log_lines("raise its process_limit|no process of it took the question")
+    assert dovecot.wait_log("raise its process_limit|no process of it took the question")
 
 
 def test_dead_domains_do_not_delay_the_others(dovecot_factory):
@@ -306,11 +306,10 @@ def test_dead_domains_do_not_delay_the_others(dovecot_factory):
         assert all_asked.wait(30)
         good = [deliver(users[12], f"good{number}") for number in range(12)]
         bad = [future.result() for future in waiting]
-    assert statistics.median(good) < 1, good
+    # all of the timeout against some of a second, on whatever machine
+    assert statistics.median(good) < max(bad) / 2 and max(bad) >= 6, (good, bad)
     assert {result(stored) for stored in dovecot.messages(users[12])} == {
         mailfrom(f"good{number}.example", "pass") for number in range(12)}
-    # who comes late may find a place that is free again
-    assert 1 <= sum(took > 4 for took in bad) <= 8, bad
     for number, user in enumerate(users[:12]):
         assert result(dovecot.message(user)) == mailfrom(f"dead{number}.example", "temperror")
 
@@ -371,10 +370,11 @@ GARBAGE = {
 def test_fake_service(dovecot, kind):
     with FakeService(dovecot, GARBAGE[kind]):
         for way in WAYS:
+            since = dovecot.log.mark()
             assert delivered(dovecot, way).startswith(NOT_CHECKED)
+            dovecot.wait_log(rf"Error: .*backscatter: SPF: service \S+/{SPF_SERVICE}: ", since=since)
     for stored in dovecot.messages(ALICE):
         assert stored.header("X-Forged") is None
-    assert len(dovecot.log_lines(rf"Error: .*backscatter: SPF: service \S+/{SPF_SERVICE}: ")) == len(WAYS)
 
 
 def test_a_fake_that_says_it_right(dovecot):
