@@ -311,6 +311,8 @@ int store_get_values(struct sent_store *store, enum store_operation operation,
 	rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW && row_r != NULL)
 		store_read_row(stmt, row_r);
+	else if (row_r != NULL)
+		memset(row_r, 0, sizeof(*row_r));
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
 		(void)store_fail_sqlite(store, store->db, rc,
 					sqlite3_stmt_readonly(stmt) != 0 ?

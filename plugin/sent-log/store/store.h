@@ -231,7 +231,7 @@ struct store_row {
 	((const struct store_value[]){ __VA_ARGS__ __VA_OPT__(, ) \
 					       { .type = STORE_END } })
 
-/* The first row that the operation finds for these values. */
+/* The first row that the operation finds for these values; all zero if there is none. */
 #define store_get(store, operation, row_r, ...) \
 	store_get_values(store, operation, row_r, STORE_VALUES(__VA_ARGS__))
 /* Writes. Returns how many rows changed, or -1. */
