@@ -47,14 +47,13 @@ check_client(const struct spf_settings *set,
 		.timeout_msecs = set->spf_timeout,
 		.dns_servers = set->spf_dns,
 	};
-	const char *error, *socket_path =
-		t_strconcat(compat_base_dir(), "/"SPF_SERVICE_SOCKET, NULL);
+	const char *error;
 	struct spf_check_reply reply;
 
 	header->client_ip = origin->client_ip;
 	header->helo = origin->helo;
 	header->mail_from = message->mail_from;
-	if (spf_ask(socket_path, &request, pool, &reply, &error) < 0) {
+	if (spf_ask(compat_base_dir(), &request, pool, &reply, &error) < 0) {
 		header->result = SPF_CHECK_TEMPERROR;
 		header->reason = "SPF was not checked";
 		e_error(event, "backscatter: SPF: %s", error);

@@ -53,8 +53,7 @@ static const char *spf_without_brackets(const char *path)
 static void
 spf_print_evaluation(const struct spf_settings *set, struct spf_check_request *request)
 {
-	const char *error, *socket_path =
-		t_strconcat(compat_base_dir(), "/"SPF_SERVICE_SOCKET, NULL);
+	const char *error;
 	pool_t pool = pool_alloconly_create("backscatter spf", 2048);
 	struct spf_check_reply reply;
 
@@ -62,7 +61,7 @@ spf_print_evaluation(const struct spf_settings *set, struct spf_check_request *r
 	request->timeout_msecs = set->spf_timeout;
 	request->dns_servers = set->spf_dns;
 	request->trace = spf_print_trace;
-	if (spf_ask(socket_path, request, pool, &reply, &error) < 0) {
+	if (spf_ask(compat_base_dir(), request, pool, &reply, &error) < 0) {
 		i_error("backscatter: %s", error);
 		doveadm_exit_code = EX_TEMPFAIL;
 	}

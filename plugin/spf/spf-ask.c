@@ -8,6 +8,8 @@
 
 #include <unistd.h>
 
+#define SPF_SERVICE_SOCKET "backscatter-spf"
+
 /* A living process says hello at once. Connects succeed, too, while the service's
    processes are all at work or stopped, or Dovecot waits before it starts one again
    that has crashed: then nobody does. */
@@ -117,10 +119,12 @@ ask_over(int fd, const struct spf_check_request *request, uint64_t deadline,
 	return ask_read_answer(&wire, request, pool, reply_r, error_r);
 }
 
-int spf_ask(const char *socket_path, const struct spf_check_request *request,
+int spf_ask(const char *base_dir, const struct spf_check_request *request,
 	    pool_t pool, struct spf_check_reply *reply_r, const char **error_r)
 {
 	uint64_t deadline = spf_clock_msecs() + request->timeout_msecs;
+	const char *socket_path =
+		t_strconcat(base_dir, "/"SPF_SERVICE_SOCKET, NULL);
 	int fd, ret = -1;
 
 	fd = ask_connect(socket_path, error_r);

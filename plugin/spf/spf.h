@@ -59,13 +59,10 @@ struct spf_check_reply {
 	const char *mechanism;
 };
 
-/* The name of the service's socket, in base_dir. */
-#define SPF_SERVICE_SOCKET "backscatter-spf"
-
-/* Asks the service that listens there. Takes no longer than the timeout. Returns 0,
-   or -1 where it gave no answer, and an error for the log that says what could be
-   done: the reply is temperror then. The reply is allocated from pool. */
-int spf_ask(const char *socket_path, const struct spf_check_request *request,
+/* Asks the service, whose socket is in Dovecot's base_dir. Takes no longer than the
+   timeout. Returns 0, or -1 where it gave no answer, and an error for the log that says
+   what could be done: the reply is temperror then. The reply is allocated from pool. */
+int spf_ask(const char *base_dir, const struct spf_check_request *request,
 	    pool_t pool, struct spf_check_reply *reply_r, const char **error_r);
 
 #endif
