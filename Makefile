@@ -28,7 +28,9 @@ CFLAGS ?= -g -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
 OUR_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) -MMD -MP \
 	-Iplugin -Itests/unit -Itests/programs -I$(BUILD)/gen
 DOVECOT_CFLAGS = -DHAVE_CONFIG_H $(call dovecot_var,LIBDOVECOT_INCLUDE)
-LIB_CFLAGS = $(shell pkg-config --cflags sqlite3 libcrypto)
+LIB_CFLAGS = $(shell pkg-config --cflags sqlite3 libcrypto) $(call soname,SQLITE,sqlite3) $(call soname,LIBCRYPTO,crypto)
+# The modules load them by name when they are first needed (plugin/sent-log/hmac.h).
+soname = -D$(1)_SONAME='"$(shell objdump -p "$$($(CC) -print-file-name=lib$(2).so)" | sed -n 's/^ *SONAME *//p')"'
 LIB_LIBS = $(shell pkg-config --libs sqlite3 libcrypto)
 # Only plugin/spf/service/ needs them. (libspf2 has no pkg-config file.)
 SPF_LIBS = -lspf2
@@ -65,15 +67,15 @@ $(foreach room,$(ROOMS),$(eval $(BUILD)/$(room).a: $(call objects,$(wildcard plu
 # imap and doveadm lack the symbols of lib-lda: hence -ldovecot-lda.
 $(PLUGIN): $(BUILD)/plugin/delivery/plugin.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^ -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -ldovecot-lda $(LIB_LIBS)
+	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^ -L$(LIBDOVECOT_DIR) -Wl,-rpath,$(LIBDOVECOT_DIR) -ldovecot-lda
 
 $(SUBMISSION_PLUGIN): $(BUILD)/plugin/submission/submission.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^
 
 $(DOVEADM_PLUGIN): $(BUILD)/plugin/doveadm/doveadm.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^
 
 # The service that evaluates SPF.
 $(SPF_SERVICE): $(BUILD)/plugin/spf/service/main.o $(BUILD)/spf/service.a $(BUILD)/spf.a

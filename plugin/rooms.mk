@@ -4,7 +4,7 @@
 ROOMS := delivery submission doveadm saving quarantine judging sent user headers settings verdict spf/service spf report sent-log sent-log/store compat
 
 # lmtp and lda: the message as it comes in, the header, the action; plugin.c is the module's door
-KNOWS_delivery := saving quarantine judging sent headers settings verdict spf report compat
+KNOWS_delivery := saving quarantine judging sent headers settings verdict spf report sent-log compat
 # Dovecot's submission service: who may send, the serial, the row
 KNOWS_submission := user verdict report sent-log compat
 # the commands of "doveadm backscatter" (doveadm-backscatter.h)
@@ -33,7 +33,7 @@ KNOWS_spf :=
 KNOWS_report :=
 # what was sent, serials, keys: libc, OpenSSL, no Dovecot, and no SQL
 KNOWS_sent-log := sent-log/store
-# the file it stands in: libc, SQLite, and random numbers of OpenSSL
+# the file it stands in: libc, SQLite
 KNOWS_sent-log/store :=
 # what differs between Dovecot 2.3 and 2.4 (dovecot-compat.h)
 KNOWS_compat :=

@@ -32,7 +32,7 @@ int sent_log_hash_init(struct sent_log *log)
 
 void sent_log_hash_deinit(struct sent_log *log)
 {
-	EVP_MAC_CTX_free(log->mac);
+	hmac_sha256_free(log->mac);
 	log->mac = NULL;
 }
 
@@ -41,15 +41,13 @@ static int hash_bytes(struct sent_log *log, enum sent_log_hash_kind kind,
 		      struct sent_log_hash *hash_r)
 {
 	const char *name = hash_kind_names[kind];
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	size_t digest_size;
+	unsigned char digest[SHA256_SIZE];
 
 	/* with its NUL, so that no name and value run into each other */
-	if (EVP_MAC_init(log->mac, log->key, sizeof(log->key), NULL) != 1 ||
-	    EVP_MAC_update(log->mac, (const unsigned char *)name,
-			   strlen(name) + 1) != 1 ||
-	    EVP_MAC_update(log->mac, (const unsigned char *)value, size) != 1 ||
-	    EVP_MAC_final(log->mac, digest, &digest_size, sizeof(digest)) != 1)
+	if (hmac_sha256_begin(log->mac, log->key, sizeof(log->key)) < 0 ||
+	    hmac_sha256_add(log->mac, name, strlen(name) + 1) < 0 ||
+	    hmac_sha256_add(log->mac, value, size) < 0 ||
+	    hmac_sha256_end(log->mac, digest) < 0)
 		return store_fail(log->store, "HMAC-SHA256 failed in OpenSSL");
 
 	memcpy(hash_r->bytes, digest, sizeof(hash_r->bytes));

@@ -10,7 +10,6 @@
 #include "sent-log-private.h"
 
 #include <ctype.h>
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,7 +135,7 @@ static int take(struct sent_log *log, const struct owner_hashes *caller,
 	if (store_get(log->store, STORE_GET_FILE, &row) < 0)
 		return -1;
 	get_owner(&row, owner_r);
-	OPENSSL_cleanse(&row, sizeof(row));
+	explicit_bzero(&row, sizeof(row));
 	if (!owner_r->has_name && !owner_r->has_mail) {
 		if (write_owner(log, caller) < 0)
 			return -1;
@@ -207,7 +206,7 @@ static int read_file(struct sent_log *log)
 					  "the hash key is missing");
 	}
 	memcpy(log->key, row.columns[0].bytes, sizeof(log->key));
-	OPENSSL_cleanse(row.columns[0].bytes, sizeof(log->key));
+	explicit_bzero(row.columns[0].bytes, sizeof(log->key));
 	id.inode = row.columns[1].number;
 	id.born = row.columns[2].number;
 	get_owner(&row, &owner);

@@ -5,15 +5,15 @@
    file, and how, is the store's (store/store.h). The files stand on each other in
    this order: sent-log.c, sent-log-serial-key.c, sent-log-add.c, sent-log-reports.c,
    sent-log-find.c, sent-log-expire.c, sent-log-coverage.c, sent-log-open.c,
-   sent-log-hash.c. Functions return 0 or more (or what they say) on success and -1
+   sent-log-hash.c; serial.c and site-key.c know none of it, hmac.c nothing at all.
+   Functions return 0 or more (or what they say) on success and -1
    after store_fail(); the public ones begin with sent_log_call_begin() and end with
    sent_log_call_end(), which rolls back, deals with a corrupt file and hands the
    error out. */
 
 #include "sent-log.h"
 #include "sent-log/store/store.h"
-
-#include <openssl/evp.h>
+#include "hmac.h"
 
 /* Bounds on what one message may bring; what is beyond is left out. */
 #define SENT_LOG_MAX_IDENTITIES 16

@@ -3,7 +3,6 @@
 
 #include "sent-log-private.h"
 
-#include <openssl/crypto.h>
 #include <string.h>
 
 /* The columns secret, created, retired, of 32 bytes the first. */
@@ -24,7 +23,7 @@ static int find_issuing_key(struct sent_log *log, struct serial_key *key_r)
 
 	if (ret > 0 && read_key(&row, key_r) < 0)
 		ret = store_fail(log->store, "SHA-256 failed in OpenSSL");
-	OPENSSL_cleanse(&row, sizeof(row));
+	explicit_bzero(&row, sizeof(row));
 	return ret;
 }
 
@@ -69,7 +68,7 @@ static int rescue_issuing_key(struct sent_log *log, struct serial_key *key_r)
 				   &row) <= 0)
 		return 0;
 	ret = read_key(&row, key_r) < 0 ? -1 : 1;
-	OPENSSL_cleanse(&row, sizeof(row));
+	explicit_bzero(&row, sizeof(row));
 	return ret;
 }
 
@@ -78,7 +77,7 @@ static int key_call_end(struct sent_log *log, int ret, struct serial_key *key_r,
 			const char **error_r)
 {
 	if (ret < 0)
-		OPENSSL_cleanse(key_r, sizeof(*key_r));
+		explicit_bzero(key_r, sizeof(*key_r));
 	return sent_log_call_end(log, ret, error_r);
 }
 
@@ -121,7 +120,7 @@ static void reverse(struct serial_keys *keys)
 
 		keys->keys[i] = keys->keys[--j];
 		keys->keys[j] = key;
-		OPENSSL_cleanse(&key, sizeof(key));
+		explicit_bzero(&key, sizeof(key));
 	}
 }
 
@@ -143,7 +142,7 @@ static int get_keys(struct sent_log *log, struct serial_keys *keys)
 		}
 		before_id = row.columns[3].number;
 	}
-	OPENSSL_cleanse(&row, sizeof(row));
+	explicit_bzero(&row, sizeof(row));
 	reverse(keys);
 	return ret < 0 ? -1 : keys->count > 0;
 }

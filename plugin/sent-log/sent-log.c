@@ -2,8 +2,8 @@
 
 #include "sent-log-private.h"
 
-#include <openssl/crypto.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct sent_log *sent_log_init(const struct sent_log_settings *set)
 {
@@ -38,7 +38,7 @@ void sent_log_deinit(struct sent_log **_log)
 
 	store_deinit(&log->store);
 	sent_log_hash_deinit(log);
-	OPENSSL_cleanse(log->key, sizeof(log->key));
+	explicit_bzero(log->key, sizeof(log->key));
 	free(log->path);
 	free(log->owner_hint);
 	free(log->gap_obstacle);
@@ -55,6 +55,12 @@ static int open_for_writing(struct sent_log *log)
 	if (sent_log_write_begin(log) < 0 || sent_log_write_commit(log) < 0)
 		return -1;
 	return 1;
+}
+
+void sent_log_load_libraries(void)
+{
+	(void)store_load();
+	(void)hmac_load();
 }
 
 int sent_log_open(struct sent_log *log, time_t now, const char **error_r)

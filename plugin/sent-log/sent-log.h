@@ -241,6 +241,11 @@ unsigned int sent_log_source_parse(const char *name);
 /* "created", "sources-changed", ... as doveadm prints it */
 const char *sent_log_coverage_cause_name(enum sent_log_coverage_cause cause);
 
+/* SQLite and libcrypto are loaded when they are first needed. This does it now: for
+   a process that may be in a chroot by then. What can't be loaded is said when it is
+   needed. */
+void sent_log_load_libraries(void);
+
 /* Never fails and touches no file. The settings are copied. */
 struct sent_log *sent_log_init(const struct sent_log_settings *set);
 void sent_log_deinit(struct sent_log **log);

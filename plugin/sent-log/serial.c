@@ -2,14 +2,10 @@
    a serial that doesn't verify means, is left to others. */
 
 #include "serial.h"
+#include "hmac.h"
 
-#include <openssl/core_names.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
-#include <openssl/rand.h>
-#include <openssl/sha.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DAY_SECS (24 * 3600)
 #define DAY_MAX 0xffff
@@ -127,10 +123,9 @@ bool serial_normalise(const char *text, char text_r[SERIAL_TEXT_SIZE])
 
 int serial_key_set_id(struct serial_key *key)
 {
-	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned char digest[SHA256_SIZE];
 
-	if (EVP_Digest(key->secret, sizeof(key->secret), digest, NULL,
-		       EVP_sha256(), NULL) != 1)
+	if (sha256(key->secret, sizeof(key->secret), digest) < 0)
 		return -1;
 	key->id = get_uint16(digest);
 	return 0;
@@ -140,7 +135,7 @@ int serial_key_make(struct serial_key *key_r, time_t now)
 {
 	memset(key_r, 0, sizeof(*key_r));
 	key_r->created = now;
-	if (RAND_priv_bytes(key_r->secret, sizeof(key_r->secret)) != 1)
+	if (getentropy(key_r->secret, sizeof(key_r->secret)) < 0)
 		return -1;
 	return serial_key_set_id(key_r);
 }
@@ -154,30 +149,10 @@ void serial_keys_add(struct serial_keys *keys, const struct serial_keys *more)
 
 void serial_keys_clear(struct serial_keys *keys)
 {
-	OPENSSL_cleanse(keys, sizeof(*keys));
+	explicit_bzero(keys, sizeof(*keys));
 }
 
 /* The MAC */
-
-EVP_MAC_CTX *hmac_sha256_new(const unsigned char *key, size_t key_size)
-{
-	char digest[] = "SHA256";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest,
-						 0),
-		OSSL_PARAM_construct_end(),
-	};
-	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	EVP_MAC_CTX *mac = EVP_MAC_CTX_new(hmac);
-
-	/* the context holds its own reference */
-	EVP_MAC_free(hmac);
-	if (mac != NULL && EVP_MAC_init(mac, key, key_size, params) != 1) {
-		EVP_MAC_CTX_free(mac);
-		mac = NULL;
-	}
-	return mac;
-}
 
 static int update_lower(EVP_MAC_CTX *mac, const char *address)
 {
@@ -194,7 +169,7 @@ static int update_lower(EVP_MAC_CTX *mac, const char *address)
 							      c - 'A' + 'a' :
 							      c);
 		}
-		if (EVP_MAC_update(mac, lower, size) != 1)
+		if (hmac_sha256_add(mac, lower, size) < 0)
 			return -1;
 	}
 	return 0;
@@ -204,16 +179,15 @@ static int make_mac(EVP_MAC_CTX *mac, const struct serial_key *key,
 		    const unsigned char bytes[SERIAL_SIZE],
 		    const char *address, unsigned char mac_r[MAC_SIZE])
 {
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	size_t size;
+	unsigned char digest[SHA256_SIZE];
 
-	if (EVP_MAC_init(mac, key->secret, sizeof(key->secret), NULL) != 1 ||
-	    EVP_MAC_update(mac, bytes, MAC_OFFSET) != 1 ||
+	if (hmac_sha256_begin(mac, key->secret, sizeof(key->secret)) < 0 ||
+	    hmac_sha256_add(mac, bytes, MAC_OFFSET) < 0 ||
 	    update_lower(mac, address) < 0 ||
-	    EVP_MAC_final(mac, digest, &size, sizeof(digest)) != 1)
+	    hmac_sha256_end(mac, digest) < 0)
 		return -1;
 	memcpy(mac_r, digest, MAC_SIZE);
-	OPENSSL_cleanse(digest, sizeof(digest));
+	explicit_bzero(digest, sizeof(digest));
 	return 0;
 }
 
@@ -244,7 +218,7 @@ int serial_issue_with(const struct serial_key *key, const char *address,
 	ret = make_mac(mac, key, bytes, address, bytes + MAC_OFFSET);
 	if (ret == 0)
 		encode(bytes, text_r);
-	EVP_MAC_CTX_free(mac);
+	hmac_sha256_free(mac);
 	return ret;
 }
 
@@ -253,7 +227,7 @@ int serial_issue(const struct serial_key *key, const char *address, time_t now,
 {
 	unsigned char random[SERIAL_RANDOM_SIZE];
 
-	if (RAND_bytes(random, sizeof(random)) != 1)
+	if (getentropy(random, sizeof(random)) < 0)
 		return -1;
 	return serial_issue_with(key, address, now, random, text_r);
 }
@@ -276,14 +250,14 @@ static int find_address(const struct serial_key *key,
 	for (size_t i = 0; i < count && ret >= 0; i++) {
 		if (make_mac(mac, key, bytes, addresses[i], expected) < 0)
 			ret = -1;
-		else if (CRYPTO_memcmp(expected, bytes + MAC_OFFSET,
-				       MAC_SIZE) == 0 && ret == 0) {
+		else if (bytes_are_equal(expected, bytes + MAC_OFFSET,
+					 MAC_SIZE) && ret == 0) {
 			*address_r = i;
 			ret = 1;
 		}
 	}
-	OPENSSL_cleanse(expected, sizeof(expected));
-	EVP_MAC_CTX_free(mac);
+	explicit_bzero(expected, sizeof(expected));
+	hmac_sha256_free(mac);
 	return ret;
 }
 

@@ -24,8 +24,6 @@
 #include <stdint.h>
 #include <time.h>
 
-#include <openssl/types.h>
-
 #define SERIAL_VERSION 1
 /* with the NUL */
 #define SERIAL_TEXT_SIZE 38
@@ -100,10 +98,6 @@ void serial_verify(const struct serial_keys *keys, const char *text,
 
 /* "bad-form", "unknown-key", ... as doveadm prints it */
 const char *serial_status_name(enum serial_status status);
-
-/* HMAC-SHA256 as OpenSSL has it, for whoever else in this room needs it. To be freed
-   with EVP_MAC_CTX_free(). NULL if OpenSSL can't. */
-EVP_MAC_CTX *hmac_sha256_new(const unsigned char *key, size_t key_size);
 
 /* For tests: serial_issue() with these bytes in place of random ones. */
 #define SERIAL_RANDOM_SIZE 6

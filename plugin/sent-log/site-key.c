@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +33,7 @@ static void key_file_free(struct key_file *file)
 {
 	if (file->text == NULL)
 		return;
-	OPENSSL_cleanse(file->text, FILE_MAX_SIZE);
+	explicit_bzero(file->text, FILE_MAX_SIZE);
 	free(file->text);
 	file->text = NULL;
 }
@@ -246,7 +245,7 @@ static int parse_text(const struct key_file *file, struct serial_keys *keys,
 				2 * SERIAL_SECRET_SIZE);
 		}
 	}
-	OPENSSL_cleanse(&key, sizeof(key));
+	explicit_bzero(&key, sizeof(key));
 	return ret < 0 ? -1 : 0;
 }
 
@@ -438,7 +437,7 @@ int site_key_generate(const char *path, time_t now, struct serial_key *key_r,
 		ret = generate(real_path, key_r, error_r);
 	}
 	if (ret < 0)
-		OPENSSL_cleanse(key_r, sizeof(*key_r));
+		explicit_bzero(key_r, sizeof(*key_r));
 	free(real_path);
 	return ret;
 }

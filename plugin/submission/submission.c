@@ -238,6 +238,8 @@ const char *submission_backscatter_plugin_version = DOVECOT_ABI_VERSION;
 
 void submission_backscatter_plugin_init(struct module *module ATTR_UNUSED)
 {
+	/* each message is logged, and its user may be in a chroot */
+	sent_log_load_libraries();
 	next_client_created =
 		submission_client_created_hook_set(submission_client_created);
 }

@@ -209,6 +209,28 @@ def test_lmtp(everywhere):
     assert errors(everywhere) == []
 
 
+def has_sqlite(pid: int) -> bool:
+    return "libsqlite3" in Path(f"/proc/{pid}/maps").read_text()
+
+
+def test_lmtp_loads_sqlite_for_a_report_only(everywhere):
+    """libcrypto, too, but lmtp has it for TLS already."""
+    with LmtpClient(everywhere.lmtp_socket) as client:
+        client.deliver(FRIEND, [ALICE], ordinary())
+        [pid] = everywhere.pids("lmtp")
+        assert loaded(everywhere, pid) and not has_sqlite(pid)
+        client.deliver("", [ALICE], report(new_id("forged")))
+        assert has_sqlite(pid)
+    assert errors(everywhere) == []
+
+
+def test_imap_has_sqlite_at_once(everywhere):
+    """Its user may be in a chroot later."""
+    with everywhere.imap(ALICE):
+        [pid] = everywhere.pids("imap")
+        assert has_sqlite(pid)
+
+
 def test_lda(everywhere):
     assert everywhere.lda(ALICE, ordinary(), mail_from=FRIEND).code == 0
     assert everywhere.log_lines(r"lda.*Module loaded: .*lib95_backscatter_plugin\.so")

@@ -121,8 +121,7 @@ def test_second_server_where_the_first_is_dead(dovecot_with):
 
 # Many at once
 
-# of the service: a loaded machine lets no process of it say hello within a second
-# the service has said nothing, not even whose record it would have read
+# a loaded machine lets no process of the service say hello within a second, and none other says whose record it would be
 UNASKED = 'spf=temperror reason="SPF was not checked"'
 
 

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,8 +277,8 @@ static int insert_meta(struct sent_store *store, sqlite3 *db,
 	sqlite3_stmt *stmt;
 	int rc;
 
-	if (RAND_priv_bytes(key, sizeof(key)) != 1)
-		return store_fail(store, "OpenSSL has no random bytes");
+	if (getentropy(key, sizeof(key)) < 0)
+		return store_fail(store, "no random bytes: %s", strerror(errno));
 	rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
 	if (rc == SQLITE_OK) {
 		(void)sqlite3_bind_int64(stmt, 1, store->now);

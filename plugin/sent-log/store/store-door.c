@@ -329,18 +329,23 @@ sqlite3 *store_connect(struct sent_store *store, const char *path, int flags)
 				       "PRAGMA mmap_size = 0;"
 				       "PRAGMA temp_store = MEMORY;";
 	sqlite3 *db = NULL;
-	int rc = sqlite3_open_v2(path, &db,
-				 flags | SQLITE_OPEN_NOMUTEX |
-				 SQLITE_OPEN_NOFOLLOW,
-				 NULL);
+	const char *error = store_load();
+	int rc;
 
+	if (error != NULL) {
+		(void)store_fail(store, "can't load SQLite: %s", error);
+		return NULL;
+	}
+	rc = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX |
+			     SQLITE_OPEN_NOFOLLOW, NULL);
 	if (rc == SQLITE_OK) {
 		bound(store, db);
 		rc = sqlite3_exec(db, settings, NULL, NULL, NULL);
 	}
 	if (rc != SQLITE_OK) {
 		(void)store_fail_sqlite(store, db, rc, "can't open");
-		store_close_untouched(db);
+		if (db != NULL)
+			store_close_untouched(db);
 		return NULL;
 	}
 	return db;

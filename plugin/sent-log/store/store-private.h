@@ -3,12 +3,15 @@
 
 /* What the files of this room share. They stand on each other in this order:
    store.c, store-create.c, store-schema.c, store-statement.c, store-door.c,
-   store-error.c. Functions return 0 (or what they say) on success and -1 after
+   store-sqlite.c, store-error.c. Functions return 0 (or what they say) on success and -1 after
    store_fail(). */
 
 #include "store.h"
 
-#include <sqlite3.h>
+#include <sqlite3ext.h>
+
+/* the table of SQLite's functions, once store_load() has found it */
+SQLITE_EXTENSION_INIT3
 
 /* Bringing an older file up to date may take longer than a delivery may wait: it
    happens once. */

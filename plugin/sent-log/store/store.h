@@ -3,9 +3,8 @@
 
 /* The store: one SQLite file, which keeps what the sent log says and knows nothing of
    what it means. Its door: no SQL, transaction handle, iterator or path crosses it,
-   so that another store can stand behind it one day. Knows libc, SQLite and
-   OpenSSL's random numbers, no Dovecot; touches the log's file and what belongs
-   beside it, nothing else.
+   so that another store can stand behind it one day. Knows libc and SQLite, no
+   Dovecot; touches the log's file and what belongs beside it, nothing else.
 
    It is asked by operation (the table of store-statement.c) and values. All calls
    between store_call_begin() and store_call_end() belong together; each answers 1 =
@@ -111,6 +110,9 @@ struct store_settings {
 };
 
 /* Its life */
+
+/* Loads SQLite, which store_open() does otherwise. Returns NULL, or what is wrong. */
+const char *store_load(void);
 
 struct sent_store *store_init(const struct store_settings *set);
 void store_deinit(struct sent_store **store);
