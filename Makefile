@@ -193,7 +193,7 @@ FUZZED_report := plugin/report/*.c
 FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c plugin/spf/service/spf-*.c
 FUZZED_received := plugin/spf/*.c
 FUZZED_ask := plugin/spf/spf-protocol.c plugin/spf/spf-wire.c plugin/spf/spf-networks.c plugin/spf/spf-result.c
-FUZZED_serial := plugin/sent-log/serial.c plugin/verdict/tag.c
+FUZZED_serial := plugin/sent-log/serial.c plugin/sent-log/hmac.c plugin/verdict/tag.c
 define FUZZ_RULE
 $(BUILD)/fuzz/$(1)-fuzz: tests/fuzz/$(1)-fuzz.c $(wildcard $(FUZZED_$(1)) $(dir $(FUZZED_$(1)))*.h)
 	@mkdir -p $$(@D)
