@@ -10,7 +10,7 @@ lmtp-catch-up-*: a forged report; before it is called so, the Sent mailbox is re
 log knows none. (A remark says how many were not judged, since it took more than a second.)
 
 lmtp-spf-*: with SPF on, where the MX has checked it (trusted), every answer is in the cache (cached), or two questions go to
-a name server on this host (asked). -time: from the client's first command to the last reply.
+a name server on this host (asked). -service-cpu: of the processes that evaluate SPF, for one message. -time: from the client's first command to the last reply.
 
 submission-*-time: from the client's first command to the last reply, with a real Postfix as the relay. -fsync: what of it
 the log's fsync() takes (beside an instance where fsync() does nothing); -fsync-share: of the whole.
@@ -120,6 +120,8 @@ class Bench:
                     self.print(f"{case.name}-cpu-added", "us", estimate(
                         [[(cost[PLUGIN] - plain(cost)) / 1000 for cost in block] for block in blocks]))
                 if case.spf:
+                    self.print(f"{case.name}-service-cpu", "us", estimate(
+                        [[cost["service"] / 1000 for cost in block] for block in blocks]))
                     self.print_ratios(f"{case.name}-time", suffixed(blocks, "-time"))
 
     def measure_block(self, case: Case, instances: list[Instance], rounds: int) -> list[Costs]:
@@ -139,10 +141,12 @@ class Bench:
     def measure_round(case: Case, instances: list[Instance], batch: list[int]) -> Costs:
         costs = {}
         for instance in random.sample(instances, len(instances)):
-            before, started = instance.cpu(), time.monotonic()
+            service_before, before, started = instance.service_cpu(), instance.cpu(), time.monotonic()
             instance.deliver(case, batch)
             costs[f"{instance.name}-time"] = (time.monotonic() - started) / len(batch)
             costs[instance.name] = (instance.cpu() - before) / len(batch)
+            if instance.with_plugin:
+                costs["service"] = (instance.service_cpu() - service_before) / len(batch)
         return costs
 
     def measure_catch_up(self, cases: list[Case]) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import spf_service
 from cases import OWNER, USERS, Case, forged_report, genuine_original, original
 from dovecot import DEADLINE, LIBEXEC, Dovecot, LmtpClient, maildir
 
@@ -111,6 +112,10 @@ class Instance:
         for serial in serials:
             replies = self.client.deliver(case.mail_from, list(case.rcpts), case.message(serial))
             assert {code for code, _ in replies} == {250}, replies
+
+    def service_cpu(self) -> int:
+        """Nanoseconds that those processes have run which evaluate SPF."""
+        return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in spf_service.pids(self.dovecot))
 
     def cpu(self) -> int:
         """Nanoseconds that the process has run. It has to sleep: while it runs, the kernel's count is late."""
