@@ -299,8 +299,13 @@ static int parse_networks(struct setting_parser *parser, const char *value,
 			  const struct spf_networks **networks_r)
 {
 	parser->allowed = "networks such as 192.0.2.0/24 and 2001:db8::/32";
-	return spf_networks_parse(parser->pool, value, networks_r,
-				  &parser->problem);
+	if (spf_networks_parse(parser->pool, value, networks_r,
+			       &parser->problem) == 0)
+		return 0;
+	/* without its own MX a site has spf=fail for all mail */
+	if (!spf_networks_are_empty(*networks_r))
+		parser->meanwhile = "the others hold";
+	return -1;
 }
 
 /* Authentication-Results that have our id anywhere are removed from what arrives. */
@@ -337,7 +342,7 @@ static int parse_authserv_id(struct setting_parser *parser, const char *value,
 	const char *own = p_strconcat(parser->pool, "delivery.", my_hostname, NULL);
 
 	parser->allowed = "an authserv-id such as delivery.mx.example.org that "
-		"nobody else writes (nor a part of backscatter_trusted_authserv)";
+		"nobody else writes";
 	*id_r = *value == '\0' ? own : p_strdup(parser->pool, value);
 	if (*value != '\0' && !is_authserv_id(value))
 		return -1;
@@ -346,6 +351,8 @@ static int parse_authserv_id(struct setting_parser *parser, const char *value,
 	/* Its fields are removed from what arrives: those of the trusted one would
 	   be, and whoever writes one would be trusted. */
 	parser->message->trusted_authserv = NULL;
+	parser->problem = t_strdup_printf("%s is a part of "
+		"backscatter_trusted_authserv, '%s'", *id_r, trusted);
 	*id_r = own;
 	parser->meanwhile = t_strdup_printf(
 		"it is %s, and backscatter_trusted_authserv counts as empty", own);

@@ -45,6 +45,15 @@ int spf_ip_parse(const char *text, struct ip_addr *ip_r)
 	return -1;
 }
 
+/* "[::1]/128", as Postfix writes it */
+static const char *without_brackets(const char *text)
+{
+	const char *end = *text == '[' ? strchr(text, ']') : NULL;
+
+	return end == NULL ? text :
+		t_strconcat(t_strdup_until(text + 1, end), end + 1, NULL);
+}
+
 static int network_parse(const char *text, struct spf_network *network_r)
 {
 	const char *slash = strchr(text, '/');
@@ -73,19 +82,26 @@ int spf_networks_parse(pool_t pool, const char *list,
 	struct spf_networks *networks = p_new(pool, struct spf_networks, 1);
 	const char *const *entry = t_strsplit_spaces(list, " \t,");
 	struct spf_network network;
+	int ret = 0;
 
 	p_array_init(&networks->list, pool, 4);
 	for (; *entry != NULL; entry++) {
-		if (network_parse(*entry, &network) < 0) {
+		if (network_parse(without_brackets(*entry), &network) == 0)
+			array_push_back(&networks->list, &network);
+		else if (ret == 0) {
 			*error_r = t_strdup_printf("'%s' is not a network: "
 				"an address such as 192.0.2.1 or ::1, or one "
 				"with its bits such as 192.0.2.0/24", *entry);
-			return -1;
+			ret = -1;
 		}
-		array_push_back(&networks->list, &network);
 	}
 	*networks_r = networks;
-	return 0;
+	return ret;
+}
+
+bool spf_networks_are_empty(const struct spf_networks *networks)
+{
+	return array_is_empty(&networks->list);
 }
 
 bool spf_networks_have(const struct spf_networks *networks,

@@ -6,12 +6,14 @@
 struct ip_addr;
 struct spf_networks;
 
-/* Parses "127.0.0.0/8 ::1, 192.0.2.0/24"; an empty list is one that holds no
-   address. Returns 0, or -1 if an entry is no network (*error_r names it and
-   says what is allowed). The list lives in pool. */
+/* Parses "127.0.0.0/8 ::1, [2001:db8::]/32"; an empty list is one that holds no
+   address. Returns 0, or -1 if an entry is no network (*error_r names the first and
+   says what is allowed; the others are in the list). The list lives in pool. */
 int spf_networks_parse(pool_t pool, const char *list,
 		       const struct spf_networks **networks_r,
 		       const char **error_r);
+
+bool spf_networks_are_empty(const struct spf_networks *networks);
 
 /* ip: IPv4-mapped IPv6 addresses are IPv4 addresses here. */
 bool spf_networks_have(const struct spf_networks *networks,

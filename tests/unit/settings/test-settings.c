@@ -388,7 +388,11 @@ static void test_errors_say_what_holds_meanwhile(void **state ATTR_UNUSED)
 		{ "backscatter_received_spf", "maybe", "the default 'no' holds" },
 		{ "backscatter_trusted_relays", "mx",
 		  "the default '127.0.0.0/8 ::1' holds" },
+		{ "backscatter_trusted_relays", "::1 mx 192.0.2.1",
+		  "the others hold" },
 		{ "backscatter_trusted_networks", "mx", "the default '' holds" },
+		{ "backscatter_trusted_networks", "[::1]/128 mx",
+		  "the others hold" },
 		{ "backscatter_trusted_authserv", "m x", "the default '' holds" },
 		{ "backscatter_authserv_id", "m x", "the default '' holds" },
 	};
@@ -484,6 +488,8 @@ static void test_our_id_is_no_part_of_the_trusted_one(void **state ATTR_UNUSED)
 	const struct spf_settings *set = parse_message(pool, settings);
 	const char *own = t_strconcat("delivery.", my_hostname, NULL);
 
+	assert_non_null(strstr(set->errors[0], "(mx.example is a part of "
+		"backscatter_trusted_authserv, 'spf.MX.example')"));
 	assert_non_null(strstr(set->errors[0], t_strdup_printf(
 		"; meanwhile it is %s, and backscatter_trusted_authserv counts "
 		"as empty", own)));

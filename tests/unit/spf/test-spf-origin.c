@@ -269,6 +269,11 @@ static void test_networks(void **state ATTR_UNUSED)
 		{ "::ffff:192.0.2.0/120", "192.0.2.1", TRUE },
 		{ "::ffff:192.0.2.1", "192.0.2.1", TRUE },
 		{ "::ffff:192.0.2.1", "192.0.2.2", FALSE },
+		/* as "postconf mynetworks" prints them */
+		{ "[::1]/128 [::ffff:127.0.0.0]/104", "127.0.0.1", TRUE },
+		{ "[::1]/128 [::ffff:127.0.0.0]/104", "::1", TRUE },
+		{ "[2001:db8::]/32", "2001:db8:1::1", TRUE },
+		{ "[192.0.2.1]", "192.0.2.1", TRUE },
 		{ "0.0.0.0/0", "192.0.2.1", TRUE },
 		{ "0.0.0.0/0", "2001:db8::1", FALSE },
 	};
@@ -287,8 +292,9 @@ static void test_wrong_networks(void **state ATTR_UNUSED)
 	static const char *const wrong[] = {
 		"127", "127.0.0", "127.0.0.0/33", "127.0.0.0/", "127.0.0.0/-1",
 		"127.0.0.0/8/8", "localhost", "::1/129", "::g", "0x7f000001",
-		"*", "/", "[::1]",
+		"*", "/", "[", "[]", "[::1", "::1]", "[::1]x",
 	};
+	struct ip_addr loopback;
 	const struct spf_networks *networks;
 	const char *error;
 
@@ -299,6 +305,10 @@ static void test_wrong_networks(void **state ATTR_UNUSED)
 			&networks, &error), -1);
 		if (strstr(error, t_strdup_printf("'%s'", wrong[i])) == NULL)
 			fail_msg("%s: %s", wrong[i], error);
+		/* the others hold */
+		assert_int_equal(net_addr2ip("::1", &loopback), 0);
+		assert_true(spf_networks_have(networks, &loopback));
+		assert_false(spf_networks_are_empty(networks));
 	}
 }
 
