@@ -144,6 +144,23 @@ lda_deliver_scanned(struct mail_deliver_context *ctx,
 	return ret;
 }
 
+/* What Postfix' pipe(8) gives -f for a null sender, unless "null_sender=" says
+   otherwise. */
+static bool lda_is_mailer_daemon(const struct smtp_address *mail_from)
+{
+	return (mail_from->domain == NULL || *mail_from->domain == '\0') &&
+		mail_from->localpart != NULL &&
+		strcasecmp(mail_from->localpart, "MAILER-DAEMON") == 0;
+}
+
+/* Without -f and a From_ line lda has no sender: not a null one. */
+static bool lda_has_null_sender(const struct mail_deliver_context *ctx)
+{
+	return ctx->mail_from != NULL &&
+		(delivery_sender_is_null(ctx->mail_from) ||
+		 lda_is_mailer_daemon(ctx->mail_from));
+}
+
 /* What SPF says of the message, "" = nothing. */
 static const char *
 lda_spf_header(const struct mail_deliver_context *ctx,
@@ -158,7 +175,10 @@ lda_spf_header(const struct mail_deliver_context *ctx,
 	/* of a header that is too long, what was seen of it */
 	message.header_size = scan->complete ? scan->header_size : available;
 	/* without -f and a From_ line lda has none */
-	if (ctx->mail_from != NULL && !smtp_address_is_broken(ctx->mail_from))
+	if (lda_has_null_sender(ctx))
+		message.mail_from = "";
+	else if (ctx->mail_from != NULL &&
+		 !smtp_address_is_broken(ctx->mail_from))
 		message.mail_from = smtp_address_encode(ctx->mail_from);
 	return delivery_spf_header(set, &message, ctx->event);
 }
@@ -189,9 +209,7 @@ lda_stream(const struct mail_deliver_context *ctx, struct istream *input,
 int delivery_lda(struct mail_deliver_context *ctx,
 		 struct mail_storage **storage_r, deliver_mail_func_t *next)
 {
-	/* without -f and a From_ line lda has no sender: not a null one */
-	bool null_sender = ctx->mail_from != NULL &&
-		delivery_sender_is_null(ctx->mail_from);
+	bool null_sender = lda_has_null_sender(ctx);
 	struct report_scan scan;
 	struct istream *input, *stream;
 	int ret;

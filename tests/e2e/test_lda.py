@@ -73,8 +73,9 @@ hello
 
 
 @pytest.mark.parametrize("mail_from, is_report", [
-    ("", True), ("<>", True), ("robot@elsewhere.example", False), (None, False)])
-def test_a_null_sender_is_written_as_nothing_or_as_brackets(dovecot, mail_from, is_report):
+    ("", True), ("<>", True), ("MAILER-DAEMON", True), ("mailer-daemon@elsewhere.example", False), ("robot@elsewhere.example", False), (None, False)])
+def test_how_a_null_sender_is_written(dovecot, mail_from, is_report):
+    """MAILER-DAEMON: by Postfix' pipe(8), unless null_sender= says otherwise."""
     dovecot.lda(ALICE, PLAIN_BOUNCE, mail_from=mail_from, final_rcpt=ALICE)
     assert (dovecot.message(ALICE).verdict is not None) == is_report
 

@@ -207,8 +207,9 @@ def test_lda_with_sender(dovecot):
     assert result(dovecot.message(ALICE)) == FAIL
 
 
-def test_lda_with_the_null_sender(dovecot):
-    dovecot.deliver("lda", ALICE, from_outside(), "")
+@pytest.mark.parametrize("null_sender", ["", "MAILER-DAEMON"])
+def test_lda_with_the_null_sender(dovecot, null_sender):
+    dovecot.deliver("lda", ALICE, from_outside(), null_sender)
     assert result(dovecot.message(ALICE)) == f"spf=pass smtp.helo={HELO}"
 
 
