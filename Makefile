@@ -288,8 +288,10 @@ install: all ## into the directories of dovecot-config, below DESTDIR
 	for module in $(patsubst $(BUILD)/modules/%,%,$(MODULES)); do \
 		install -D -m 644 $(BUILD)/modules/$$module $(DESTDIR)$(MODULE_DIR)/$$module; done
 	install -D -m 755 $(SPF_SERVICE) $(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE))
-	test -e $(CONF_DIR)/95-backscatter.conf || \
-		install -m 644 $(CONF) $(CONF_DIR)/95-backscatter.conf
+	@if test -e $(CONF_DIR)/95-backscatter.conf; then \
+		cmp -s $(CONF) $(CONF_DIR)/95-backscatter.conf || \
+			echo "$(CONF_DIR)/95-backscatter.conf is kept: compare it with $(CONF)"; \
+	else install -m 644 $(CONF) $(CONF_DIR)/95-backscatter.conf; fi
 
 .PHONY: uninstall
 uninstall: ## after the configuration was taken out; the users' logs stay

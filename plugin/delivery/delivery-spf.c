@@ -50,6 +50,9 @@ check_client(const struct spf_settings *set,
 	const char *error;
 	struct spf_check_reply reply;
 
+	e_debug(event, "backscatter: SPF: client %s, HELO %s",
+		net_ip2addr(&origin->client_ip),
+		origin->helo == NULL ? "unknown" : origin->helo);
 	header->client_ip = origin->client_ip;
 	header->helo = origin->helo;
 	header->mail_from = message->mail_from;

@@ -82,7 +82,7 @@ coverage_check_listed(struct backscatter_user *buser, const char *name,
 		return;
 	}
 	e_error(buser->event, "backscatter_sent_mailboxes has the wrong value "
-		"'%s': allowed are the user's own mailboxes, and this is none: "
+		"'%s': allowed: the user's own mailboxes, and this is none: "
 		"public or shared, or an alias of another one", name);
 }
 
@@ -411,7 +411,7 @@ static void coverage_check_since(const char *since)
 		i_fatal_status(EX_USAGE, "--since needs a date");
 	if (coverage_parse_since(since, &start) < 0) {
 		i_fatal_status(EX_USAGE, "--since has the wrong value '%s': "
-			"allowed are a date as YYYY-MM-DD and a time as "
+			"allowed: a date as YYYY-MM-DD and a time as "
 			"'14 days'", since);
 	}
 	if (start > time(NULL)) {

@@ -13,7 +13,7 @@ error_line(const struct setting_parser *parser,
 {
 	string_t *str = t_str_new(256);
 
-	str_printfa(str, "Setting %s has the wrong value '%s': allowed are %s",
+	str_printfa(str, "Setting %s has the wrong value '%s': allowed: %s",
 		    definition->name, value, parser->allowed);
 	if (parser->problem != NULL)
 		str_printfa(str, " (%s)", parser->problem);

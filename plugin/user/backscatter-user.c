@@ -50,7 +50,7 @@ backscatter_user_get_owner(struct sent_log_owner *owner_r, void *context)
 static const char *backscatter_user_owner_hint(struct backscatter_user *buser)
 {
 	return p_strdup_printf(buser->pool, "backscatter_db has the wrong value "
-		"'%s': allowed are paths that differ from user to user, by "
+		"'%s': allowed: paths that differ from user to user, by "
 		COMPAT_VARIABLE_USER " or ~/ - or if he was renamed and his "
 		"mail moved, run 'doveadm backscatter coverage adopt -u %s'",
 		buser->set->db, buser->user->username);

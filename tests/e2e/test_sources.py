@@ -343,7 +343,7 @@ def test_a_log_of_two_users_is_the_first_ones(shared_log):
     cover(shared_log)
     shared_log.append(BOB, "Sent", others)
     assert SentLog(shared_log.folder / "logs" / "same.db").counts() == {"sent": 1}
-    shared_log.wait_log(f"Error: .*same.db: is the log of another user: backscatter_db has the wrong value '.*same.db': allowed are "
+    shared_log.wait_log(f"Error: .*same.db: is the log of another user: backscatter_db has the wrong value '.*same.db': allowed: "
                         f".*coverage adopt -u {BOB}")
     for about in (sent, sent_message(to=STRANGER, sender=BOB)):
         assert judged(shared_log, dsn(about, to=BOB), BOB) == unknown("log-unavailable")

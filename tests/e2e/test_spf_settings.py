@@ -39,7 +39,7 @@ def names():
 
 
 def wrong_line(setting: str, value: str, allowed: str) -> str:
-    return f"{setting} has the wrong value '{re.escape(value)}': allowed are {re.escape(allowed)}"
+    return f"{setting} has the wrong value '{re.escape(value)}': allowed: {re.escape(allowed)}"
 
 
 @pytest.mark.skipif(not IS_2_3, reason="Dovecot 2.4 does not start with them")
