@@ -48,9 +48,10 @@ struct doveadm_run {
 struct doveadm_user_command {
 	/* ended by one without a name; NULL = it prints nothing */
 	const struct doveadm_column *columns;
-	/* Wrong arguments end the program here, before any user's turn. NULL = nothing
-	   can be wrong. */
-	void (*check)(struct doveadm_mail_cmd_context *ctx);
+	/* Looks at the arguments before any user's turn. Returns 0, or -1 after
+	   doveadm_wrong_argument() or another exit code: then nobody has his. NULL =
+	   nothing can be wrong. */
+	int (*check)(struct doveadm_mail_cmd_context *ctx);
 	/* Returns 0, or -1 after doveadm_run_failed() or another exit code. */
 	int (*run)(struct doveadm_run *run);
 };
@@ -72,6 +73,18 @@ struct doveadm_cmd_ver2 doveadm_backscatter_##id = { \
 }
 struct doveadm_mail_cmd_context *
 doveadm_user_command_alloc(const struct doveadm_user_command *command);
+
+/* Arguments come from a command line or from doveadm's HTTP API, whose process serves
+   others, too: whatever is wrong, it goes on. */
+
+/* Logs what is wrong and sets EX_USAGE. Returns -1. */
+int doveadm_wrong_argument(struct doveadm_mail_cmd_context *ctx,
+			   const char *format, ...) ATTR_FORMAT(2, 3);
+/* The same, with what the command may be given. */
+int doveadm_wrong_usage(struct doveadm_mail_cmd_context *ctx);
+/* NULL if it wasn't given, or given as JSON's null. */
+const char *doveadm_argument(const struct doveadm_cmd_context *cctx,
+			     const char *name);
 
 /* Opens the user's log. EXISTING makes none, CREATE does, as everything that writes;
    ADOPT makes it this user's, whosever it was, and starts its coverage anew. Returns 1,

@@ -8,7 +8,9 @@
 #include "settings/backscatter-settings.h"
 
 /* compat_doveadm_spf_settings(cctx, pool): the settings that belong to the
-   message, for a command that has no user. */
+   message, for a command that has no user.
+   compat_doveadm_regain_rights(): behind its HTTP API 2.3 goes on with the rights of the
+   last user until it takes up another, and auth lists no users to him. */
 
 #if DOVECOT_VERSION_MINOR >= 4
 static inline const struct spf_settings *
@@ -17,11 +19,17 @@ compat_doveadm_spf_settings(struct doveadm_cmd_context *cctx, pool_t pool)
 	return spf_settings_get_for_event(cctx->event, pool);
 }
 
+static inline void compat_doveadm_regain_rights(void)
+{
+}
+
 /* init(ctx) */
 #define COMPAT_DOVEADM_INIT_ARGS
 #define COMPAT_DOVEADM_ACCEPT_OPTIONS(ctx)
 #else
 #include "doveadm-util.h"
+
+#include <unistd.h>
 
 static inline const char *
 compat_doveadm_plugin_setting(const char *name, void *context ATTR_UNUSED)
@@ -34,6 +42,12 @@ compat_doveadm_spf_settings(struct doveadm_cmd_context *cctx ATTR_UNUSED,
 			    pool_t pool)
 {
 	return spf_settings_parse(pool, compat_doveadm_plugin_setting, NULL);
+}
+
+static inline void compat_doveadm_regain_rights(void)
+{
+	if (geteuid() != getuid() && seteuid(getuid()) < 0)
+		i_error("seteuid(%u): %m", (unsigned int)getuid());
 }
 
 /* init(ctx, args): the positional arguments */

@@ -379,17 +379,18 @@ static int coverage_parse_since(const char *since, time_t *start_r)
 /* "show" (also where none is given), "restart" or "adopt" */
 static const char *coverage_command_word(struct doveadm_cmd_context *cctx)
 {
-	const char *word;
+	const char *word = doveadm_argument(cctx, "command");
 
-	return doveadm_cmd_param_str(cctx, "command", &word) ? word : "show";
+	return word != NULL ? word : "show";
 }
 
 static int coverage_run(struct doveadm_run *run)
 {
-	const char *since, *word = coverage_command_word(run->cctx);
+	const char *since = doveadm_argument(run->cctx, "since");
+	const char *word = coverage_command_word(run->cctx);
 	time_t start;
 
-	if (doveadm_cmd_param_str(run->cctx, "since", &since)) {
+	if (since != NULL) {
 		if (coverage_parse_since(since, &start) < 0)
 			i_unreached();
 		return coverage_set(run, start, SENT_LOG_COVERAGE_SET);
@@ -402,36 +403,34 @@ static int coverage_run(struct doveadm_run *run)
 			     DOVEADM_LOG_ADOPT : DOVEADM_LOG_EXISTING);
 }
 
-static void coverage_check_since(const char *since)
+static int coverage_check_since(struct doveadm_mail_cmd_context *ctx,
+				const char *since)
 {
 	time_t start;
 
 	/* the next option was taken for it */
 	if (*since == '-')
-		i_fatal_status(EX_USAGE, "--since needs a date");
+		return doveadm_wrong_argument(ctx, "--since needs a date");
 	if (coverage_parse_since(since, &start) < 0) {
-		i_fatal_status(EX_USAGE, "--since has the wrong value '%s': "
-			"allowed: a date as YYYY-MM-DD and a time as "
+		return doveadm_wrong_argument(ctx, "--since has the wrong value "
+			"'%s': allowed: a date as YYYY-MM-DD and a time as "
 			"'14 days'", since);
 	}
-	if (start > time(NULL)) {
-		i_fatal_status(EX_USAGE, "--since %s lies in the future",
-			       since);
-	}
+	return start <= time(NULL) ? 0 : doveadm_wrong_argument(ctx,
+		"--since %s lies in the future", since);
 }
 
-static void coverage_check(struct doveadm_mail_cmd_context *ctx)
+static int coverage_check(struct doveadm_mail_cmd_context *ctx)
 {
 	static const char *const words[] = { "show", "restart", "adopt", NULL };
-	const char *since, *word;
+	const char *since = doveadm_argument(ctx->cctx, "since");
 
-	if (doveadm_cmd_param_str(ctx->cctx, "since", &since)) {
-		coverage_check_since(since);
-		if (doveadm_cmd_param_str(ctx->cctx, "command", &word))
-			doveadm_mail_help_name(ctx->cmd->name);
-	}
-	if (!str_array_find(words, coverage_command_word(ctx->cctx)))
-		doveadm_mail_help_name(ctx->cmd->name);
+	if (since != NULL && coverage_check_since(ctx, since) < 0)
+		return -1;
+	if ((since != NULL && doveadm_argument(ctx->cctx, "command") != NULL) ||
+	    !str_array_find(words, coverage_command_word(ctx->cctx)))
+		return doveadm_wrong_usage(ctx);
+	return 0;
 }
 
 static const struct doveadm_column coverage_columns[] = {

@@ -61,11 +61,13 @@ explain_read(struct istream *input, pool_t pool, struct report *report_r,
 
 static int explain_report(struct doveadm_run *run, const struct report *report)
 {
-	struct judge_envelope envelope = { .can_reject = TRUE };
+	struct judge_envelope envelope = {
+		.recipient = doveadm_argument(run->cctx, "recipient"),
+		.can_reject = TRUE,
+	};
 	struct judgement judgement;
 	int ret;
 
-	(void)doveadm_cmd_param_str(run->cctx, "recipient", &envelope.recipient);
 	/* a log that can't be opened is explained, too */
 	ret = doveadm_log_open(run, DOVEADM_LOG_CREATE);
 	judge_report(run->buser, report, &envelope, run->now, &judgement);
@@ -88,15 +90,17 @@ static int explain_run(struct doveadm_run *run)
 	return ret;
 }
 
-static void explain_check(struct doveadm_mail_cmd_context *ctx)
+static int explain_check(struct doveadm_mail_cmd_context *ctx)
 {
 	if (ctx->cmd_input == NULL)
-		doveadm_mail_help_name(ctx->cmd->name);
+		return doveadm_wrong_usage(ctx);
 	/* opens the file here, where doveadm still is who started it */
-	if (i_stream_read(ctx->cmd_input) < 0 &&
-	    ctx->cmd_input->stream_errno != 0)
-		i_fatal_status(EX_NOINPUT, "%s",
-			       i_stream_get_error(ctx->cmd_input));
+	if (i_stream_read(ctx->cmd_input) >= 0 ||
+	    ctx->cmd_input->stream_errno == 0)
+		return 0;
+	i_error("%s", i_stream_get_error(ctx->cmd_input));
+	ctx->exit_code = EX_NOINPUT;
+	return -1;
 }
 
 static const struct doveadm_column explain_columns[] = {

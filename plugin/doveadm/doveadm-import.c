@@ -338,14 +338,14 @@ static int import_run(struct doveadm_run *run)
 	return import.failed ? -1 : 0;
 }
 
-static void import_check(struct doveadm_mail_cmd_context *ctx)
+static int import_check(struct doveadm_mail_cmd_context *ctx)
 {
 	const char *const *except;
 	bool complete;
 
-	if (doveadm_cmd_param_array(ctx->cctx, "except", &except) &&
-	    !doveadm_cmd_param_bool(ctx->cctx, "complete", &complete))
-		doveadm_mail_help_name(ctx->cmd->name);
+	return doveadm_cmd_param_array(ctx->cctx, "except", &except) &&
+		!doveadm_cmd_param_bool(ctx->cctx, "complete", &complete) ?
+		doveadm_wrong_usage(ctx) : 0;
 }
 
 static const struct doveadm_column import_columns[] = {

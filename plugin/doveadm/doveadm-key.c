@@ -127,10 +127,10 @@ DOVEADM_USER_COMMAND(key_rotate, "key rotate", "");
 static void key_generate_run(struct doveadm_cmd_context *cctx)
 {
 	struct serial_key key;
-	const char *path;
+	const char *path = doveadm_argument(cctx, "file");
 	char *error;
 
-	if (!doveadm_cmd_param_str(cctx, "file", &path)) {
+	if (path == NULL) {
 		i_error("backscatter key generate: no file given");
 		doveadm_exit_code = EX_USAGE;
 		return;
@@ -256,11 +256,10 @@ static int verify_log(struct doveadm_run *run, struct verify_result *result)
 static int verify_run(struct doveadm_run *run)
 {
 	struct verify_result result = { .logged = FALSE };
-	const char *text, *tagged = NULL;
+	const char *text = doveadm_argument(run->cctx, "address-or-serial");
+	const char *tagged = NULL;
 	int ret;
 
-	if (!doveadm_cmd_param_str(run->cctx, "address-or-serial", &text))
-		i_unreached();
 	result.serial = tag_get_serial(text, compat_recipient_delimiter(
 			run->buser->user, pool_datastack_create()));
 	if (result.serial == NULL)
@@ -277,12 +276,10 @@ static int verify_run(struct doveadm_run *run)
 	return ret;
 }
 
-static void verify_check(struct doveadm_mail_cmd_context *ctx)
+static int verify_check(struct doveadm_mail_cmd_context *ctx)
 {
-	const char *text;
-
-	if (!doveadm_cmd_param_str(ctx->cctx, "address-or-serial", &text))
-		doveadm_mail_help_name(ctx->cmd->name);
+	return doveadm_argument(ctx->cctx, "address-or-serial") != NULL ? 0 :
+		doveadm_wrong_usage(ctx);
 }
 
 static const struct doveadm_column verify_columns[] = {

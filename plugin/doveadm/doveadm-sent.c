@@ -13,23 +13,23 @@ static struct sent_log_identity sent_get_identity(struct doveadm_cmd_context *cc
 	struct sent_log_identity identity = {
 		.kind = SENT_LOG_IDENTITY_MESSAGE_ID,
 	};
-	const char *message_id;
+	const char *message_id = doveadm_argument(cctx, "message-id");
 
-	if (doveadm_cmd_param_str(cctx, "message-id", &message_id)) {
+	if (message_id != NULL) {
 		identity.value = report_message_id_first(
 			pool_datastack_create(), message_id);
 	}
 	return identity;
 }
 
-static void sent_check(struct doveadm_mail_cmd_context *ctx)
+static int sent_check(struct doveadm_mail_cmd_context *ctx)
 {
-	const char *message_id;
+	const char *message_id = doveadm_argument(ctx->cctx, "message-id");
 
-	if (!doveadm_cmd_param_str(ctx->cctx, "message-id", &message_id))
-		doveadm_mail_help_name(ctx->cmd->name);
-	if (sent_get_identity(ctx->cctx).value == NULL)
-		i_fatal_status(EX_USAGE, "'%s' is no Message-ID", message_id);
+	if (message_id == NULL)
+		return doveadm_wrong_usage(ctx);
+	return sent_get_identity(ctx->cctx).value != NULL ? 0 :
+		doveadm_wrong_argument(ctx, "'%s' is no Message-ID", message_id);
 }
 
 /*

@@ -73,13 +73,13 @@ static void spf_run(struct doveadm_cmd_context *cctx)
 {
 	const struct spf_settings *set;
 	struct spf_check_request request;
-	const char *ip, *mail_from, *const *error;
+	const char *ip = doveadm_argument(cctx, "ip"), *const *error;
+	const char *mail_from = doveadm_argument(cctx, "mailfrom");
 	pool_t pool;
 
 	i_zero(&request);
-	if (!doveadm_cmd_param_str(cctx, "ip", &ip) ||
-	    !doveadm_cmd_param_str(cctx, "helo", &request.helo) ||
-	    !doveadm_cmd_param_str(cctx, "mailfrom", &mail_from)) {
+	request.helo = doveadm_argument(cctx, "helo");
+	if (ip == NULL || request.helo == NULL || mail_from == NULL) {
 		i_error(SPF_COMMAND": IP, HELO and MAILFROM have to be given "
 			"(\"\": null sender)");
 		doveadm_exit_code = EX_USAGE;

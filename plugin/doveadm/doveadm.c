@@ -3,6 +3,7 @@
 
 #include "lib.h"
 #include "str.h"
+#include "str-sanitize.h"
 #include "time-util.h"
 #include "mail-user.h"
 #include "module-dir.h"
@@ -10,6 +11,9 @@
 #include "doveadm-compat.h"
 
 #include <unistd.h>
+
+/* of a line about wrong arguments */
+#define WRONG_ARGUMENT_MAX 1000
 
 const char *doveadm_backscatter_plugin_version = DOVECOT_ABI_VERSION;
 
@@ -65,16 +69,84 @@ doveadm_user_command(struct doveadm_mail_cmd_context *ctx)
 	return uctx->command;
 }
 
+int doveadm_wrong_argument(struct doveadm_mail_cmd_context *ctx,
+			   const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	/* what was given may be from the net */
+	i_error("%s: %s", ctx->cmd->name,
+		str_sanitize(t_strdup_vprintf(format, args), WRONG_ARGUMENT_MAX));
+	va_end(args);
+	ctx->exit_code = EX_USAGE;
+	return -1;
+}
+
+int doveadm_wrong_usage(struct doveadm_mail_cmd_context *ctx)
+{
+	return doveadm_wrong_argument(ctx, "usage: doveadm %s %s",
+				      ctx->cmd->name, ctx->cctx->cmd->usage);
+}
+
+const char *doveadm_argument(const struct doveadm_cmd_context *cctx,
+			     const char *name)
+{
+	const char *value;
+
+	return doveadm_cmd_param_str(cctx, name, &value) ? value : NULL;
+}
+
+static bool doveadm_names_a_user(const struct doveadm_cmd_context *cctx)
+{
+	struct istream *file;
+	bool all;
+
+	return cctx->username != NULL ||
+		doveadm_argument(cctx, "user") != NULL ||
+		(doveadm_cmd_param_bool(cctx, "all-users", &all) && all) ||
+		doveadm_cmd_param_istream(cctx, "user-file", &file);
+}
+
+static void doveadm_user_command_preinit(struct doveadm_mail_cmd_context *ctx)
+{
+	compat_doveadm_regain_rights();
+	if (doveadm_names_a_user(ctx->cctx))
+		return;
+	(void)doveadm_wrong_argument(ctx, "user is missing");
+	/* without a name Dovecot ends the process next; nobody is called "" */
+	ctx->cctx->username = "";
+}
+
+static int
+doveadm_no_next_user(struct doveadm_mail_cmd_context *ctx ATTR_UNUSED,
+		     const char **username_r ATTR_UNUSED)
+{
+	return 0;
+}
+
+static int doveadm_not_run(struct doveadm_mail_cmd_context *ctx ATTR_UNUSED,
+			   struct mail_user *user ATTR_UNUSED)
+{
+	return -1;
+}
+
 static void
 doveadm_user_command_init(struct doveadm_mail_cmd_context *ctx
 			  COMPAT_DOVEADM_INIT_ARGS)
 {
 	const struct doveadm_user_command *command = doveadm_user_command(ctx);
 
-	if (command->check != NULL)
-		command->check(ctx);
-	if (command->columns != NULL)
+	if (ctx->exit_code == 0 && command->check != NULL &&
+	    command->check(ctx) < 0)
+		i_assert(ctx->exit_code != 0);
+	if (ctx->exit_code != 0) {
+		/* 2.4 stops at the exit code, 2.3 goes on */
+		ctx->v.get_next_user = doveadm_no_next_user;
+		ctx->v.run = doveadm_not_run;
+	} else if (command->columns != NULL) {
 		doveadm_print_columns(command->columns);
+	}
 }
 
 static int
@@ -100,6 +172,7 @@ doveadm_user_command_alloc(const struct doveadm_user_command *command)
 		doveadm_mail_cmd_alloc(struct doveadm_user_context);
 
 	uctx->command = command;
+	uctx->ctx.v.preinit = doveadm_user_command_preinit;
 	uctx->ctx.v.init = doveadm_user_command_init;
 	uctx->ctx.v.run = doveadm_user_command_run;
 	COMPAT_DOVEADM_ACCEPT_OPTIONS(&uctx->ctx);

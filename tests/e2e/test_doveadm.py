@@ -9,6 +9,7 @@ from datetime import date, timedelta
 
 import pytest
 
+import doveadm_http
 from dovecot import ALICE, BOB, CAROL, Dovecot, Result
 from dovecot_config import IS_2_3
 from sentlog import (DAY, FRIEND, GENUINE, NOT_COVERED, NOT_SENT, STRANGER, SentLog, cover, coverage, dsn, judged, message_id_of,
@@ -144,6 +145,46 @@ def test_one_broken_log_does_not_stop_the_others(server):
     result = backscatter(server, "import", "-A", check=False)
     assert result.code == EX_TEMPFAIL and ALICE in result.err
     assert SentLog.of(server, BOB).path.exists() and SentLog.of(server, CAROL).path.exists()
+
+
+# Over HTTP
+
+@pytest.fixture
+def http(dovecot_factory) -> Dovecot:
+    return dovecot_factory(plugin={"backscatter_sources": "milter"}, extra=doveadm_http.LISTENER)
+
+
+MESSAGE_ID = {"messageId": "1@client.example.test"}
+WRONG_ARGUMENTS = [
+    ("SentAdd", {}), ("SentAdd", {"messageId": ""}), ("SentFind", {}), ("Verify", {}), ("Explain", {}),
+    ("Coverage", {"since": "yesterday"}), ("Coverage", {"since": "30d", "command": "show"}), ("Coverage", {"command": "begin"}),
+    ("Import", {"except": ["Archive"]})]
+
+
+@pytest.mark.parametrize("who", [{"user": ALICE}, {"allUsers": True}, {"user": "*"}], ids=["one", "all", "mask"])
+def test_wrong_arguments_over_http_end_no_process(http, who):
+    [pid] = {doveadm_pid(http) for _ in range(2)}
+    for command, parameters in WRONG_ARGUMENTS:
+        answer = doveadm_http.call(http, f"backscatter{command}", **who, **parameters)
+        assert answer.code == EX_USAGE, (command, parameters, answer)
+    assert doveadm_pid(http) == pid and SentLog.of(http).files() == []
+    assert not http.log_lines("Fatal|Panic")
+
+
+@pytest.mark.parametrize("command, parameters", [
+    ("SentAdd", MESSAGE_ID), ("SentFind", MESSAGE_ID), ("SentCount", {}), ("Coverage", {"allUsers": False}),
+    ("Import", {}), ("Addresses", {}), ("KeyList", {}), ("Verify", {"addressOrSerial": "A"}), ("Spf", {}), ("KeyGenerate", {})])
+def test_nobody_named_over_http_ends_no_process(http, command, parameters):
+    pid = doveadm_pid(http)
+    assert doveadm_http.call(http, f"backscatter{command}", **parameters).code == EX_USAGE
+    assert doveadm_pid(http) == pid and not http.log_lines("Fatal|Panic")
+
+
+def doveadm_pid(dovecot: Dovecot) -> int:
+    """Of the one process that answers."""
+    assert doveadm_http.call(dovecot, "backscatterSentCount", user=ALICE).code == 0
+    [pid] = dovecot.pids("doveadm")
+    return pid
 
 
 # import

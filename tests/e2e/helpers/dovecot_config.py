@@ -72,7 +72,8 @@ def install_modules(folder: Path, ours: Path | None) -> None:
     if ours:
         shutil.copy(ours.parent / "libexec" / SPF_SERVICE, folder / SPF_SERVICE)
     link_modules(SYSTEM_MODULES / "doveadm", folder / "doveadm", ours and ours / "doveadm")
-    renamed(Path("/usr/bin/doveadm"), folder / "doveadm-program", folder / "doveadm")
+    for program, copy in ((Path("/usr/bin/doveadm"), "doveadm-program"), (LIBEXEC / "doveadm-server", "doveadm-server")):
+        renamed(program, folder / copy, folder / "doveadm")
     if not IS_2_3:
         link_modules(SYSTEM_MODULES / "settings", folder / "settings", ours and ours / "settings")
         renamed(Path("/usr/bin/doveconf"), folder / "doveconf-program", folder / "settings")
@@ -150,7 +151,7 @@ userdb {{
   driver = passwd-file
   args = username_format=%Lu {dovecot.folder}/users
 }}
-{services(dovecot.address)}
+{services(dovecot)}
 {submission(dovecot)}
 plugin {{
 {block(settings)}}}
@@ -204,7 +205,7 @@ service submission-login {{
 }}"""
 
 
-def services(address: str) -> str:
+def services(dovecot) -> str:
     """All but the same in both."""
     # 2.4 refuses to sync with a Maildir unless they agree about the separator
     separator = "" if IS_2_3 else "\n  separator = ."
@@ -214,9 +215,12 @@ service lmtp {{
     mode = 0666
   }}
   inet_listener lmtp {{
-    {LISTEN} = {address}
+    {LISTEN} = {dovecot.address}
     port = {LMTP_PORT}
   }}
+}}
+service doveadm {{
+  executable = {dovecot.folder}/doveadm-server
 }}
 service imap-login {{
   inet_listener imap {{
@@ -279,7 +283,7 @@ userdb passwd-file {{
 service config {{
   executable = {dovecot.folder}/config-program
 }}
-{services(dovecot.address)}
+{services(dovecot)}
 {submission(dovecot)}
 sieve_script personal {{
   driver = file
