@@ -21,6 +21,7 @@ PLUGIN_EXPORT void doveadm_backscatter_plugin_init(struct module *module);
 PLUGIN_EXPORT void doveadm_backscatter_plugin_deinit(void);
 
 extern struct doveadm_cmd_ver2 doveadm_backscatter_sent_add,
+	doveadm_backscatter_sent_gap,
 	doveadm_backscatter_sent_find, doveadm_backscatter_sent_count,
 	doveadm_backscatter_import, doveadm_backscatter_coverage,
 	doveadm_backscatter_addresses, doveadm_backscatter_key_list,

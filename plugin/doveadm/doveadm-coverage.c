@@ -254,12 +254,43 @@ static const char *coverage_reason(const struct coverage_report *report)
 	}
 }
 
+/* What coverage started anew for; NULL = it didn't. */
+static const char *coverage_break(const struct coverage_report *report)
+{
+	if (!report->exists || report->view.sources_changed)
+		return NULL;
+	switch (report->view.log.cause) {
+	case SENT_LOG_COVERAGE_SOURCES_CHANGED:
+		return "backscatter_sources was changed";
+	case SENT_LOG_COVERAGE_RESTORED:
+		return "the log's file is a copy";
+	case SENT_LOG_COVERAGE_CORRUPT:
+		return "a damaged file was replaced";
+	case SENT_LOG_COVERAGE_GAP:
+		return "a message may have left without being logged";
+	case SENT_LOG_COVERAGE_CLOCK:
+		return "the clock was wrong";
+	case SENT_LOG_COVERAGE_NO_MESSAGE_ID:
+		return "a Sent copy has no Message-ID";
+	case SENT_LOG_COVERAGE_ROWS_LOST:
+		return "a serial came back that has no row";
+	case SENT_LOG_COVERAGE_INCOMPLETE:
+		return "sent messages lie where nobody logs them";
+	default:
+		return NULL;
+	}
+}
+
 static const char *
 coverage_explanation(const struct coverage_report *report, unsigned int sources)
 {
 	string_t *text = t_str_new(256);
 
 	str_append(text, coverage_reason(report));
+	if (coverage_break(report) != NULL) {
+		str_printfa(text, "; coverage started anew: %s",
+			    coverage_break(report));
+	}
 	if (report->unread != NULL)
 		str_printfa(text, "; %s", report->unread);
 	if ((sources & SENT_LOG_SOURCE_SENT) != 0 &&

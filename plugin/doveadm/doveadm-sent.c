@@ -1,87 +1,259 @@
-/* doveadm backscatter sent add|find|count */
+/* doveadm backscatter sent add|gap|find|count */
 
 #include "lib.h"
 #include "array.h"
 #include "report/report.h"
+#include "report/report-limits.h"
+#include "sent-log/serial.h"
 #include "doveadm-backscatter.h"
 #include "quarantine/rejudge.h"
 
-/* The identity of the Message-ID that was given, allocated from the data stack. Its value
-   is NULL if it is none. */
-static struct sent_log_identity sent_get_identity(struct doveadm_cmd_context *cctx)
+/* The identity of the Message-ID that was given, on the data stack. Returns 0 or -1. */
+static int sent_read_message_id(struct doveadm_mail_cmd_context *ctx,
+				struct sent_log_identity *identity_r)
 {
-	struct sent_log_identity identity = {
-		.kind = SENT_LOG_IDENTITY_MESSAGE_ID,
-	};
-	const char *message_id = doveadm_argument(cctx, "message-id");
+	const char *text = doveadm_argument(ctx->cctx, "message-id");
 
-	if (message_id != NULL) {
-		identity.value = report_message_id_first(
-			pool_datastack_create(), message_id);
-	}
-	return identity;
-}
-
-static int sent_check(struct doveadm_mail_cmd_context *ctx)
-{
-	const char *message_id = doveadm_argument(ctx->cctx, "message-id");
-
-	if (message_id == NULL)
+	if (text == NULL)
 		return doveadm_wrong_usage(ctx);
-	return sent_get_identity(ctx->cctx).value != NULL ? 0 :
-		doveadm_wrong_argument(ctx, "'%s' is no Message-ID", message_id);
+	identity_r->kind = SENT_LOG_IDENTITY_MESSAGE_ID;
+	identity_r->value = report_message_id_first(pool_datastack_create(),
+						    text);
+	if (identity_r->value == NULL) {
+		return doveadm_wrong_argument(ctx, "'%s' is no Message-ID: it is "
+			"empty, has other than printable characters, or more "
+			"than %u", text, REPORT_MAX_MESSAGE_ID_SIZE);
+	}
+	/* as a name typed in its place */
+	return strpbrk(text, "<@") != NULL ? 0 : doveadm_wrong_argument(ctx,
+		"'%s' is no Message-ID: it has neither brackets nor an @", text);
 }
 
 /*
  * sent add
  */
 
-static int sent_add_message(struct doveadm_run *run, const char **error_r)
+/* A message as the arguments tell of it. */
+struct sent_add {
+	struct sent_log_message message;
+	struct sent_log_identity identities[3];
+	char serial[SERIAL_TEXT_SIZE];
+};
+
+static void sent_add_identity(struct sent_add *add,
+			      enum sent_log_identity_kind kind, const char *value)
 {
-	const struct sent_log_identity identity = sent_get_identity(run->cctx);
-	struct sent_log_message message = {
-		.source = SENT_LOG_SOURCE_ADMIN,
-		.identities = &identity, .identity_count = 1,
-		.logged_at = run->now,
-	};
-	ARRAY_TYPE(const_string) addresses;
-	const char *const *recipients;
-	unsigned int count;
+	struct sent_log_identity *identity =
+		&add->identities[add->message.identity_count++];
 
-	t_array_init(&addresses, 4);
-	if (doveadm_cmd_param_array(run->cctx, "recipient", &recipients)) {
-		for (; *recipients != NULL; recipients++) {
-			const char *address = t_str_lcase(*recipients);
-
-			array_push_back(&addresses, &address);
-		}
-	}
-	message.recipients = array_get(&addresses, &count);
-	message.recipient_count = count;
-	return sent_log_add(run->buser->log, &message, 1, run->now, error_r);
+	identity->kind = kind;
+	identity->value = value;
 }
 
+static int sent_add_read_source(struct doveadm_mail_cmd_context *ctx,
+				struct sent_add *add)
+{
+	const char *name = doveadm_argument(ctx->cctx, "source");
+	unsigned int source = name == NULL ? SENT_LOG_SOURCE_ADMIN :
+		sent_log_source_parse(name);
+
+	add->message.source = source;
+	/* the others see for themselves what they log */
+	return source == SENT_LOG_SOURCE_ADMIN ||
+		source == SENT_LOG_SOURCE_MILTER ? 0 : doveadm_wrong_argument(ctx,
+		"--source has the wrong value '%s': allowed are admin and milter",
+		name);
+}
+
+static int sent_add_read_serial(struct doveadm_mail_cmd_context *ctx,
+				struct sent_add *add)
+{
+	const char *text = doveadm_argument(ctx->cctx, "serial");
+
+	if (text == NULL)
+		return 0;
+	if (!serial_normalise(text, add->serial)) {
+		return doveadm_wrong_argument(ctx, "'%s' is no serial: length or "
+			"alphabet is another", text);
+	}
+	sent_add_identity(add, SENT_LOG_IDENTITY_SERIAL, add->serial);
+	return 0;
+}
+
+/* As the client gave it, before xtext (RFC 3461, 4.4). */
+static int sent_add_read_envelope_id(struct doveadm_mail_cmd_context *ctx,
+				     struct sent_add *add)
+{
+	const char *text = doveadm_argument(ctx->cctx, "envelope-id");
+
+	if (text == NULL)
+		return 0;
+	if (*text == '\0' || strlen(text) > REPORT_MAX_ENVELOPE_ID_SIZE) {
+		return doveadm_wrong_argument(ctx, "'%s' is no envelope id: it is "
+			"empty or has more than %u characters", text,
+			REPORT_MAX_ENVELOPE_ID_SIZE);
+	}
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p < ' ' || *p > '~') {
+			return doveadm_wrong_argument(ctx, "'%s' is no envelope "
+				"id: it has other than printable characters",
+				text);
+		}
+	}
+	sent_add_identity(add, SENT_LOG_IDENTITY_ENVELOPE_ID, text);
+	return 0;
+}
+
+/* *time_r stays as it is where the option isn't given, or is 0. */
+static int sent_add_read_time(struct doveadm_mail_cmd_context *ctx,
+			      const char *option, time_t *time_r)
+{
+	const char *text = doveadm_argument(ctx->cctx, option);
+	time_t time;
+
+	if (text == NULL)
+		return 0;
+	if (str_to_time(text, &time) < 0 || time < 0) {
+		return doveadm_wrong_argument(ctx, "--%s has the wrong value '%s': "
+			"allowed are seconds since 1970", option, text);
+	}
+	if (time != 0)
+		*time_r = time;
+	return 0;
+}
+
+/* Returns NULL, or why no MTA would send to it. A local part alone it would: postmaster
+   (RFC 5321, 4.1.1.3), or a user of its own host. */
+static const char *sent_recipient_problem(const char *address)
+{
+	const char *at = strrchr(address, '@');
+
+	if (*address == '\0')
+		return "it is empty";
+	if (strlen(address) > OWNERSHIP_ADDRESS_MAX_LEN)
+		return "it is too long";
+	if (at != NULL && !ownership_is_address(address))
+		return "its local part or domain is missing, or it has control "
+			"characters";
+	return strpbrk(at == NULL ? address : at, " \t<>,;:\r\n") == NULL &&
+		*address != '<' ? NULL :
+		"it has white space, brackets or separators";
+}
+
+static int sent_add_read_recipients(struct doveadm_mail_cmd_context *ctx,
+				    struct sent_add *add)
+{
+	const char *const *recipients, *address, *problem;
+	ARRAY_TYPE(const_string) addresses;
+	unsigned int count;
+
+	if (!doveadm_cmd_param_array(ctx->cctx, "recipient", &recipients))
+		return 0;
+	t_array_init(&addresses, 4);
+	for (; *recipients != NULL; recipients++) {
+		problem = sent_recipient_problem(*recipients);
+		if (problem != NULL) {
+			return doveadm_wrong_argument(ctx, "'%s' is no address: %s",
+						      *recipients, problem);
+		}
+		address = t_str_lcase(*recipients);
+		array_push_back(&addresses, &address);
+	}
+	add->message.recipients = array_get(&addresses, &count);
+	add->message.recipient_count = count;
+	return 0;
+}
+
+/* What it points to is on the data stack. Returns 0 or -1. */
+static int sent_add_read(struct doveadm_mail_cmd_context *ctx, time_t now,
+			 struct sent_add *add_r)
+{
+	i_zero(add_r);
+	add_r->message.identities = add_r->identities;
+	add_r->message.identity_count = 1;
+	add_r->message.logged_at = now;
+	return sent_read_message_id(ctx, &add_r->identities[0]) < 0 ||
+		sent_add_read_source(ctx, add_r) < 0 ||
+		sent_add_read_serial(ctx, add_r) < 0 ||
+		sent_add_read_envelope_id(ctx, add_r) < 0 ||
+		sent_add_read_time(ctx, "date", &add_r->message.date) < 0 ||
+		sent_add_read_time(ctx, "sent-at",
+				   &add_r->message.logged_at) < 0 ||
+		sent_add_read_recipients(ctx, add_r) < 0 ? -1 : 0;
+}
+
+static int sent_add_check(struct doveadm_mail_cmd_context *ctx)
+{
+	struct sent_add add;
+
+	return sent_add_read(ctx, time(NULL), &add);
+}
+
+/* Once more for the same message changes nothing: its row is found by what identifies
+   it, and how often it was sent is told by its serials. */
 static int sent_add_run(struct doveadm_run *run)
 {
+	struct sent_add add;
 	const char *error;
 
 	if (doveadm_log_open(run, DOVEADM_LOG_CREATE) < 0)
 		return -1;
-	if (sent_add_message(run, &error) < 0)
+	if (sent_add_read(run->ctx, run->now, &add) < 0)
+		i_unreached();
+	if (sent_log_add(run->buser->log, &add.message, 1, run->now,
+			 &error) < 0)
 		return doveadm_run_failed(run, error);
 	rejudge_due_reports(run->buser);
 	return 0;
 }
 
 static const struct doveadm_user_command sent_add_command = {
-	.check = sent_check,
+	.check = sent_add_check,
 	.run = sent_add_run,
 };
 
-DOVEADM_USER_COMMAND(sent_add, "sent add", "<message-id> [<recipient> ...]",
+DOVEADM_USER_COMMAND(sent_add, "sent add", "[--source admin|milter] "
+	"[--serial <serial>] [--envelope-id <id>] [--date <seconds>] "
+	"[--sent-at <seconds>] <message-id> [<recipient> ...]",
+/* 2.3 knows no option without its letter */
+DOVEADM_CMD_PARAM('o', "source", CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAM('n', "serial", CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAM('e', "envelope-id", CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAM('d', "date", CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAM('t', "sent-at", CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', "message-id", CMD_PARAM_STR, CMD_PARAM_FLAG_POSITIONAL)
 DOVEADM_CMD_PARAM('\0', "recipient", CMD_PARAM_ARRAY, CMD_PARAM_FLAG_POSITIONAL)
 );
+
+/*
+ * sent gap
+ */
+
+static int sent_gap_run(struct doveadm_run *run)
+{
+	struct backscatter_user *buser = run->buser;
+	const char *error;
+	int ret = doveadm_log_open(run, DOVEADM_LOG_EXISTING);
+
+	if (ret == 0)
+		return 0;
+	if (ret > 0 && sent_log_set_coverage(buser->log, run->now,
+					     SENT_LOG_COVERAGE_GAP, run->now,
+					     &error) >= 0)
+		return 0;
+	if (ret > 0)
+		(void)doveadm_run_failed(run, error);
+	/* who asks may not come again: until then whoever writes next knows */
+	if (buser->log != NULL)
+		(void)sent_log_mark_gap(buser->log, &error);
+	return -1;
+}
+
+static const struct doveadm_user_command sent_gap_command = {
+	.run = sent_gap_run,
+};
+
+DOVEADM_USER_COMMAND(sent_gap, "sent gap", "");
 
 /*
  * sent find
@@ -95,15 +267,24 @@ static const struct doveadm_column sent_find_columns[] = {
 	{ .name = NULL }
 };
 
+static int sent_find_check(struct doveadm_mail_cmd_context *ctx)
+{
+	struct sent_log_identity identity;
+
+	return sent_read_message_id(ctx, &identity);
+}
+
 static int sent_find_run(struct doveadm_run *run)
 {
-	const struct sent_log_identity identity = sent_get_identity(run->cctx);
+	struct sent_log_identity identity;
 	struct sent_log_entry entry;
 	const char *error;
 	int ret = doveadm_log_open(run, DOVEADM_LOG_EXISTING);
 
 	if (ret < 0)
 		return -1;
+	if (sent_read_message_id(run->ctx, &identity) < 0)
+		i_unreached();
 	i_zero(&entry);
 	if (ret > 0) {
 		ret = sent_log_find(run->buser->log, &identity, NULL, 0,
@@ -120,7 +301,7 @@ static int sent_find_run(struct doveadm_run *run)
 
 static const struct doveadm_user_command sent_find_command = {
 	.columns = sent_find_columns,
-	.check = sent_check,
+	.check = sent_find_check,
 	.run = sent_find_run,
 };
 

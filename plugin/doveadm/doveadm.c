@@ -26,6 +26,7 @@ void doveadm_backscatter_plugin_init(struct module *module ATTR_UNUSED)
 {
 	struct doveadm_cmd_ver2 *const commands[] = {
 		&doveadm_backscatter_sent_add,
+		&doveadm_backscatter_sent_gap,
 		&doveadm_backscatter_sent_find,
 		&doveadm_backscatter_sent_count,
 		&doveadm_backscatter_import,

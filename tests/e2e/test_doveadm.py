@@ -11,7 +11,7 @@ import pytest
 
 import doveadm_http
 from dovecot import ALICE, BOB, CAROL, Dovecot, Result
-from dovecot_config import IS_2_3
+from dovecot_config import IS_2_3, ROOT
 from sentlog import (DAY, FRIEND, GENUINE, NOT_COVERED, NOT_SENT, STRANGER, SentLog, cover, coverage, dsn, judged, message_id_of,
                      sent_message, unknown)
 
@@ -53,6 +53,17 @@ def test_sent_add_gives_evidence_never_coverage(server):
 @pytest.mark.parametrize("args, code, words", [
     (["sent", "add"], EX_USAGE, "backscatter sent add .*message-id"),
     (["sent", "add", ""], None, "no Message-ID"),
+    (["sent", "add", "hello"], EX_USAGE, "'hello' is no Message-ID: .*neither brackets nor an @"),
+    (["sent", "add", "--source", "submission", "a@b"], EX_USAGE, "--source .*'submission': allowed are admin and milter"),
+    (["sent", "add", "--serial", "A1", "a@b"], EX_USAGE, "'A1' is no serial"),
+    (["sent", "add", "--envelope-id", "", "a@b"], EX_USAGE, "no envelope id"),
+    (["sent", "add", "--envelope-id", "a\tb", "a@b"], EX_USAGE, "no envelope id: .*printable"),
+    (["sent", "add", "--date", "yesterday", "a@b"], EX_USAGE, "--date .*'yesterday': .*seconds"),
+    (["sent", "add", "--sent-at", "-1", "a@b"], EX_USAGE, "--sent-at .*'-1': .*seconds"),
+    (["sent", "add", "a@b", "friend@friends.example", "@friends.example"], EX_USAGE, "'@friends.example' is no address: "),
+    (["sent", "add", "a@b", ""], EX_USAGE, "'' is no address: it is empty"),
+    (["sent", "add", "a@b", "a b"], EX_USAGE, "'a b' is no address: .*white space"),
+    (["sent", "add", "a@b", "<friend@friends.example>"], EX_USAGE, "is no address: .*brackets"),
     (["sent", "find"], EX_USAGE, "backscatter sent find .*message-id"),
     (["coverage", "--since", "yesterday"], None, "--since .*'yesterday'.*YYYY-MM-DD"),
     (["coverage", "--since", "2025-13-45"], None, "--since .*YYYY-MM-DD"),
@@ -147,6 +158,98 @@ def test_one_broken_log_does_not_stop_the_others(server):
     assert SentLog.of(server, BOB).path.exists() and SentLog.of(server, CAROL).path.exists()
 
 
+OTHER_SERIAL = "AE" + "A" * 35
+
+
+def add_as_the_milter(dovecot: Dovecot, *args: str, **options) -> Result:
+    return backscatter(dovecot, "sent", "add", "--source", "milter", *args, user=ALICE, **options)
+
+
+def test_sent_add_as_a_milter_tells_of_it(server):
+    """With all that a report may come back with, and the time it left."""
+    sent = sent_message()
+    left = int(time.time()) - 3 * 3600
+    add_as_the_milter(server, "--serial", OTHER_SERIAL.lower(), "--envelope-id", "Client's own 1", "--date", str(left - 60),
+                      "--sent-at", str(left), f"<{message_id_of(sent)}>", FRIEND)
+    log = SentLog.of(server)
+    assert log.query("SELECT source, logged_at, date, serial FROM message") == [(2, left, left - 60, OTHER_SERIAL)]
+    assert judged(server, dsn(sent)) == GENUINE
+    for about, reason in ((("X-Backscatter-Serial: " + OTHER_SERIAL,), "serial"), ((), "envid")):
+        report = dsn(sent_message(headers=about), recipients=[FRIEND])
+        if reason == "envid":
+            report = report.replace(b"Reporting-MTA:", b"Original-Envelope-Id: Client's+20own+201\r\nReporting-MTA:")
+        assert judged(server, report) == ("INBOX", "genuine", reason)
+
+
+@pytest.mark.parametrize("serial", [[], ["--serial", OTHER_SERIAL]], ids=["without serial", "with serial"])
+def test_sent_add_of_the_same_again_changes_nothing(server, serial):
+    """An answer that was lost is asked for again: that is no second message, of which more reports would be genuine."""
+    sent = sent_message()
+    left = str(int(time.time()) - 60)
+    rows = []
+    for _ in range(2):
+        add_as_the_milter(server, *serial, "--date", left, "--sent-at", left, message_id_of(sent), FRIEND)
+        rows.append([SentLog.of(server).query(f"SELECT * FROM {table}") for table in ("message", "identity", "recipient")])
+    assert rows[0] == rows[1] and len(rows[0][0]) == 1
+    assert [judged(server, dsn(sent)) for _ in range(4)] == [GENUINE] * 3 + [unknown("replayed")]
+
+
+def test_sent_add_of_what_was_sent_again_counts_twice(server):
+    sent = sent_message()
+    for serial in (OTHER_SERIAL, OTHER_SERIAL[:-2] + "BA"):
+        add_as_the_milter(server, "--serial", serial, message_id_of(sent), FRIEND)
+    assert SentLog.of(server).counts() == {"milter": 1}
+    assert [judged(server, dsn(sent)) for _ in range(7)] == [GENUINE] * 6 + [unknown("replayed")]
+
+
+@pytest.mark.parametrize("sent_at", ["4000000000", "0", None], ids=["in the future", "not known", "not given"])
+def test_sent_add_is_never_later_than_now(server, sent_at):
+    add_as_the_milter(server, *(["--sent-at", sent_at, "--date", "0"] if sent_at else []), "1@client.example.test")
+    [(logged_at, date_of)] = SentLog.of(server).query("SELECT logged_at, date FROM message")
+    assert abs(time.time() - logged_at) < 60 and date_of == 0
+
+
+def test_sent_add_of_what_is_older_than_the_retention(server):
+    add_as_the_milter(server, "--sent-at", str(int(time.time() - 91 * DAY)), "1@client.example.test")
+    assert SentLog.of(server).counts() == {}
+
+
+@pytest.mark.parametrize("recipient", ["postmaster", '"a b"@example.test', "a@[192.0.2.1]", "müller@bücher.example"])
+def test_sent_add_takes_what_an_mta_would_send_to(server, recipient):
+    add_as_the_milter(server, "1@client.example.test", recipient)
+    assert SentLog.of(server).query("SELECT count(*) FROM recipient") == [(1,)]
+
+
+# sent gap
+
+def test_sent_gap(server):
+    cover(server)
+    assert coverage(server)["covered"] == "yes"
+    backscatter(server, "sent", "gap", user=ALICE)
+    now = coverage(server)
+    assert (now["covered"], now["cause"]) == ("no", "gap") and now["word"].startswith("ended (given ")
+    assert "; coverage started anew: a message may have left without being logged" in now["explanation"]
+    assert abs(time.time() - time.mktime(time.strptime(now["since"], "%Y-%m-%d %H:%M:%S"))) < 60
+    assert judged(server, dsn(sent_message(to=STRANGER))) == NOT_COVERED
+
+
+def test_sent_gap_makes_no_log(server):
+    cover(server, BOB)
+    backscatter(server, "sent", "gap", "-A")
+    assert SentLog.of(server).files() == [] and SentLog.of(server, CAROL).files() == []
+    assert coverage(server, BOB)["cause"] == "gap"
+
+
+def test_sent_gap_while_the_log_is_locked(server):
+    """Who asks has to come again; meanwhile nothing is condemned, and what is there is not forgotten."""
+    cover(server)
+    with SentLog.of(server).locked():
+        result = backscatter(server, "sent", "gap", user=ALICE, check=False)
+    assert result.code == EX_TEMPFAIL and "locked" in result.err
+    assert judged(server, dsn(sent_message(to=STRANGER))) == NOT_COVERED
+    assert coverage(server)["cause"] == "gap"
+
+
 # Over HTTP
 
 @pytest.fixture
@@ -154,9 +257,46 @@ def http(dovecot_factory) -> Dovecot:
     return dovecot_factory(plugin={"backscatter_sources": "milter"}, extra=doveadm_http.LISTENER)
 
 
+def test_sent_add_over_http(http):
+    sent = sent_message()
+    left = int(time.time()) - 60
+    row = {"user": ALICE, "source": "milter", "serial": OTHER_SERIAL, "envelopeId": "E1", "date": left, "sentAt": left,
+           "messageId": f"<{message_id_of(sent)}>", "recipient": [FRIEND]}
+    answers = doveadm_http.calls(http, [("backscatterSentAdd", row)] * 2)
+    assert [answer.code for answer in answers] == [0, 0]
+    assert SentLog.of(http).query("SELECT source, logged_at, date, serial FROM message") == [(2, left, left, OTHER_SERIAL)]
+    assert SentLog.of(http).query("SELECT count(*) FROM identity") == [(3,)]
+    assert judged(http, dsn(sent)) == GENUINE
+
+
+def test_sent_gap_over_http(http):
+    cover(http)
+    cover(http, BOB)
+    # 2.3 leaves the process with BOB's rights, with which auth lists no users
+    assert doveadm_http.call(http, "backscatterSentGap", user=BOB).code == 0
+    assert coverage(http, BOB)["cause"] == "gap" and coverage(http)["cause"] == "set"
+    assert doveadm_http.call(http, "backscatterSentGap", allUsers=True).code == 0
+    assert coverage(http)["cause"] == "gap"
+    assert doveadm_http.call(http, "backscatterSentGap", user="nobody@example.test").code == EX_NOUSER
+
+
+def test_only_allowed_commands_are_answered_over_http(dovecot_factory):
+    """As docs/sending.md has it."""
+    allowed = re.search(r"^ +doveadm_allowed_commands " + (r"= .*$" if IS_2_3 else r"\{$[^}]*\}$"),
+                        (ROOT / "docs" / "sending.md").read_text(), re.MULTILINE).group()
+    dovecot = dovecot_factory(extra=f"{doveadm_http.LISTENER}{allowed}\n")
+    errors = [doveadm_http.call(dovecot, f"backscatterSent{name}", user=ALICE, **parameters).error
+              for name, parameters in (("Add", MESSAGE_ID), ("Gap", {}), ("Find", MESSAGE_ID))]
+    assert errors == ["", "", "unAuthorized"]
+
+
 MESSAGE_ID = {"messageId": "1@client.example.test"}
 WRONG_ARGUMENTS = [
-    ("SentAdd", {}), ("SentAdd", {"messageId": ""}), ("SentFind", {}), ("Verify", {}), ("Explain", {}),
+    ("SentAdd", {}), ("SentAdd", {"messageId": ""}), ("SentAdd", {"messageId": "hello"}),
+    ("SentAdd", MESSAGE_ID | {"source": "sent"}), ("SentAdd", MESSAGE_ID | {"serial": "A"}),
+    ("SentAdd", MESSAGE_ID | {"envelopeId": ""}), ("SentAdd", MESSAGE_ID | {"envelopeId": "a\nb"}),
+    ("SentAdd", MESSAGE_ID | {"date": "today"}), ("SentAdd", MESSAGE_ID | {"sentAt": -1}),
+    ("SentAdd", MESSAGE_ID | {"recipient": [FRIEND, "@x"]}), ("SentFind", {}), ("Verify", {}), ("Explain", {}),
     ("Coverage", {"since": "yesterday"}), ("Coverage", {"since": "30d", "command": "show"}), ("Coverage", {"command": "begin"}),
     ("Import", {"except": ["Archive"]})]
 
@@ -172,7 +312,7 @@ def test_wrong_arguments_over_http_end_no_process(http, who):
 
 
 @pytest.mark.parametrize("command, parameters", [
-    ("SentAdd", MESSAGE_ID), ("SentFind", MESSAGE_ID), ("SentCount", {}), ("Coverage", {"allUsers": False}),
+    ("SentAdd", MESSAGE_ID), ("SentGap", {}), ("SentFind", MESSAGE_ID), ("SentCount", {}), ("Coverage", {"allUsers": False}),
     ("Import", {}), ("Addresses", {}), ("KeyList", {}), ("Verify", {"addressOrSerial": "A"}), ("Spf", {}), ("KeyGenerate", {})])
 def test_nobody_named_over_http_ends_no_process(http, command, parameters):
     pid = doveadm_pid(http)
