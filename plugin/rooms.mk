@@ -1,14 +1,14 @@
 # The rooms of the house, top to bottom, and which others each one may know (include its headers). tests/tools/rooms checks it; what
 # such a header itself includes may be used, too. The head of a room's door, ROOM.h or the header named here, says what the room
 # does and may touch.
-ROOMS := delivery submission doveadm saving quarantine judging sent user headers settings verdict spf/service spf report sent-log sent-log/store compat
+ROOMS := delivery submission doveadm saving quarantine judging sent sender user headers settings verdict spf/service spf report sent-log sent-log/store compat
 
 # lmtp and lda: the message as it comes in, the header, the action; plugin.c is the module's door
 KNOWS_delivery := saving quarantine judging sent headers settings verdict spf report sent-log compat
-# Dovecot's submission service: who may send, the serial, the row
-KNOWS_submission := user verdict report sent-log compat
+# Dovecot's submission service: what becomes of a sender that isn't the user's, the serial, the row
+KNOWS_submission := sender user verdict report sent-log compat
 # the commands of "doveadm backscatter" (doveadm-backscatter.h)
-KNOWS_doveadm := quarantine judging sent user settings verdict spf report sent-log compat
+KNOWS_doveadm := quarantine judging sent sender user settings verdict spf report sent-log compat
 # what imap, doveadm and dsync save to a Sent mailbox is logged at once (saved-copy.h)
 KNOWS_saving := quarantine sent user
 # the mailbox of that name, and judging its reports again
@@ -17,6 +17,8 @@ KNOWS_quarantine := judging user headers report sent-log
 KNOWS_judging := sent user verdict report sent-log compat
 # reading the Sent mailboxes (sent-copy.h)
 KNOWS_sent := user report compat
+# who a message says it is from, and what a user may send as (sender-addresses.h)
+KNOWS_sender := user verdict report compat
 # what belongs to one mailbox user: settings, log, keys, own addresses (backscatter-user.h)
 KNOWS_user := settings verdict sent-log compat
 # our header fields on top of a message, and forged ones taken out (delivery-mail.h)

@@ -2,7 +2,7 @@
 
 #include "lib.h"
 #include "doveadm-backscatter.h"
-#include "user/sender-addresses.h"
+#include "sender/sender-addresses.h"
 
 #define ADDRESSES_NOT_OWNED "not-owned"
 

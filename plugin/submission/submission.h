@@ -9,8 +9,8 @@
 #include "compat/plugin-export.h"
 #include "sent-log/serial.h"
 #include "user/backscatter-user.h"
-#include "user/sender-addresses.h"
-#include "outgoing-message.h"
+#include "sender/sender-addresses.h"
+#include "sender/outgoing-message.h"
 
 struct smtp_address;
 struct smtp_server_cmd_ctx;

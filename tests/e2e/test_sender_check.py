@@ -95,7 +95,7 @@ def test_a_spoofed_header_is_refused(both, name):
     assert_refused(both, submit(both, *SPOOFED[name]), "DATA", CEO)
 
 
-# What can't be read, or in two ways: the reply says what. (Many more in tests/unit/submission/test-outgoing-message.c.)
+# What can't be read, or in two ways: the reply says what. (Many more in tests/unit/sender/test-outgoing-message.c.)
 UNREADABLE = {
     "unquoted display name is ours": ([f"From: {ALICE} <{CEO}>"], "From: Field can't be read: not a list of addresses: alice@"),
     "two addresses in one": (["From: ceo@victim@own.example"], "can't be read: not a list of addresses: ceo@victim@own.example"),

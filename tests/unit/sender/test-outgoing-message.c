@@ -4,7 +4,7 @@
 #include "array.h"
 #include "istream.h"
 #include "str.h"
-#include "submission/outgoing-message.h"
+#include "sender/outgoing-message.h"
 
 #include <time.h>
 

@@ -5,7 +5,7 @@
    backscatter_sender_dict. The bridge from mail_user and Dovecot's dict to
    verdict/own-addresses.h. */
 
-#include "backscatter-user.h"
+#include "user/backscatter-user.h"
 
 struct sender_addresses;
 
