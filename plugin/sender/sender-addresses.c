@@ -53,6 +53,12 @@ void sender_addresses_deinit(struct sender_addresses **_senders)
 	pool_unref(&senders->pool);
 }
 
+struct backscatter_user *
+sender_addresses_user(const struct sender_addresses *senders)
+{
+	return senders->buser;
+}
+
 /* Returns 1, 0 if none is set, -1. Tried once only: what fails here is the
    configuration. */
 static int sender_dict_open(struct sender_addresses *senders,

@@ -21,6 +21,8 @@ struct sender_address {
 struct sender_addresses *
 sender_addresses_init(struct backscatter_user *buser);
 void sender_addresses_deinit(struct sender_addresses **senders);
+struct backscatter_user *
+sender_addresses_user(const struct sender_addresses *senders);
 
 /* May the user send as address (local@domain, in any case, with any detail, any
    string)? Asks the dict, synchronously, only if login and setting don't say so.

@@ -17,6 +17,7 @@
 #include "submission-common.h"
 #include "submission-client.h"
 #include "report/report.h"
+#include "sender/sender-check.h"
 #include "submission.h"
 
 #include <time.h>
@@ -28,7 +29,7 @@ struct submission_backscatter_client {
 	union submission_module_context module_ctx;
 	/* prepared when the first message comes */
 	struct backscatter_user *buser;
-	struct submission_sender sender;
+	struct sender_addresses *senders;
 	struct submission_serial serial;
 };
 
@@ -44,9 +45,59 @@ submission_prepare(struct submission_backscatter_client *bclient,
 		return;
 	bclient->buser = backscatter_user_init(client->user, client->user->event);
 	backscatter_user_make_home(bclient->buser);
-	bclient->sender.buser = bclient->buser;
-	bclient->sender.addresses = sender_addresses_init(bclient->buser);
+	bclient->senders = sender_addresses_init(bclient->buser);
 	submission_serial_init(&bclient->serial, bclient->buser, client->pool);
+}
+
+/* Senders */
+
+/* refuses: the setting refuses this here; otherwise it was checked only to say so.
+   Returns TRUE if the message may go on. */
+static bool
+submission_refuse(struct submission_backscatter_client *bclient,
+		  struct smtp_server_cmd_ctx *cmd, bool refuses,
+		  const struct sender_refusal *refusal)
+{
+	e_info(bclient->buser->event, "%s: %s%s", refuses ?
+	       "Refused" : "backscatter_sender_check=both would refuse",
+	       refusal->text, refusal->setting == NULL ? "" :
+	       t_strdup_printf(" (%s)", refusal->setting));
+	if (refuses) {
+		smtp_server_reply(cmd, refusal->status, refusal->enhanced_code,
+				  "%s", refusal->text);
+	}
+	return !refuses;
+}
+
+/* The null sender is everybody's. */
+static bool
+submission_check_envelope(struct submission_backscatter_client *bclient,
+			  struct smtp_server_cmd_ctx *cmd,
+			  const struct smtp_address *mail_from)
+{
+	enum sender_check check = bclient->buser->set->sender_check;
+	struct sender_refusal refusal;
+
+	return check == SENDER_CHECK_OFF || smtp_address_isnull(mail_from) ||
+		sender_check_address(bclient->senders, "MAIL FROM",
+				     smtp_address_encode(mail_from),
+				     &refusal) ||
+		submission_refuse(bclient, cmd, check != SENDER_CHECK_LOG,
+				  &refusal);
+}
+
+static bool
+submission_check_header(struct submission_backscatter_client *bclient,
+			struct smtp_server_cmd_ctx *cmd,
+			const struct outgoing_message *message)
+{
+	enum sender_check check = bclient->buser->set->sender_check;
+	struct sender_refusal refusal;
+
+	return check == SENDER_CHECK_OFF || check == SENDER_CHECK_ENVELOPE ||
+		sender_check_header(bclient->senders, message, &refusal) ||
+		submission_refuse(bclient, cmd, check == SENDER_CHECK_BOTH,
+				  &refusal);
 }
 
 /* Headers */
@@ -111,17 +162,11 @@ submission_mail_real(struct client *client, struct smtp_server_cmd_ctx *cmd,
 {
 	struct submission_backscatter_client *bclient =
 		SUBMISSION_CLIENT_CONTEXT(client);
-	struct submission_refusal refusal;
 
 	submission_prepare(bclient, client);
 	backscatter_user_begin(bclient->buser);
-	if (!submission_sender_check_envelope(&bclient->sender,
-			smtp_address_isnull(data->path) ? "" :
-			smtp_address_encode(data->path), &refusal)) {
-		smtp_server_reply(cmd, refusal.status, refusal.enhanced_code,
-				  "%s", refusal.text);
+	if (!submission_check_envelope(bclient, cmd, data->path))
 		return -1;
-	}
 	submission_serial_mark_envelope(&bclient->serial, cmd, data,
 		(client->backend_capabilities & SMTP_CAPABILITY_DSN) != 0);
 	return bclient->module_ctx.super.cmd_mail(client, cmd, data);
@@ -151,18 +196,13 @@ submission_data_read(struct submission_backscatter_client *bclient,
 		     struct outgoing_message *message, struct istream *input,
 		     uoff_t size)
 {
-	struct submission_refusal refusal;
 	char serial[SERIAL_TEXT_SIZE];
 	struct istream *stream;
 	const char *header;
 	int ret;
 
-	if (!submission_sender_check_header(&bclient->sender, message,
-					    &refusal)) {
-		smtp_server_reply(cmd, refusal.status, refusal.enhanced_code,
-				  "%s", refusal.text);
+	if (!submission_check_header(bclient, cmd, message))
 		return -1;
-	}
 	submission_serial_take(&bclient->serial, trans->mail_from, serial);
 	header = submission_header(client, trans, message, serial);
 	submission_log_message(bclient->buser, message, trans, serial,
@@ -212,7 +252,7 @@ static void submission_client_destroy(struct client *client)
 
 	if (bclient->buser != NULL) {
 		submission_serial_deinit(&bclient->serial);
-		sender_addresses_deinit(&bclient->sender.addresses);
+		sender_addresses_deinit(&bclient->senders);
 		backscatter_user_deinit(&bclient->buser);
 	}
 	bclient->module_ctx.super.destroy(client);

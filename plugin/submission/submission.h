@@ -1,16 +1,16 @@
 #ifndef SUBMISSION_H
 #define SUBMISSION_H
 
-/* Dovecot's submission service: who may send as whom, the serial of a message and its
-   row in the sent log. submission.c is the way in and the order of events; the other
-   files do one of these things each. Knows the user and his log, and of report/ and
-   verdict/ only Message-IDs, senders and tags: reads no report, judges nothing. */
+/* Dovecot's submission service: what becomes of a sender that isn't the user's, the
+   serial of a message and its row in the sent log. submission.c is the way in and the
+   order of events; the other files do one of these things each. Knows the user and his
+   log, and of report/ and verdict/ only Message-IDs and tags: reads no report, judges
+   nothing. */
 
 #include "compat/plugin-export.h"
+#include "sender/outgoing-message.h"
 #include "sent-log/serial.h"
 #include "user/backscatter-user.h"
-#include "sender/sender-addresses.h"
-#include "sender/outgoing-message.h"
 
 struct smtp_address;
 struct smtp_server_cmd_ctx;
@@ -22,36 +22,6 @@ struct module;
 extern PLUGIN_EXPORT const char *submission_backscatter_plugin_version;
 PLUGIN_EXPORT void submission_backscatter_plugin_init(struct module *module);
 PLUGIN_EXPORT void submission_backscatter_plugin_deinit(void);
-
-/* submission-sender.c */
-
-/* May this user send as this address? backscatter_sender_check, and the words in
-   which a refusal or a log line says so. */
-
-struct submission_sender {
-	struct backscatter_user *buser;
-	struct sender_addresses *addresses;
-};
-
-/* A reply to the client. text is one line of printable ASCII; data stack. */
-struct submission_refusal {
-	unsigned int status;
-	const char *enhanced_code;
-	const char *text;
-	/* for the log line only: the setting at fault; NULL = none */
-	const char *setting;
-};
-
-/* mail_from: user@domain; "" = null sender, which is everybody's. Returns TRUE if
-   the message may go on; "log" logs what "both" would have refused. */
-bool submission_sender_check_envelope(struct submission_sender *sender,
-				      const char *mail_from,
-				      struct submission_refusal *refusal_r);
-/* From:, Sender:, Resent-From: and Resent-Sender:, every address in them; a header that
-   can't be read is nobody's. */
-bool submission_sender_check_header(struct submission_sender *sender,
-				    const struct outgoing_message *message,
-				    struct submission_refusal *refusal_r);
 
 /* submission-serial.c */
 
