@@ -32,6 +32,7 @@ void doveadm_backscatter_plugin_init(struct module *module ATTR_UNUSED)
 		&doveadm_backscatter_import,
 		&doveadm_backscatter_coverage,
 		&doveadm_backscatter_addresses,
+		&doveadm_backscatter_sender,
 		&doveadm_backscatter_key_list,
 		&doveadm_backscatter_key_rotate,
 		&doveadm_backscatter_key_generate,

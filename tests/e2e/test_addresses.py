@@ -333,6 +333,8 @@ def test_a_dict_that_can_not_be_asked(kind):
         assert source(dovecot, ALICE) == LOGIN, "the dict is not needed"
         result = addresses(dovecot, BOB, check=False)
         assert result.code == EX_TEMPFAIL and "backscatter_sender_dict: " in result.err, result
+        result = dovecot.doveadm("backscatter", "sender", f"From: {BOB}", user=ALICE, check=False)
+        assert result.code == EX_TEMPFAIL and "can't be looked up now" in result.err and "refused" not in result.out, result
         result = addresses(dovecot, check=False)
         assert [row["source"] for row in result.rows()] == [LOGIN]
         assert "backscatter_sender_dict: " in result.err

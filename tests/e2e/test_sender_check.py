@@ -4,6 +4,7 @@ from time import time
 
 import pytest
 
+import doveadm_http
 from dovecot import ALICE, BOB
 from relay import READER
 from sending import Sending, serial_of
@@ -228,3 +229,66 @@ def test_a_setting_of_one_user(sending_factory):
 def test_delivery_is_never_checked(both):
     assert both.dovecot.lmtp(CEO, [ALICE], message(f"From: {CEO}"))[0][0] == 250
     assert both.dovecot.lmtp(ALICE, [ALICE], message(f"From: {CEO}"))[0][0] == 250
+
+
+# doveadm backscatter sender: the same, for whoever takes submissions in another way
+
+def sender(sending: Sending, *fields: str, user: str = ALICE):
+    return doveadm_http.call(sending.dovecot, "backscatterSender", user=user, field=list(fields))
+
+
+@pytest.fixture
+def asked(sending_factory) -> Sending:
+    return sending_factory(plugin=OWN | {"backscatter_sender_check": "both"}, extra=doveadm_http.LISTENER)
+
+
+# libmilter joins what is folded and knows no line that is no field; JSON has no NUL here
+FOREIGN = {name: [f"From:\r\n The Boss\r\n\t<{CEO}>"] if name == "folded" else fields
+           for name, fields in (SPOOFED | {name: fields for name, (fields, _) in UNREADABLE.items()}).items()
+           if name not in ("after a broken line", "NUL")}
+
+
+def test_doveadm_says_what_the_service_says(asked):
+    for name, fields in FOREIGN.items():
+        [row] = sender(asked, *fields).rows
+        reply = submit(asked, *fields)
+        assert reply.code == 553 and f"5.7.1 {row['reason']}" == reply.text and row["sender"] == "refused", (name, row, reply)
+    for name, fields in OWNED.items():
+        assert sender(asked, *fields).rows == [{"sender": "allowed", "reason": ""}], name
+
+
+@pytest.mark.parametrize("check", ["off", "log", "envelope"])
+def test_doveadm_goes_by_the_rules_whatever_the_setting(sending_factory, check):
+    sending = sending_factory(plugin={"backscatter_sender_check": check}, extra=doveadm_http.LISTENER)
+    [row] = sender(sending, f"From: {CEO}").rows
+    assert row["sender"] == "refused" and row["reason"].startswith(f"From: <{CEO}>: Not an address of {ALICE}")
+
+
+@pytest.mark.parametrize("fields", [[], [""], [ALICE], ["Subject: hello"], [f"From: {ALICE}", ""], [f"From: {ALICE}\r\n", f"From: {CEO}"],
+                                    [f"From: {ALICE}\nFrom: {CEO}"], [": x"], [f"From: {ALICE}", "From"]])
+def test_what_is_no_field_ends_no_process(asked, fields):
+    """A blank line would hide what comes behind it."""
+    assert sender(asked, *fields).code == 64
+    assert not asked.dovecot.log_lines("Fatal|Panic")
+    assert sender(asked, f"From: {ALICE}").rows[0]["sender"] == "allowed"
+
+
+def test_the_sender_command(asked):
+    def ask(*fields: str, **options):
+        return asked.dovecot.doveadm("backscatter", "sender", *fields, **{"user": ALICE, "formatter": "tab"} | options)
+
+    assert ask(f"From: {ALICE}", f"Sender: {SALES}").rows() == [{"sender": "allowed", "reason": ""}]
+    assert ask(f"From: {ALICE}", f"Sender: {CEO}").rows()[0]["sender"] == "refused"
+    wrong = ask(ALICE, check=False)
+    assert wrong.code == 64 and f"'{ALICE}' is no header field" in wrong.err
+    assert ask(f"From: {ALICE}", user="nobody@example.test", check=False).code == 67
+    rows = asked.dovecot.doveadm("backscatter", "sender", "-A", f"From: {BOB}", formatter="json").json()
+    assert {row["username"]: row["sender"] for row in rows}[BOB] == "allowed" and len(rows) == 3
+
+
+def test_fields_that_another_doveadm_has_joined_are_not_judged(asked):
+    """As a proxy passes the command on: Dovecot joins an array of this name."""
+    socket = asked.dovecot.run / "doveadm-server"
+    for fields, code in (([f"From: {ALICE}"], 0), ([f"From: {ALICE}", f"Sender: {ALICE}"], 75)):
+        result = asked.dovecot.doveadm("backscatter", "sender", "-S", str(socket), *fields, user=ALICE, check=False)
+        assert result.code == code, result
