@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from dovecot import ALICE, BOB, Dovecot
-from sentlog import (FRIEND, GENUINE, STRANGER, SentLog, cover, coverage, dsn, judged, new_message_id, sent_message, unknown)
+from sentlog import (FRIEND, GENUINE, NOT_COVERED, NOT_SENT, STRANGER, SentLog, cover, coverage, dsn, found, judged,
+                     message_id_of, new_message_id, recipients_of, sent_message, unknown)
 
 FORMATS = ["maildir", "sdbox", "mdbox"]
 # the same in every format
@@ -394,3 +395,84 @@ def test_a_copy_that_could_not_be_stored_marks_a_gap(dovecot_factory):
     assert SentLog.of(dovecot).gap.exists()
     dovecot.wait_log("Error: .*Sent copy not logged: .*could not be stored")
     assert judged(dovecot, dsn(large)) == unknown("not-covered")
+
+
+# A milter at the MTA
+
+def log_as_the_milter(dovecot: Dovecot, message: bytes, source: str = "milter") -> None:
+    dovecot.doveadm("backscatter", "sent", "add", "--source", source, f"<{message_id_of(message)}>", *recipients_of(message),
+                    user=ALICE)
+
+
+def an_old_log(dovecot: Dovecot) -> None:
+    """It was made a month ago, and nobody gave his word for it; what is in it was logged two hours ago."""
+    SentLog.of(dovecot).start_coverage(30)
+    SentLog.of(dovecot).make_older(2 * 3600)
+
+
+def forged() -> bytes:
+    return dsn(sent_message(to=STRANGER))
+
+
+@pytest.fixture(params=["milter", "milter sent"])
+def milter_server(request, dovecot_factory) -> Dovecot:
+    return dovecot_factory(plugin={"backscatter_sources": request.param})
+
+
+def test_what_a_milter_logged_covers_the_mailbox(milter_server):
+    sent = sent_message()
+    log_as_the_milter(milter_server, sent)
+    an_old_log(milter_server)
+    now = coverage(milter_server)
+    assert (now["covered"], now["rows"]) == ("yes", "milter=1")
+    assert judged(milter_server, dsn(sent)) == GENUINE
+    assert judged(milter_server, forged()) == NOT_SENT
+
+
+def test_what_the_administrator_added_is_no_milters(milter_server):
+    log_as_the_milter(milter_server, sent_message(), source="admin")
+    an_old_log(milter_server)
+    assert judged(milter_server, forged()) == NOT_COVERED
+    assert "but another one has" in coverage(milter_server)["explanation"]
+
+
+def test_a_copy_of_what_the_milter_logged_shows_no_other_way_out(milter_server):
+    """Whichever comes first, and however the client writes the Message-ID."""
+    first, second = (sent_message(message_id=f"Copy.{new_message_id()}") for _ in range(2))
+    log_as_the_milter(milter_server, first)
+    milter_server.append(ALICE, "Sent", first)
+    milter_server.append(ALICE, "Sent", second)
+    log_as_the_milter(milter_server, second)
+    an_old_log(milter_server)
+    assert SentLog.of(milter_server).counts() == {"milter": 2, "sent": 2}
+    assert coverage(milter_server)["covered"] == "yes"
+    assert judged(milter_server, forged()) == NOT_SENT
+
+
+@pytest.mark.parametrize("sources, another_way_out", [("milter", True), ("milter sent", False)])
+def test_a_copy_that_the_milter_did_not_log(dovecot_factory, sources, another_way_out):
+    """Where copies are no source it left past the milter, and other messages may."""
+    dovecot = dovecot_factory(plugin={"backscatter_sources": sources})
+    log_as_the_milter(dovecot, sent_message())
+    past_it = sent_message()
+    dovecot.append(ALICE, "Sent", past_it)
+    an_old_log(dovecot)
+    now = coverage(dovecot)
+    assert now["covered"] == ("no" if another_way_out else "yes")
+    assert (f"(Sent UID 1 (<{message_id_of(past_it)}>)" in now["explanation"]) == another_way_out
+    assert judged(dovecot, forged()) == (NOT_COVERED if another_way_out else NOT_SENT)
+    assert judged(dovecot, dsn(past_it)) == GENUINE
+    # its row was only late: Dovecot was down, or the log locked
+    log_as_the_milter(dovecot, past_it)
+    assert coverage(dovecot)["covered"] == "yes"
+    assert judged(dovecot, forged()) == NOT_SENT
+
+
+def test_a_bounce_that_overtakes_its_row_comes_back(milter_server):
+    log_as_the_milter(milter_server, sent_message())
+    an_old_log(milter_server)
+    sent = sent_message(to=STRANGER)
+    report = dsn(sent)
+    assert judged(milter_server, report) == NOT_SENT
+    log_as_the_milter(milter_server, sent)
+    assert found(milter_server, report) == GENUINE
