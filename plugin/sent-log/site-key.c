@@ -1,11 +1,12 @@
-/* The site key's file: reading it, and adding a key to it. */
+/* The site key's file: reading it, and adding a key to it. Stands on serial.c and hmac.c
+   alone, so that a program without a log can issue serials. */
 
 #include "site-key.h"
-#include "sent-log/store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,74 +24,89 @@
 /* A file as it was read. */
 struct key_file {
 	const char *path;
-	/* malloced, FILE_MAX_SIZE + LINE_SIZE + 2 large */
-	char *text;
+	/* with room for one more key, on a line of its own */
+	char text[FILE_MAX_SIZE + LINE_SIZE + 2];
 	size_t size;
 	struct stat st;
 };
 
-static void key_file_free(struct key_file *file)
+static char *format_args(const char *format, va_list args)
 {
-	if (file->text == NULL)
-		return;
-	explicit_bzero(file->text, FILE_MAX_SIZE);
-	free(file->text);
-	file->text = NULL;
+	char *text;
+
+	if (vasprintf(&text, format, args) < 0)
+		abort();
+	return text;
+}
+
+static char *text_new(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+static char *text_new(const char *format, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	text = format_args(format, args);
+	va_end(args);
+	return text;
+}
+
+/* Returns -1. */
+static int fail(const char *path, char **error_r, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+static int fail(const char *path, char **error_r, const char *format, ...)
+{
+	va_list args;
+	char *reason;
+
+	va_start(args, format);
+	reason = format_args(format, args);
+	va_end(args);
+	*error_r = text_new("site key %s: %s", path, reason);
+	free(reason);
+	return -1;
 }
 
 static int fail_errno(const char *path, const char *what, char **error_r)
 {
-	*error_r = store_format("site key %s: can't %s: %s", path, what,
-				strerror(errno));
-	return -1;
+	return fail(path, error_r, "can't %s: %s", what, strerror(errno));
 }
 
 /* Reading */
 
 static int check_file(const struct key_file *file, char **error_r)
 {
-	if (!S_ISREG(file->st.st_mode)) {
-		*error_r = store_format("site key %s: not a regular file",
-					file->path);
-		return -1;
-	}
+	if (!S_ISREG(file->st.st_mode))
+		return fail(file->path, error_r, "not a regular file");
 	if ((file->st.st_mode & (MODE_OTHERS | S_IWGRP)) != 0) {
-		*error_r = store_format(
-			"site key %s: %s it (mode %04o): chmod %s it, and rotate "
-			"the key", file->path,
+		return fail(file->path, error_r,
+			"%s it (mode %04o): chmod %s it, and rotate the key",
 			(file->st.st_mode & MODE_OTHERS) != 0 ?
 				"all users of this host may read or write" :
 				"its group may write",
 			(unsigned int)file->st.st_mode & MODE_BITS,
 			(file->st.st_mode & MODE_OTHERS) != 0 ? "g-w,o=" :
 								"g-w");
-		return -1;
 	}
 	/* Whoever owns it issues serials for every mailbox. Root reads it for
 	   those who own it (doveadm). */
 	if (file->st.st_uid != 0 && file->st.st_uid != geteuid() &&
 	    geteuid() != 0) {
-		*error_r = store_format(
-			"site key %s: belongs to uid %u, neither to root nor to "
-			"uid %u that mail is delivered as: chown it, and let a "
-			"group read it if several do", file->path,
-			(unsigned int)file->st.st_uid,
+		return fail(file->path, error_r,
+			"belongs to uid %u, neither to root nor to uid %u that "
+			"mail is delivered as: chown it, and let a group read it "
+			"if several do", (unsigned int)file->st.st_uid,
 			(unsigned int)geteuid());
-		return -1;
 	}
-	if (file->st.st_size > FILE_MAX_SIZE) {
-		*error_r = store_format("site key %s: larger than %d bytes",
-					file->path, FILE_MAX_SIZE);
-		return -1;
-	}
-	return 0;
+	return file->st.st_size <= FILE_MAX_SIZE ? 0 :
+		fail(file->path, error_r, "larger than %d bytes", FILE_MAX_SIZE);
 }
 
 static int read_all(struct key_file *file, int fd, char **error_r)
 {
 	ssize_t size;
 
-	file->text = store_alloc(FILE_MAX_SIZE + LINE_SIZE + 2);
 	while (file->size < FILE_MAX_SIZE) {
 		size = read(fd, file->text + file->size,
 			    FILE_MAX_SIZE - file->size);
@@ -102,7 +118,6 @@ static int read_all(struct key_file *file, int fd, char **error_r)
 			break;
 		file->size += (size_t)size;
 	}
-	file->text[file->size] = '\0';
 	return 0;
 }
 
@@ -125,8 +140,6 @@ static int key_file_read(struct key_file *file, const char *path,
 			ret = read_all(file, fd, error_r);
 	}
 	(void)close(fd);
-	if (ret < 0)
-		key_file_free(file);
 	return ret;
 }
 
@@ -239,10 +252,9 @@ static int parse_text(const struct key_file *file, struct serial_keys *keys,
 			append_key(keys, &key);
 		else if (ret < 0) {
 			/* never what stands in it */
-			*error_r = store_format(
-				"site key %s: line %u is not \"YYYY-MM-DD\" and "
-				"%d hex digits", file->path, number,
-				2 * SERIAL_SECRET_SIZE);
+			(void)fail(file->path, error_r, "line %u is not "
+				   "\"YYYY-MM-DD\" and %d hex digits", number,
+				   2 * SERIAL_SECRET_SIZE);
 		}
 	}
 	explicit_bzero(&key, sizeof(key));
@@ -255,17 +267,14 @@ int site_key_read(const char *path, struct serial_keys *keys_r, char **error_r)
 	int ret;
 
 	memset(keys_r, 0, sizeof(*keys_r));
-	if (key_file_read(&file, path, error_r) < 0)
-		return -1;
-	ret = parse_text(&file, keys_r, error_r);
-	if (ret == 0 && keys_r->count == 0) {
-		*error_r = store_format("site key %s: there is no key in it",
-					path);
-		ret = -1;
-	}
+	ret = key_file_read(&file, path, error_r);
+	if (ret == 0)
+		ret = parse_text(&file, keys_r, error_r);
+	if (ret == 0 && keys_r->count == 0)
+		ret = fail(path, error_r, "there is no key in it");
 	if (ret < 0)
 		serial_keys_clear(keys_r);
-	key_file_free(&file);
+	explicit_bzero(&file, sizeof(file));
 	return ret;
 }
 
@@ -300,7 +309,6 @@ static int read_or_begin(struct key_file *file, const char *path,
 	if (stat(path, &st) < 0 && errno == ENOENT) {
 		memset(file, 0, sizeof(*file));
 		file->path = path;
-		file->text = store_alloc(FILE_MAX_SIZE + LINE_SIZE + 2);
 		file->st.st_mode = 0600;
 		file->st.st_uid = geteuid();
 		file->st.st_gid = getegid();
@@ -311,14 +319,8 @@ static int read_or_begin(struct key_file *file, const char *path,
 	/* nothing is added to what is no key file */
 	ret = parse_text(file, &keys, error_r);
 	serial_keys_clear(&keys);
-	if (ret == 0 && file->size + LINE_SIZE + 1 > FILE_MAX_SIZE) {
-		*error_r = store_format("site key %s: it is full: remove "
-					"the oldest keys", path);
-		ret = -1;
-	}
-	if (ret < 0)
-		key_file_free(file);
-	return ret;
+	return ret == 0 && file->size + LINE_SIZE + 1 > FILE_MAX_SIZE ?
+		fail(path, error_r, "it is full: remove the oldest keys") : ret;
 }
 
 static int write_all(int fd, const char *text, size_t size)
@@ -350,10 +352,8 @@ static int write_new(int fd, const struct key_file *file, char **error_r)
 static void sync_folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char *folder = slash == NULL ? store_format(".") :
-				       store_format("%.*s/",
-						    (int)(slash - path),
-						    path);
+	char *folder = slash == NULL ? text_new(".") :
+		text_new("%.*s/", (int)(slash - path), path);
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd >= 0) {
@@ -372,28 +372,28 @@ static int generate_locked(const char *path, const char *new_path, int fd,
 	struct key_file file;
 	int ret;
 
-	if (read_or_begin(&file, path, error_r) < 0)
-		return -1;
-	append_line(&file, key);
-	ret = write_new(fd, &file, error_r);
+	ret = read_or_begin(&file, path, error_r);
+	if (ret == 0) {
+		append_line(&file, key);
+		ret = write_new(fd, &file, error_r);
+	}
 	if (ret == 0 && rename(new_path, path) < 0)
 		ret = fail_errno(path, "rename the new file to it", error_r);
-	key_file_free(&file);
+	explicit_bzero(&file, sizeof(file));
 	return ret;
 }
 
 static int generate(const char *path, const struct serial_key *key,
 		    char **error_r)
 {
-	char *new_path = store_format("%s.new", path);
+	char *new_path = text_new("%s.new", path);
 	int ret = -1, fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
 				0600);
 
 	if (fd < 0 && errno == EEXIST) {
-		*error_r = store_format(
-			"site key %s: %s exists: another process is making a "
-			"key, or was stopped while it did (then remove that "
-			"file)", path, new_path);
+		(void)fail(path, error_r, "%s exists: another process is making "
+			   "a key, or was stopped while it did (then remove that "
+			   "file)", new_path);
 	} else if (fd < 0)
 		(void)fail_errno(new_path, "create it", error_r);
 	else {
@@ -414,7 +414,7 @@ static int find_real_path(const char *path, char **real_path_r, char **error_r)
 	struct stat st;
 
 	if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode)) {
-		*real_path_r = store_format("%s", path);
+		*real_path_r = text_new("%s", path);
 		return 0;
 	}
 	*real_path_r = realpath(path, NULL);
@@ -431,8 +431,7 @@ int site_key_generate(const char *path, time_t now, struct serial_key *key_r,
 	if (find_real_path(path, &real_path, error_r) < 0)
 		return -1;
 	if (serial_key_make(key_r, now) < 0) {
-		*error_r = store_format("OpenSSL has no random bytes");
-		ret = -1;
+		ret = fail(path, error_r, "OpenSSL has no random bytes");
 	} else {
 		ret = generate(real_path, key_r, error_r);
 	}
