@@ -158,7 +158,7 @@ static int sender_check(struct doveadm_mail_cmd_context *ctx)
 		return doveadm_wrong_usage(ctx);
 	for (field = fields; *field != NULL; field++) {
 		if (!sender_is_field(*field)) {
-			return doveadm_wrong_argument(ctx, "'%s' is no header "
+			return doveadm_wrong_argument(ctx, "'%.200s' is no header "
 				"field: give it as \"From: alice@example.org\"",
 				*field);
 		}

@@ -444,7 +444,7 @@ static int coverage_check_since(struct doveadm_mail_cmd_context *ctx,
 		return doveadm_wrong_argument(ctx, "--since needs a date");
 	if (coverage_parse_since(since, &start) < 0) {
 		return doveadm_wrong_argument(ctx, "--since has the wrong value "
-			"'%s': allowed: a date as YYYY-MM-DD and a time as "
+			"'%.200s': allowed: a date as YYYY-MM-DD and a time as "
 			"'14 days'", since);
 	}
 	return start <= time(NULL) ? 0 : doveadm_wrong_argument(ctx,

@@ -4,9 +4,10 @@
 #include "array.h"
 #include "report/report.h"
 #include "report/report-limits.h"
-#include "sent-log/serial.h"
 #include "doveadm-backscatter.h"
 #include "quarantine/rejudge.h"
+
+#include <unistd.h>
 
 /* The identity of the Message-ID that was given, on the data stack. Returns 0 or -1. */
 static int sent_read_message_id(struct doveadm_mail_cmd_context *ctx,
@@ -20,18 +21,35 @@ static int sent_read_message_id(struct doveadm_mail_cmd_context *ctx,
 	identity_r->value = report_message_id_first(pool_datastack_create(),
 						    text);
 	if (identity_r->value == NULL) {
-		return doveadm_wrong_argument(ctx, "'%s' is no Message-ID: it is "
+		return doveadm_wrong_argument(ctx, "'%.200s' is no Message-ID: it is "
 			"empty, has other than printable characters, or more "
 			"than %u", text, REPORT_MAX_MESSAGE_ID_SIZE);
 	}
 	/* as a name typed in its place */
 	return strpbrk(text, "<@") != NULL ? 0 : doveadm_wrong_argument(ctx,
-		"'%s' is no Message-ID: it has neither brackets nor an @", text);
+		"'%.200s' is no Message-ID: it has neither brackets nor an @", text);
+}
+
+/* allowed: enum sent_log_source bits. *source_r stays as it is where none is given. */
+static int sent_read_source(struct doveadm_mail_cmd_context *ctx,
+			    unsigned int allowed, unsigned int *source_r)
+{
+	const char *name = doveadm_argument(ctx->cctx, "source");
+
+	if (name == NULL)
+		return 0;
+	*source_r = sent_log_source_parse(name) & allowed;
+	return *source_r != 0 ? 0 : doveadm_wrong_argument(ctx,
+		"--source has the wrong value '%.200s': allowed: %s", name,
+		doveadm_show_sources(allowed));
 }
 
 /*
  * sent add
  */
+
+/* The others see for themselves what they log. */
+#define SENT_ADD_SOURCES (SENT_LOG_SOURCE_MILTER | SENT_LOG_SOURCE_ADMIN)
 
 /* A message as the arguments tell of it. */
 struct sent_add {
@@ -50,21 +68,6 @@ static void sent_add_identity(struct sent_add *add,
 	identity->value = value;
 }
 
-static int sent_add_read_source(struct doveadm_mail_cmd_context *ctx,
-				struct sent_add *add)
-{
-	const char *name = doveadm_argument(ctx->cctx, "source");
-	unsigned int source = name == NULL ? SENT_LOG_SOURCE_ADMIN :
-		sent_log_source_parse(name);
-
-	add->message.source = source;
-	/* the others see for themselves what they log */
-	return source == SENT_LOG_SOURCE_ADMIN ||
-		source == SENT_LOG_SOURCE_MILTER ? 0 : doveadm_wrong_argument(ctx,
-		"--source has the wrong value '%s': allowed are admin and milter",
-		name);
-}
-
 static int sent_add_read_serial(struct doveadm_mail_cmd_context *ctx,
 				struct sent_add *add)
 {
@@ -73,7 +76,7 @@ static int sent_add_read_serial(struct doveadm_mail_cmd_context *ctx,
 	if (text == NULL)
 		return 0;
 	if (!serial_normalise(text, add->serial)) {
-		return doveadm_wrong_argument(ctx, "'%s' is no serial: length or "
+		return doveadm_wrong_argument(ctx, "'%.200s' is no serial: length or "
 			"alphabet is another", text);
 	}
 	sent_add_identity(add, SENT_LOG_IDENTITY_SERIAL, add->serial);
@@ -89,13 +92,13 @@ static int sent_add_read_envelope_id(struct doveadm_mail_cmd_context *ctx,
 	if (text == NULL)
 		return 0;
 	if (*text == '\0' || strlen(text) > REPORT_MAX_ENVELOPE_ID_SIZE) {
-		return doveadm_wrong_argument(ctx, "'%s' is no envelope id: it is "
+		return doveadm_wrong_argument(ctx, "'%.200s' is no envelope id: it is "
 			"empty or has more than %u characters", text,
 			REPORT_MAX_ENVELOPE_ID_SIZE);
 	}
 	for (const char *p = text; *p != '\0'; p++) {
 		if (*p < ' ' || *p > '~') {
-			return doveadm_wrong_argument(ctx, "'%s' is no envelope "
+			return doveadm_wrong_argument(ctx, "'%.200s' is no envelope "
 				"id: it has other than printable characters",
 				text);
 		}
@@ -114,8 +117,8 @@ static int sent_add_read_time(struct doveadm_mail_cmd_context *ctx,
 	if (text == NULL)
 		return 0;
 	if (str_to_time(text, &time) < 0 || time < 0) {
-		return doveadm_wrong_argument(ctx, "--%s has the wrong value '%s': "
-			"allowed are seconds since 1970", option, text);
+		return doveadm_wrong_argument(ctx, "--%s has the wrong value '%.200s': "
+			"allowed: seconds since 1970", option, text);
 	}
 	if (time != 0)
 		*time_r = time;
@@ -130,14 +133,18 @@ static const char *sent_recipient_problem(const char *address)
 
 	if (*address == '\0')
 		return "it is empty";
-	if (strlen(address) > OWNERSHIP_ADDRESS_MAX_LEN)
+	if (strlen(address) > REPORT_MAX_ADDRESS_SIZE)
 		return "it is too long";
-	if (at != NULL && !ownership_is_address(address))
-		return "its local part or domain is missing, or it has control "
-			"characters";
-	return strpbrk(at == NULL ? address : at, " \t<>,;:\r\n") == NULL &&
+	if (at == address || (at != NULL && at[1] == '\0'))
+		return "its local part or domain is missing";
+	for (const char *p = address; *p != '\0'; p++) {
+		if ((unsigned char)*p < ' ' || *p == '\x7f')
+			return "it has control characters";
+	}
+	/* in quotes a local part may have them */
+	return strpbrk(at == NULL ? address : at, " <>,;") == NULL &&
 		*address != '<' ? NULL :
-		"it has white space, brackets or separators";
+		"it has blanks, brackets or separators";
 }
 
 static int sent_add_read_recipients(struct doveadm_mail_cmd_context *ctx,
@@ -153,7 +160,7 @@ static int sent_add_read_recipients(struct doveadm_mail_cmd_context *ctx,
 	for (; *recipients != NULL; recipients++) {
 		problem = sent_recipient_problem(*recipients);
 		if (problem != NULL) {
-			return doveadm_wrong_argument(ctx, "'%s' is no address: %s",
+			return doveadm_wrong_argument(ctx, "'%.200s' is no address: %s",
 						      *recipients, problem);
 		}
 		address = t_str_lcase(*recipients);
@@ -168,12 +175,16 @@ static int sent_add_read_recipients(struct doveadm_mail_cmd_context *ctx,
 static int sent_add_read(struct doveadm_mail_cmd_context *ctx, time_t now,
 			 struct sent_add *add_r)
 {
+	unsigned int source = SENT_LOG_SOURCE_ADMIN;
+
 	i_zero(add_r);
+	if (sent_read_source(ctx, SENT_ADD_SOURCES, &source) < 0)
+		return -1;
+	add_r->message.source = source;
 	add_r->message.identities = add_r->identities;
 	add_r->message.identity_count = 1;
 	add_r->message.logged_at = now;
 	return sent_read_message_id(ctx, &add_r->identities[0]) < 0 ||
-		sent_add_read_source(ctx, add_r) < 0 ||
 		sent_add_read_serial(ctx, add_r) < 0 ||
 		sent_add_read_envelope_id(ctx, add_r) < 0 ||
 		sent_add_read_time(ctx, "date", &add_r->message.date) < 0 ||
@@ -212,7 +223,7 @@ static const struct doveadm_user_command sent_add_command = {
 	.run = sent_add_run,
 };
 
-DOVEADM_USER_COMMAND(sent_add, "sent add", "[--source admin|milter] "
+DOVEADM_USER_COMMAND(sent_add, "sent add", "[--source milter|admin] "
 	"[--serial <serial>] [--envelope-id <id>] [--date <seconds>] "
 	"[--sent-at <seconds>] <message-id> [<recipient> ...]",
 /* 2.3 knows no option without its letter */
@@ -229,31 +240,56 @@ DOVEADM_CMD_PARAM('\0', "recipient", CMD_PARAM_ARRAY, CMD_PARAM_FLAG_POSITIONAL)
  * sent gap
  */
 
+#define SENT_GAP_SOURCES \
+	(SENT_LOG_SOURCE_SUBMISSION | SENT_LOG_SOURCE_MILTER | SENT_LOG_SOURCE_SENT)
+
+static int sent_gap_check(struct doveadm_mail_cmd_context *ctx)
+{
+	unsigned int source;
+
+	return sent_read_source(ctx, SENT_GAP_SOURCES, &source);
+}
+
+/* Does it concern this user what the source missed? */
+static bool sent_gap_concerns(struct doveadm_run *run)
+{
+	const struct backscatter_settings *set = run->buser->set;
+	unsigned int source = 0;
+
+	if (sent_read_source(run->ctx, SENT_GAP_SOURCES, &source) < 0)
+		i_unreached();
+	/* of a list that can't be read nobody knows */
+	return source == 0 || !set->sources_valid || (set->sources & source) != 0;
+}
+
+/* Where the log can't be written, the mark beside it will do; where that can't either,
+   the administrator has been told. Whoever asks again for all users would start coverage
+   anew for the others each time. */
 static int sent_gap_run(struct doveadm_run *run)
 {
 	struct backscatter_user *buser = run->buser;
-	const char *error;
-	int ret = doveadm_log_open(run, DOVEADM_LOG_EXISTING);
+	const char *error = buser->error;
 
-	if (ret == 0)
+	if (!sent_gap_concerns(run) ||
+	    (buser->log != NULL && access(buser->path, F_OK) < 0 &&
+	     errno == ENOENT))
 		return 0;
-	if (ret > 0 && sent_log_set_coverage(buser->log, run->now,
-					     SENT_LOG_COVERAGE_GAP, run->now,
-					     &error) >= 0)
+	if (buser->log != NULL &&
+	    sent_log_set_coverage(buser->log, run->now, SENT_LOG_COVERAGE_GAP,
+				  run->now, &error) >= 0)
 		return 0;
-	if (ret > 0)
-		(void)doveadm_run_failed(run, error);
-	/* who asks may not come again: until then whoever writes next knows */
-	if (buser->log != NULL)
-		(void)sent_log_mark_gap(buser->log, &error);
-	return -1;
+	return backscatter_user_not_logged(buser, "gap", error) ? 0 :
+		doveadm_run_not_possible(run);
 }
 
 static const struct doveadm_user_command sent_gap_command = {
+	.check = sent_gap_check,
 	.run = sent_gap_run,
 };
 
-DOVEADM_USER_COMMAND(sent_gap, "sent gap", "");
+DOVEADM_USER_COMMAND(sent_gap, "sent gap", "[--source submission|milter|sent]",
+DOVEADM_CMD_PARAM('o', "source", CMD_PARAM_STR, 0)
+);
 
 /*
  * sent find

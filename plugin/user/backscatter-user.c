@@ -181,7 +181,7 @@ void backscatter_user_set_unavailable(struct backscatter_user *buser, const char
 	sent_log_deinit(&buser->log);
 }
 
-void backscatter_user_not_logged(struct backscatter_user *buser, const char *what,
+bool backscatter_user_not_logged(struct backscatter_user *buser, const char *what,
 				 const char *error)
 {
 	const char *gap_error;
@@ -194,11 +194,12 @@ void backscatter_user_not_logged(struct backscatter_user *buser, const char *wha
 	else if (sent_log_mark_gap(buser->log, &gap_error) > 0) {
 		e_error(buser->event, "%s not logged: %s - coverage starts anew "
 			"when the log can be written again", what, error);
-		return;
+		return TRUE;
 	}
 	e_error(buser->event, "%s not logged: %s, nor the gap marked: %s - when "
 		"this is mended, run: doveadm backscatter coverage restart -u %s",
 		what, error, gap_error, buser->user->username);
+	return FALSE;
 }
 
 struct coverage_policy

@@ -44,8 +44,8 @@ void backscatter_user_deinit(struct backscatter_user **buser);
 void backscatter_user_set_unavailable(struct backscatter_user *buser, const char *error);
 /* A message has left, or will, and its row couldn't be written: marks the gap and tells
    the administrator. what: the message, as the line begins with; error may be the
-   log's. */
-void backscatter_user_not_logged(struct backscatter_user *buser, const char *what,
+   log's. Returns FALSE if it couldn't be marked either: then he has to do something. */
+bool backscatter_user_not_logged(struct backscatter_user *buser, const char *what,
 				 const char *error);
 
 /* What his settings say of coverage. */

@@ -54,7 +54,8 @@ def test_sent_add_gives_evidence_never_coverage(server):
     (["sent", "add"], EX_USAGE, "backscatter sent add .*message-id"),
     (["sent", "add", ""], None, "no Message-ID"),
     (["sent", "add", "hello"], EX_USAGE, "'hello' is no Message-ID: .*neither brackets nor an @"),
-    (["sent", "add", "--source", "submission", "a@b"], EX_USAGE, "--source .*'submission': allowed are admin and milter"),
+    (["sent", "add", "--source", "submission", "a@b"], EX_USAGE, "--source .*'submission': allowed: milter admin"),
+    (["sent", "gap", "--source", "admin"], EX_USAGE, "--source .*'admin': allowed: submission milter sent"),
     (["sent", "add", "--serial", "A1", "a@b"], EX_USAGE, "'A1' is no serial"),
     (["sent", "add", "--envelope-id", "", "a@b"], EX_USAGE, "no envelope id"),
     (["sent", "add", "--envelope-id", "a\tb", "a@b"], EX_USAGE, "no envelope id: .*printable"),
@@ -62,7 +63,9 @@ def test_sent_add_gives_evidence_never_coverage(server):
     (["sent", "add", "--sent-at", "-1", "a@b"], EX_USAGE, "--sent-at .*'-1': .*seconds"),
     (["sent", "add", "a@b", "friend@friends.example", "@friends.example"], EX_USAGE, "'@friends.example' is no address: "),
     (["sent", "add", "a@b", ""], EX_USAGE, "'' is no address: it is empty"),
-    (["sent", "add", "a@b", "a b"], EX_USAGE, "'a b' is no address: .*white space"),
+    (["sent", "add", "a@b", "a b"], EX_USAGE, "'a b' is no address: .*blanks"),
+    (["sent", "add", "a@b", "x" * 1100 + "@example.test"], EX_USAGE, "is no address: it is too long"),
+    (["sent", "add", "a@b", "a\nb@example.test"], EX_USAGE, "is no address: .*control"),
     (["sent", "add", "a@b", "<friend@friends.example>"], EX_USAGE, "is no address: .*brackets"),
     (["sent", "find"], EX_USAGE, "backscatter sent find .*message-id"),
     (["coverage", "--since", "yesterday"], None, "--since .*'yesterday'.*YYYY-MM-DD"),
@@ -214,7 +217,8 @@ def test_sent_add_of_what_is_older_than_the_retention(server):
     assert SentLog.of(server).counts() == {}
 
 
-@pytest.mark.parametrize("recipient", ["postmaster", '"a b"@example.test', "a@[192.0.2.1]", "müller@bücher.example"])
+@pytest.mark.parametrize("recipient", ["postmaster", '"a b"@example.test', "a@[192.0.2.1]", "a@[IPv6:2001:db8::1]",
+                                       "müller@bücher.example", "x" * 300 + "@example.test"])
 def test_sent_add_takes_what_an_mta_would_send_to(server, recipient):
     add_as_the_milter(server, "1@client.example.test", recipient)
     assert SentLog.of(server).query("SELECT count(*) FROM recipient") == [(1,)]
@@ -240,14 +244,34 @@ def test_sent_gap_makes_no_log(server):
     assert coverage(server, BOB)["cause"] == "gap"
 
 
+@pytest.mark.parametrize("source, concerned", [("milter", [BOB]), ("sent", [ALICE, BOB]), ("submission", [])])
+def test_sent_gap_of_one_source_concerns_those_who_list_it(dovecot_factory, source, concerned):
+    """A milter that was down says nothing of users who send past it."""
+    dovecot = dovecot_factory(users={ALICE: {"backscatter_sources": "sent"}, BOB: {"backscatter_sources": "sent,milter"}})
+    for user in (ALICE, BOB):
+        cover(dovecot, user)
+    backscatter(dovecot, "sent", "gap", "--source", source, "-A")
+    assert [user for user in (ALICE, BOB) if coverage(dovecot, user)["cause"] == "gap"] == concerned
+
+
 def test_sent_gap_while_the_log_is_locked(server):
-    """Who asks has to come again; meanwhile nothing is condemned, and what is there is not forgotten."""
+    """Nobody has to come again."""
     cover(server)
     with SentLog.of(server).locked():
-        result = backscatter(server, "sent", "gap", user=ALICE, check=False)
-    assert result.code == EX_TEMPFAIL and "locked" in result.err
+        result = backscatter(server, "sent", "gap", user=ALICE)
+    assert "gap not logged: " in result.err and "locked" in result.err
     assert judged(server, dsn(sent_message(to=STRANGER))) == NOT_COVERED
     assert coverage(server)["cause"] == "gap"
+
+
+def test_sent_gap_that_can_not_even_be_marked(server):
+    """Not "try again": that would start everybody's coverage anew each time."""
+    cover(server, BOB)
+    SentLog.of(server).path.mkdir()
+    server.users[ALICE].home.chmod(0o500)
+    result = backscatter(server, "sent", "gap", "-A", check=False)
+    assert result.code == EX_DATAERR and f"coverage restart -u {ALICE}" in result.err
+    assert coverage(server, BOB)["cause"] == "gap"
 
 
 # Over HTTP
@@ -293,7 +317,7 @@ def test_only_allowed_commands_are_answered_over_http(dovecot_factory):
 MESSAGE_ID = {"messageId": "1@client.example.test"}
 WRONG_ARGUMENTS = [
     ("SentAdd", {}), ("SentAdd", {"messageId": ""}), ("SentAdd", {"messageId": "hello"}),
-    ("SentAdd", MESSAGE_ID | {"source": "sent"}), ("SentAdd", MESSAGE_ID | {"serial": "A"}),
+    ("SentAdd", MESSAGE_ID | {"source": "sent"}), ("SentGap", {"source": "admin"}), ("SentAdd", MESSAGE_ID | {"serial": "A"}),
     ("SentAdd", MESSAGE_ID | {"envelopeId": ""}), ("SentAdd", MESSAGE_ID | {"envelopeId": "a\nb"}),
     ("SentAdd", MESSAGE_ID | {"date": "today"}), ("SentAdd", MESSAGE_ID | {"sentAt": -1}),
     ("SentAdd", MESSAGE_ID | {"recipient": [FRIEND, "@x"]}), ("SentFind", {}), ("Verify", {}), ("Explain", {}),

@@ -264,8 +264,8 @@ def test_doveadm_goes_by_the_rules_whatever_the_setting(sending_factory, check):
     assert row["sender"] == "refused" and row["reason"].startswith(f"From: <{CEO}>: Not an address of {ALICE}")
 
 
-@pytest.mark.parametrize("fields", [[], [""], [ALICE], ["Subject: hello"], [f"From: {ALICE}", ""], [f"From: {ALICE}\r\n", f"From: {CEO}"],
-                                    [f"From: {ALICE}\nFrom: {CEO}"], [": x"], [f"From: {ALICE}", "From"]])
+@pytest.mark.parametrize("fields", [[], [""], [ALICE], ["Subject: hello"], [f"From: {ALICE}", ""], [": x"], [f"From: {ALICE}", "From"],
+                                    [f"From: {ALICE}\r\n", f"From: {CEO}"], [f"From: {ALICE}\nFrom: {CEO}"]])
 def test_what_is_no_field_ends_no_process(asked, fields):
     """A blank line would hide what comes behind it."""
     assert sender(asked, *fields).code == 64
