@@ -5,11 +5,15 @@
 #include "str.h"
 #include "mail-storage.h"
 #include "mail-user.h"
+#include "sender/sender-addresses.h"
+#include "sent-log/site-key.h"
 #include "sent/sent-copy.h"
 #include "sent/sent-mailboxes.h"
 #include "settings/backscatter-settings.h"
 #include "verdict/coverage.h"
 #include "doveadm-backscatter.h"
+
+#include <stdlib.h>
 
 /* What the log says, and what stands beside it. */
 struct coverage_report {
@@ -348,6 +352,39 @@ static int coverage_print_unavailable(struct doveadm_run *run)
 	return -1;
 }
 
+/* Whoever sends would be the first to find out. */
+static bool coverage_check_site_key(struct doveadm_run *run)
+{
+	const char *path = run->buser->set->site_key;
+	struct serial_keys keys;
+	char *error;
+
+	if (path == NULL)
+		return TRUE;
+	if (site_key_read(path, &keys, &error) < 0) {
+		e_error(run->buser->event, "backscatter_site_key: %s", error);
+		free(error);
+		return FALSE;
+	}
+	serial_keys_clear(&keys);
+	return TRUE;
+}
+
+static bool coverage_check_sender_dict(struct doveadm_run *run)
+{
+	struct sender_addresses *senders = sender_addresses_init(run->buser);
+	const char *source, *error;
+	bool right = sender_addresses_own(senders, "nobody@backscatter.invalid",
+					  &source, &error) >= 0;
+
+	if (!right) {
+		e_error(run->buser->event, "backscatter_sender_dict: %s",
+			error);
+	}
+	sender_addresses_deinit(&senders);
+	return right;
+}
+
 /* The settings of SPF are logged here; the others were when they were read. Returns 0,
    or -1 if one is wrong. */
 static int coverage_check_settings(struct doveadm_run *run)
@@ -360,6 +397,8 @@ static int coverage_check_settings(struct doveadm_run *run)
 	for (error = spf->errors; *error != NULL; error++)
 		e_error(run->buser->event, "%s", *error);
 	pool_unref(&pool);
+	right = coverage_check_site_key(run) && right;
+	right = coverage_check_sender_dict(run) && right;
 	return right ? 0 : doveadm_run_not_possible(run);
 }
 

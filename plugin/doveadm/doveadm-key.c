@@ -68,15 +68,16 @@ static int key_list(struct doveadm_run *run, bool exists)
 {
 	struct serial_keys keys;
 	const char *error;
-	int site = key_print_site(run);
+	int site = key_print_site(run), ret = site < 0 ? -1 : 0;
 
-	if (site < 0 || !exists)
-		return site < 0 ? -1 : 0;
+	if (!exists)
+		return ret;
 	if (sent_log_get_serial_keys(run->buser->log, run->now, &keys, &error) < 0)
 		return doveadm_run_failed(run, error);
-	key_print_all(&keys, "mailbox", site == 0);
+	/* also where the site's can't be read */
+	key_print_all(&keys, "mailbox", site <= 0);
 	serial_keys_clear(&keys);
-	return 0;
+	return ret;
 }
 
 static int key_list_run(struct doveadm_run *run)

@@ -15,7 +15,7 @@ from sentlog import sent_message
 from submission import Reply, SubmissionClient
 
 LOGIN, SETTING, DICT, NOT_OWNED = "login", "backscatter_addresses", "backscatter_sender_dict", "not-owned"
-EX_TEMPFAIL = 75
+EX_DATAERR, EX_TEMPFAIL = 65, 75
 DEADLINE = 20
 
 
@@ -338,3 +338,5 @@ def test_a_dict_that_can_not_be_asked(kind):
         result = addresses(dovecot, check=False)
         assert [row["source"] for row in result.rows()] == [LOGIN]
         assert "backscatter_sender_dict: " in result.err
+        result = dovecot.doveadm("backscatter", "coverage", user=ALICE, check=False)
+        assert result.code == EX_DATAERR and "backscatter_sender_dict: " in result.err, result

@@ -73,8 +73,12 @@ def test_a_site_key_that_everybody_can_read_is_refused(sending):
     sending.dovecot.doveadm("backscatter", "key", "generate", str(path))
     path.chmod(0o644)
     sending.dovecot.restart(plugin={"backscatter_site_key": str(path)})
-    result = sending.dovecot.doveadm("backscatter", "key", "list", user=ALICE, check=False)
+    sending.sent(sent_message())
+    result = sending.dovecot.doveadm("backscatter", "key", "list", user=ALICE, formatter="tab", check=False)
     assert result.code != 0 and str(path) in result.err
+    assert [(row["of"], row["use"]) for row in result.rows()] == [("mailbox", "issues and verifies")]
+    coverage = sending.dovecot.doveadm("backscatter", "coverage", user=ALICE, check=False)
+    assert coverage.code == 65 and f"backscatter_site_key: site key {path}" in coverage.err
 
 
 def test_a_site_key_that_nobody_may_read(sending):
