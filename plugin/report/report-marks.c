@@ -31,12 +31,12 @@ marks_unfold(const unsigned char *value, const unsigned char *end)
 static bool
 marks_speaker_decoded(const unsigned char *value, const unsigned char *end)
 {
-	unsigned int speakers;
+	uint64_t speakers;
 
 	T_BEGIN {
 		speakers = report_speakers_read(marks_unfold(value, end));
 	} T_END;
-	return (speakers & REPORT_SPEAKER_MARKS) != 0;
+	return (speakers & REPORT_MARKING_SPEAKERS) != 0;
 }
 
 static bool marks_is_encoded(const unsigned char *p, const unsigned char *end)
@@ -90,14 +90,14 @@ marks_speaker(const unsigned char *value, const unsigned char *end)
 		}
 	}
 	return (report_words_find(REPORT_VOCABULARY_SPEAKER, text, size) &
-		REPORT_SPEAKER_MARKS) != 0;
+		REPORT_MARKING_SPEAKERS) != 0;
 }
 
 /* An answer is written by a human, unless other fields say something else. */
-static bool marks_subject_words(unsigned int subject)
+static bool marks_subject_words(uint64_t subject)
 {
-	return (subject & REPORT_SUBJECT_ANSWER) == 0 &&
-		(subject & REPORT_SUBJECT_MARKS) != 0;
+	return (subject & TRAIT(HUMAN_SUBJECT)) == 0 &&
+		(subject & REPORT_MARKING_SUBJECTS) != 0;
 }
 
 static bool
@@ -105,7 +105,7 @@ marks_subject(const unsigned char *value, const unsigned char *end)
 {
 	unsigned char text[MARKS_MAX_TEXT];
 	const unsigned char *p;
-	unsigned int subject;
+	uint64_t subject;
 	size_t size = 0;
 
 	if (end - value > MARKS_MAX_TEXT)

@@ -8,7 +8,6 @@
 #include "lib.h"
 #include "istream.h"
 #include "report-private.h"
-#include "report-words.h"
 
 /* SpamAssassin's report_safe 2: the original message as text/plain */
 #define WRAPPED_TEXT "x-spam-type=original"

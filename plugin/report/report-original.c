@@ -5,7 +5,6 @@
 #include "lib.h"
 #include "message-date.h"
 #include "report-private.h"
-#include "report-words.h"
 
 /* Sieve's redirect, vacation and notify make such IDs (RFC 5230, 5435). */
 #define SIEVE_MESSAGE_ID_PREFIX "dovecot-sieve-"
@@ -67,7 +66,7 @@ static bool outline_field_is_reports(const struct report_field *field)
 	if (report_field_is(field, "From") || report_field_is(field, "Sender")) {
 		return *value == '\0' || strcmp(value, "<>") == 0 ||
 			(report_speakers_read(value) &
-			 REPORT_SPEAKER_MAILER_DAEMON) != 0;
+			 TRAIT(MAILER_DAEMON)) != 0;
 	}
 	if (report_field_is(field, "Return-Path"))
 		return strcmp(value, "<>") == 0;

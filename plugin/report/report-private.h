@@ -11,50 +11,7 @@
 #include "message-parser.h"
 #include "report.h"
 #include "report-limits.h"
-
-/* What speaks for one class or another. Each counts once; report.c says
-   how much. */
-enum report_trait {
-	/* who speaks */
-	REPORT_TRAIT_NULL_SENDER,
-	REPORT_TRAIT_NULL_FROM,
-	REPORT_TRAIT_DAEMON_FROM,
-	REPORT_TRAIT_DAEMON_PATH,
-	REPORT_TRAIT_POSTMASTER,
-	REPORT_TRAIT_MAIL_SYSTEM,
-	REPORT_TRAIT_MAIL_FILTER,
-	REPORT_TRAIT_UNATTENDED,
-	/* what the header says */
-	REPORT_TRAIT_AUTO_GENERATED,
-	REPORT_TRAIT_AUTO_REPLIED,
-	REPORT_TRAIT_AUTO_REPLY_FIELD,
-	REPORT_TRAIT_ANSWER,
-	REPORT_TRAIT_HUMAN_SUBJECT,
-	REPORT_TRAIT_FAILED_RECIPIENTS,
-	REPORT_TRAIT_SUBJECT_FAILURE,
-	REPORT_TRAIT_SUBJECT_AUTO_REPLY,
-	REPORT_TRAIT_SUBJECT_CHALLENGE,
-	REPORT_TRAIT_SUBJECT_VIRUS,
-	REPORT_TRAIT_SUBJECT_ABUSE,
-	/* multipart/report, and its report-type */
-	REPORT_TRAIT_REPORT,
-	REPORT_TRAIT_REPORT_DSN,
-	/* what the body has */
-	REPORT_TRAIT_DSN_PART,
-	REPORT_TRAIT_MDN_PART,
-	REPORT_TRAIT_ARF_PART,
-	REPORT_TRAIT_RETURNED_PART,
-	REPORT_TRAIT_DSN_TEXT,
-	REPORT_TRAIT_RETURNED_TEXT,
-	REPORT_TRAIT_TEXT_FAILURE,
-	REPORT_TRAIT_TEXT_REPLY_CODE,
-	REPORT_TRAIT_TEXT_ADDRESS,
-	REPORT_TRAIT_TEXT_CHALLENGE,
-	REPORT_TRAIT_TEXT_VIRUS,
-	REPORT_TRAIT_JSON_NOTICE,
-
-	REPORT_TRAIT_COUNT
-};
+#include "report-words.h"
 
 /* How much a Message-ID's place tells: those of a stronger place are tried
    first. */
@@ -133,7 +90,7 @@ struct report_reader {
 	pool_t scratch;
 	struct report *report;
 
-	/* bits of enum report_trait */
+	/* of enum report_trait */
 	uint64_t traits;
 	/* strongest action of all recipients */
 	enum report_action action;
@@ -174,8 +131,6 @@ struct report_reader {
 	bool disposition_seen:1;
 	/* what is read now was wrapped: done once only */
 	bool is_unwrapped:1;
-	/* From or Sender is a mailer daemon, or From is <> */
-	bool mailer_daemon:1;
 	/* MDN: Disposition says deleted by an automatic action (a rejection
 	   by RFC 5429 looks so too) */
 	bool mdn_deleted:1;
@@ -199,21 +154,12 @@ report_trait_has(const struct report_reader *reader, enum report_trait trait)
 	return (reader->traits & (1ULL << trait)) != 0;
 }
 
-/* What words mean (report-words.h) as traits. */
-struct report_word_trait {
-	unsigned int means;
-	enum report_trait trait;
-};
-static inline void
-report_traits_add(struct report_reader *reader, unsigned int found,
-		  const struct report_word_trait *traits, unsigned int count)
+/* Otherwise the scan would not have asked. Whatever else the message may be, it must
+   not depend on who asks. */
+static inline bool report_is_asked_for(const struct report_reader *reader)
 {
-	unsigned int i;
-
-	for (i = 0; i < count; i++) {
-		if ((found & traits[i].means) != 0)
-			report_trait_add(reader, traits[i].trait);
-	}
+	return reader->is_marked ||
+		report_trait_has(reader, REPORT_TRAIT_NULL_SENDER);
 }
 
 /* report-fields.c: header fields of one block */
@@ -271,6 +217,9 @@ enum report_block {
    *identifies_r: found in real header blocks, hardly in prose. */
 enum report_block report_field_kind(const unsigned char *name, size_t size,
 				    bool *identifies_r);
+
+/* report-class.c: what the traits make of it, once all was read */
+enum report_class report_class_of(const struct report_reader *reader);
 
 /* report-values.c */
 

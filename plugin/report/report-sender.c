@@ -5,46 +5,28 @@
 #include "rfc822-parser.h"
 #include "rfc2231-parser.h"
 #include "report-private.h"
-#include "report-words.h"
-
-static const struct report_word_trait speaker_traits[] = {
-	{ REPORT_SPEAKER_MAIL_SYSTEM, REPORT_TRAIT_MAIL_SYSTEM },
-	{ REPORT_SPEAKER_POSTMASTER, REPORT_TRAIT_POSTMASTER },
-	{ REPORT_SPEAKER_MAIL_FILTER, REPORT_TRAIT_MAIL_FILTER },
-	{ REPORT_SPEAKER_UNATTENDED | REPORT_SPEAKER_ROBOT,
-	  REPORT_TRAIT_UNATTENDED },
-};
-
-static const struct report_word_trait subject_traits[] = {
-	{ REPORT_SUBJECT_ANSWER, REPORT_TRAIT_HUMAN_SUBJECT },
-	{ REPORT_SUBJECT_FAILURE, REPORT_TRAIT_SUBJECT_FAILURE },
-	{ REPORT_SUBJECT_AUTO_REPLY, REPORT_TRAIT_SUBJECT_AUTO_REPLY },
-	{ REPORT_SUBJECT_CHALLENGE, REPORT_TRAIT_SUBJECT_CHALLENGE },
-	{ REPORT_SUBJECT_VIRUS, REPORT_TRAIT_SUBJECT_VIRUS },
-	{ REPORT_SUBJECT_ABUSE, REPORT_TRAIT_SUBJECT_ABUSE },
-};
 
 /* From, Sender, Return-Path: the domain says nothing, only who in it. daemon: what a
-   mailer daemon there says. */
-static unsigned int
+   daemon there says. */
+static uint64_t
 sender_speaker(struct report_reader *reader, const char *value,
 	       enum report_trait daemon)
 {
-	unsigned int speakers = report_speakers_read(value);
+	uint64_t speakers = report_speakers_read(value);
 
-	if ((speakers & (REPORT_SPEAKER_MAILER_DAEMON |
-			 REPORT_SPEAKER_DAEMON)) != 0)
+	if ((speakers & TRAITS(MAILER_DAEMON, DAEMON)) != 0)
 		report_trait_add(reader, daemon);
-	report_traits_add(reader, speakers, speaker_traits,
-			  N_ELEMENTS(speaker_traits));
+	/* counts once, whatever it is called */
+	if ((speakers & TRAIT(ROBOT)) != 0)
+		report_trait_add(reader, REPORT_TRAIT_UNATTENDED);
+	reader->traits |= speakers & TRAITS(MAIL_SYSTEM, UNATTENDED);
 	return speakers;
 }
 
 static void header_read_sender(struct report_reader *reader, const char *value)
 {
-	if ((sender_speaker(reader, value, REPORT_TRAIT_DAEMON_FROM) &
-	     REPORT_SPEAKER_MAILER_DAEMON) != 0)
-		reader->mailer_daemon = TRUE;
+	reader->traits |= TRAIT(MAILER_DAEMON) &
+		sender_speaker(reader, value, REPORT_TRAIT_DAEMON_FROM);
 }
 
 static void header_read_from(struct report_reader *reader, const char *value)
@@ -52,7 +34,7 @@ static void header_read_from(struct report_reader *reader, const char *value)
 	if (strstr(value, "<>") != NULL) {
 		report_trait_add(reader, REPORT_TRAIT_NULL_FROM);
 		if (strchr(value, '@') == NULL)
-			reader->mailer_daemon = TRUE;
+			report_trait_add(reader, REPORT_TRAIT_MAILER_DAEMON);
 	}
 	header_read_sender(reader, value);
 	report_addresses_read(reader->pool, value, &reader->own_addresses);
@@ -107,8 +89,7 @@ static void read_failed_recipients(struct report_reader *reader, const char *val
 
 static void header_read_subject(struct report_reader *reader, const char *value)
 {
-	report_traits_add(reader, report_subject_read(value), subject_traits,
-			  N_ELEMENTS(subject_traits));
+	reader->traits |= report_subject_read(value);
 }
 
 static void header_read_to(struct report_reader *reader, const char *value)

@@ -6,17 +6,10 @@
 #include "lib.h"
 #include "rfc822-parser.h"
 #include "report-private.h"
-#include "report-words.h"
 #include "mail-html2text.h"
 
 /* How much of a notice is searched for phrases. */
 #define TEXT_MAX_NOTICE (32 * 1024)
-
-static const struct report_word_trait notice_traits[] = {
-	{ REPORT_NOTICE_FAILURE, REPORT_TRAIT_TEXT_FAILURE },
-	{ REPORT_NOTICE_CHALLENGE, REPORT_TRAIT_TEXT_CHALLENGE },
-	{ REPORT_NOTICE_VIRUS, REPORT_TRAIT_TEXT_VIRUS },
-};
 
 /* Lower-case, on one line, single spaces: so that phrases can be found across
    line ends. */
@@ -177,10 +170,8 @@ text_notice_read(struct report_reader *reader, const unsigned char *text,
 	if (end - text > TEXT_MAX_NOTICE)
 		end = text + TEXT_MAX_NOTICE;
 	flat = text_flatten(text, end, &size);
-	report_traits_add(reader,
-			  report_words_find(REPORT_VOCABULARY_NOTICE,
-					    (const void *)flat, size),
-			  notice_traits, N_ELEMENTS(notice_traits));
+	reader->traits |= report_words_find(REPORT_VOCABULARY_NOTICE,
+					    (const void *)flat, size);
 	if (text_has_status_code(flat))
 		report_trait_add(reader, REPORT_TRAIT_TEXT_REPLY_CODE);
 	if (array_count(&reader->failed_addresses) == 0)

@@ -37,35 +37,35 @@ const char *report_words_decode(const char *value)
 }
 
 static const struct report_word speaker_words[] = {
-	{ "mailerdaemon", REPORT_SPEAKER_MAILER_DAEMON },
-	{ "maildaemon", REPORT_SPEAKER_DAEMON },
-	{ "mdaemon", REPORT_SPEAKER_DAEMON },
-	{ "maildeliver", REPORT_SPEAKER_MAIL_SYSTEM },
-	{ "deliverysub", REPORT_SPEAKER_MAIL_SYSTEM },
-	{ "deliverysystem", REPORT_SPEAKER_MAIL_SYSTEM },
-	{ "deliveryservice", REPORT_SPEAKER_MAIL_SYSTEM },
-	{ "mailsystem", REPORT_SPEAKER_MAIL_SYSTEM },
-	{ "mailadmin", REPORT_SPEAKER_MAIL_SYSTEM },
-	{ "systemadmin", REPORT_SPEAKER_MAIL_SYSTEM },
-	{ "postmaster", REPORT_SPEAKER_POSTMASTER },
-	{ "virus", REPORT_SPEAKER_MAIL_FILTER },
-	{ "contentfilter", REPORT_SPEAKER_MAIL_FILTER },
-	{ "mailfilter", REPORT_SPEAKER_MAIL_FILTER },
-	{ "mailscanner", REPORT_SPEAKER_MAIL_FILTER },
-	{ "daemon", REPORT_SPEAKER_UNATTENDED },
-	{ "mailserver", REPORT_SPEAKER_UNATTENDED },
-	{ "admin", REPORT_SPEAKER_ROBOT },
-	{ "noreply", REPORT_SPEAKER_ROBOT },
-	{ "donotreply", REPORT_SPEAKER_ROBOT },
+	{ "mailerdaemon", TRAIT(MAILER_DAEMON) },
+	{ "maildaemon", TRAIT(DAEMON) },
+	{ "mdaemon", TRAIT(DAEMON) },
+	{ "maildeliver", TRAIT(MAIL_SYSTEM) },
+	{ "deliverysub", TRAIT(MAIL_SYSTEM) },
+	{ "deliverysystem", TRAIT(MAIL_SYSTEM) },
+	{ "deliveryservice", TRAIT(MAIL_SYSTEM) },
+	{ "mailsystem", TRAIT(MAIL_SYSTEM) },
+	{ "mailadmin", TRAIT(MAIL_SYSTEM) },
+	{ "systemadmin", TRAIT(MAIL_SYSTEM) },
+	{ "postmaster", TRAIT(POSTMASTER) },
+	{ "virus", TRAIT(MAIL_FILTER) },
+	{ "contentfilter", TRAIT(MAIL_FILTER) },
+	{ "mailfilter", TRAIT(MAIL_FILTER) },
+	{ "mailscanner", TRAIT(MAIL_FILTER) },
+	{ "daemon", TRAIT(UNATTENDED) },
+	{ "mailserver", TRAIT(UNATTENDED) },
+	{ "admin", TRAIT(ROBOT) },
+	{ "noreply", TRAIT(ROBOT) },
+	{ "donotreply", TRAIT(ROBOT) },
 	{ NULL, 0 },
 };
 
-#define WHAT		REPORT_SUBJECT_WHAT
-#define HAPPENED	REPORT_SUBJECT_HAPPENED
-#define STATUS_OF	REPORT_SUBJECT_STATUS_OF
-#define STATUS		REPORT_SUBJECT_STATUS
-#define FAILURE		REPORT_SUBJECT_FAILURE
-#define HINT		REPORT_SUBJECT_HINT
+#define WHAT		TRAIT(SUBJECT_WHAT)
+#define HAPPENED	TRAIT(SUBJECT_HAPPENED)
+#define STATUS_OF	TRAIT(SUBJECT_STATUS_OF)
+#define STATUS		TRAIT(SUBJECT_STATUS)
+#define FAILURE		TRAIT(SUBJECT_FAILURE)
+#define HINT		TRAIT(SUBJECT_HINT)
 
 static const struct report_word subject_words[] = {
 	{ "mail", WHAT },
@@ -111,35 +111,35 @@ static const struct report_word subject_words[] = {
 	{ "notification", HINT },
 	{ "warning", STATUS },
 
-	{ "out of office", REPORT_SUBJECT_AUTO_REPLY },
-	{ "out of the office", REPORT_SUBJECT_AUTO_REPLY },
-	{ "automatic repl", REPORT_SUBJECT_AUTO_REPLY },
-	{ "automatic respon", REPORT_SUBJECT_AUTO_REPLY },
+	{ "out of office", TRAIT(SUBJECT_AUTO_REPLY) },
+	{ "out of the office", TRAIT(SUBJECT_AUTO_REPLY) },
+	{ "automatic repl", TRAIT(SUBJECT_AUTO_REPLY) },
+	{ "automatic respon", TRAIT(SUBJECT_AUTO_REPLY) },
 	{ "automatic", HINT },
-	{ "automated repl", REPORT_SUBJECT_AUTO_REPLY },
-	{ "automated respon", REPORT_SUBJECT_AUTO_REPLY },
-	{ "autoreply", REPORT_SUBJECT_AUTO_REPLY },
-	{ "auto-reply", REPORT_SUBJECT_AUTO_REPLY },
-	{ "auto reply", REPORT_SUBJECT_AUTO_REPLY },
+	{ "automated repl", TRAIT(SUBJECT_AUTO_REPLY) },
+	{ "automated respon", TRAIT(SUBJECT_AUTO_REPLY) },
+	{ "autoreply", TRAIT(SUBJECT_AUTO_REPLY) },
+	{ "auto-reply", TRAIT(SUBJECT_AUTO_REPLY) },
+	{ "auto reply", TRAIT(SUBJECT_AUTO_REPLY) },
 	{ "auto:", HINT },
-	{ "autorespon", REPORT_SUBJECT_AUTO_REPLY },
-	{ "auto-respon", REPORT_SUBJECT_AUTO_REPLY },
-	{ "auto respon", REPORT_SUBJECT_AUTO_REPLY },
-	{ "away from", REPORT_SUBJECT_AUTO_REPLY },
-	{ "vacation", REPORT_SUBJECT_AUTO_REPLY },
+	{ "autorespon", TRAIT(SUBJECT_AUTO_REPLY) },
+	{ "auto-respon", TRAIT(SUBJECT_AUTO_REPLY) },
+	{ "auto respon", TRAIT(SUBJECT_AUTO_REPLY) },
+	{ "away from", TRAIT(SUBJECT_AUTO_REPLY) },
+	{ "vacation", TRAIT(SUBJECT_AUTO_REPLY) },
 
-	{ "confirm your", REPORT_SUBJECT_CHALLENGE },
-	{ "verify your", REPORT_SUBJECT_CHALLENGE },
-	{ "confirmation requ", REPORT_SUBJECT_CHALLENGE },
-	{ "verification requ", REPORT_SUBJECT_CHALLENGE },
+	{ "confirm your", TRAIT(SUBJECT_CHALLENGE) },
+	{ "verify your", TRAIT(SUBJECT_CHALLENGE) },
+	{ "confirmation requ", TRAIT(SUBJECT_CHALLENGE) },
+	{ "verification requ", TRAIT(SUBJECT_CHALLENGE) },
 
-	{ "virus", REPORT_SUBJECT_VIRUS },
-	{ "infected", REPORT_SUBJECT_VIRUS },
-	{ "malware", REPORT_SUBJECT_VIRUS },
+	{ "virus", TRAIT(SUBJECT_VIRUS) },
+	{ "infected", TRAIT(SUBJECT_VIRUS) },
+	{ "malware", TRAIT(SUBJECT_VIRUS) },
 
-	{ "abuse report", REPORT_SUBJECT_ABUSE },
-	{ "spam report", REPORT_SUBJECT_ABUSE },
-	{ "complaint", REPORT_SUBJECT_ABUSE },
+	{ "abuse report", TRAIT(SUBJECT_ABUSE) },
+	{ "spam report", TRAIT(SUBJECT_ABUSE) },
+	{ "complaint", TRAIT(SUBJECT_ABUSE) },
 	{ "mail system", HINT },
 	{ "delivery status", HINT },
 	{ NULL, 0 },
@@ -150,69 +150,69 @@ static const char *const answer_prefixes[] = {
 };
 
 static const struct report_word notice_phrases[] = {
-	{ "not be delivered", REPORT_NOTICE_FAILURE },
-	{ "n't be delivered", REPORT_NOTICE_FAILURE },
-	{ "cannot be delivered", REPORT_NOTICE_FAILURE },
-	{ "undeliver", REPORT_NOTICE_FAILURE },
-	{ "unable to deliver", REPORT_NOTICE_FAILURE },
-	{ "able to deliver", REPORT_NOTICE_FAILURE },
-	{ "not deliver", REPORT_NOTICE_FAILURE },
-	{ "n't deliver", REPORT_NOTICE_FAILURE },
-	{ "not been delivered", REPORT_NOTICE_FAILURE },
-	{ "yet been delivered", REPORT_NOTICE_FAILURE },
-	{ "non-deliver", REPORT_NOTICE_FAILURE },
-	{ "delivery fail", REPORT_NOTICE_FAILURE },
-	{ "failed delivery", REPORT_NOTICE_FAILURE },
-	{ "delivery has failed", REPORT_NOTICE_FAILURE },
-	{ "delivery to the following", REPORT_NOTICE_FAILURE },
-	{ "delivery problem", REPORT_NOTICE_FAILURE },
-	{ "delivery error", REPORT_NOTICE_FAILURE },
-	{ "delivery notification", REPORT_NOTICE_FAILURE },
-	{ "error delivering", REPORT_NOTICE_FAILURE },
-	{ "failed permanently", REPORT_NOTICE_FAILURE },
-	{ "permanent error", REPORT_NOTICE_FAILURE },
-	{ "permanent fatal", REPORT_NOTICE_FAILURE },
-	{ "permanent failure", REPORT_NOTICE_FAILURE },
-	{ "not reach", REPORT_NOTICE_FAILURE },
-	{ "n't reach", REPORT_NOTICE_FAILURE },
-	{ "not be reached", REPORT_NOTICE_FAILURE },
-	{ "returned to sender", REPORT_NOTICE_FAILURE },
-	{ "returning message", REPORT_NOTICE_FAILURE },
-	{ "returned message", REPORT_NOTICE_FAILURE },
-	{ "user unknown", REPORT_NOTICE_FAILURE },
-	{ "unknown user", REPORT_NOTICE_FAILURE },
-	{ "no such user", REPORT_NOTICE_FAILURE },
-	{ "not a valid user", REPORT_NOTICE_FAILURE },
-	{ "unknown recipient", REPORT_NOTICE_FAILURE },
-	{ "mailbox full", REPORT_NOTICE_FAILURE },
-	{ "mailbox is full", REPORT_NOTICE_FAILURE },
-	{ "mailbox exceed", REPORT_NOTICE_FAILURE },
-	{ "over quota", REPORT_NOTICE_FAILURE },
-	{ "quota exceeded", REPORT_NOTICE_FAILURE },
-	{ "exceeding their quota", REPORT_NOTICE_FAILURE },
-	{ "been delayed", REPORT_NOTICE_FAILURE },
-	{ "not be sent", REPORT_NOTICE_FAILURE },
-	{ "failed recipient", REPORT_NOTICE_FAILURE },
-	{ "invalid recipient", REPORT_NOTICE_FAILURE },
-	{ "failed address", REPORT_NOTICE_FAILURE },
-	{ "recipient address", REPORT_NOTICE_FAILURE },
-	{ "automatically rejected", REPORT_NOTICE_FAILURE },
-	{ "message was rejected", REPORT_NOTICE_FAILURE },
-	{ "mail was rejected", REPORT_NOTICE_FAILURE },
+	{ "not be delivered", TRAIT(TEXT_FAILURE) },
+	{ "n't be delivered", TRAIT(TEXT_FAILURE) },
+	{ "cannot be delivered", TRAIT(TEXT_FAILURE) },
+	{ "undeliver", TRAIT(TEXT_FAILURE) },
+	{ "unable to deliver", TRAIT(TEXT_FAILURE) },
+	{ "able to deliver", TRAIT(TEXT_FAILURE) },
+	{ "not deliver", TRAIT(TEXT_FAILURE) },
+	{ "n't deliver", TRAIT(TEXT_FAILURE) },
+	{ "not been delivered", TRAIT(TEXT_FAILURE) },
+	{ "yet been delivered", TRAIT(TEXT_FAILURE) },
+	{ "non-deliver", TRAIT(TEXT_FAILURE) },
+	{ "delivery fail", TRAIT(TEXT_FAILURE) },
+	{ "failed delivery", TRAIT(TEXT_FAILURE) },
+	{ "delivery has failed", TRAIT(TEXT_FAILURE) },
+	{ "delivery to the following", TRAIT(TEXT_FAILURE) },
+	{ "delivery problem", TRAIT(TEXT_FAILURE) },
+	{ "delivery error", TRAIT(TEXT_FAILURE) },
+	{ "delivery notification", TRAIT(TEXT_FAILURE) },
+	{ "error delivering", TRAIT(TEXT_FAILURE) },
+	{ "failed permanently", TRAIT(TEXT_FAILURE) },
+	{ "permanent error", TRAIT(TEXT_FAILURE) },
+	{ "permanent fatal", TRAIT(TEXT_FAILURE) },
+	{ "permanent failure", TRAIT(TEXT_FAILURE) },
+	{ "not reach", TRAIT(TEXT_FAILURE) },
+	{ "n't reach", TRAIT(TEXT_FAILURE) },
+	{ "not be reached", TRAIT(TEXT_FAILURE) },
+	{ "returned to sender", TRAIT(TEXT_FAILURE) },
+	{ "returning message", TRAIT(TEXT_FAILURE) },
+	{ "returned message", TRAIT(TEXT_FAILURE) },
+	{ "user unknown", TRAIT(TEXT_FAILURE) },
+	{ "unknown user", TRAIT(TEXT_FAILURE) },
+	{ "no such user", TRAIT(TEXT_FAILURE) },
+	{ "not a valid user", TRAIT(TEXT_FAILURE) },
+	{ "unknown recipient", TRAIT(TEXT_FAILURE) },
+	{ "mailbox full", TRAIT(TEXT_FAILURE) },
+	{ "mailbox is full", TRAIT(TEXT_FAILURE) },
+	{ "mailbox exceed", TRAIT(TEXT_FAILURE) },
+	{ "over quota", TRAIT(TEXT_FAILURE) },
+	{ "quota exceeded", TRAIT(TEXT_FAILURE) },
+	{ "exceeding their quota", TRAIT(TEXT_FAILURE) },
+	{ "been delayed", TRAIT(TEXT_FAILURE) },
+	{ "not be sent", TRAIT(TEXT_FAILURE) },
+	{ "failed recipient", TRAIT(TEXT_FAILURE) },
+	{ "invalid recipient", TRAIT(TEXT_FAILURE) },
+	{ "failed address", TRAIT(TEXT_FAILURE) },
+	{ "recipient address", TRAIT(TEXT_FAILURE) },
+	{ "automatically rejected", TRAIT(TEXT_FAILURE) },
+	{ "message was rejected", TRAIT(TEXT_FAILURE) },
+	{ "mail was rejected", TRAIT(TEXT_FAILURE) },
 
-	{ "confirm that you", REPORT_NOTICE_CHALLENGE },
-	{ "to confirm your", REPORT_NOTICE_CHALLENGE },
-	{ "click on the following link", REPORT_NOTICE_CHALLENGE },
-	{ "allowed list", REPORT_NOTICE_CHALLENGE },
-	{ "approved sender", REPORT_NOTICE_CHALLENGE },
+	{ "confirm that you", TRAIT(TEXT_CHALLENGE) },
+	{ "to confirm your", TRAIT(TEXT_CHALLENGE) },
+	{ "click on the following link", TRAIT(TEXT_CHALLENGE) },
+	{ "allowed list", TRAIT(TEXT_CHALLENGE) },
+	{ "approved sender", TRAIT(TEXT_CHALLENGE) },
 
-	{ "virus was found", REPORT_NOTICE_VIRUS },
-	{ "virus found", REPORT_NOTICE_VIRUS },
-	{ "found a virus", REPORT_NOTICE_VIRUS },
-	{ "contained a virus", REPORT_NOTICE_VIRUS },
-	{ "contains a virus", REPORT_NOTICE_VIRUS },
-	{ "was infected", REPORT_NOTICE_VIRUS },
-	{ "infected with", REPORT_NOTICE_VIRUS },
+	{ "virus was found", TRAIT(TEXT_VIRUS) },
+	{ "virus found", TRAIT(TEXT_VIRUS) },
+	{ "found a virus", TRAIT(TEXT_VIRUS) },
+	{ "contained a virus", TRAIT(TEXT_VIRUS) },
+	{ "contains a virus", TRAIT(TEXT_VIRUS) },
+	{ "was infected", TRAIT(TEXT_VIRUS) },
+	{ "infected with", TRAIT(TEXT_VIRUS) },
 	{ NULL, 0 },
 };
 
@@ -268,25 +268,26 @@ words_begins(const unsigned char *text, size_t size, const char *word)
 	return *word == '\0';
 }
 
-static unsigned int
+static uint64_t
 words_starting(const struct words_index *index, const struct report_word *words,
 	       const unsigned char *text, size_t size)
 {
-	unsigned int i, found = 0;
+	uint64_t found = 0;
+	unsigned int i;
 
 	for (i = index->first[text[0] & 31]; i > 0; i = index->next[i]) {
 		if (words_begins(text, size, words[i - 1].word))
-			found |= words[i - 1].means;
+			found |= words[i - 1].traits;
 	}
 	return found;
 }
 
-unsigned int report_words_find(enum report_vocabulary vocabulary,
-			       const unsigned char *text, size_t size)
+uint64_t report_words_find(enum report_vocabulary vocabulary,
+			   const unsigned char *text, size_t size)
 {
 	const struct report_word *words = report_vocabularies[vocabulary];
 	struct words_index *index = &words_indexes[vocabulary];
-	unsigned int found = 0;
+	uint64_t found = 0;
 
 	if (!index->filled)
 		words_index_fill(index, words);
@@ -298,28 +299,26 @@ unsigned int report_words_find(enum report_vocabulary vocabulary,
 	return found;
 }
 
-static bool
-subject_has_both(unsigned int subject, enum report_subject first,
-		 enum report_subject second)
+static bool has_both(uint64_t traits, uint64_t first, uint64_t second)
 {
-	return (subject & first) != 0 && (subject & second) != 0;
+	return (traits & first) != 0 && (traits & second) != 0;
 }
 
-unsigned int report_subject_find(const unsigned char *text, size_t size)
+uint64_t report_subject_find(const unsigned char *text, size_t size)
 {
-	unsigned int subject =
+	uint64_t subject =
 		report_words_find(REPORT_VOCABULARY_SUBJECT, text, size);
 	unsigned int i;
 
-	if (subject_has_both(subject, WHAT, HAPPENED) ||
-	    subject_has_both(subject, STATUS_OF, STATUS))
+	if (has_both(subject, WHAT, HAPPENED) ||
+	    has_both(subject, STATUS_OF, STATUS))
 		subject |= FAILURE;
 	for (i = 0; answer_prefixes[i] != NULL; i++) {
 		size_t prefix_size = strlen(answer_prefixes[i]);
 
 		if (size >= prefix_size &&
 		    memcmp(text, answer_prefixes[i], prefix_size) == 0)
-			subject |= REPORT_SUBJECT_ANSWER;
+			subject |= TRAIT(HUMAN_SUBJECT);
 	}
 	return subject;
 }
@@ -361,9 +360,9 @@ static const char *words_flatten(const char *text)
 }
 
 /* The first speaker word in text. */
-static unsigned int speaker_find(const char *text)
+static uint64_t speaker_find(const char *text)
 {
-	unsigned int found;
+	uint64_t found;
 
 	text = words_squeeze(words_decode(text));
 	found = report_words_find(REPORT_VOCABULARY_SPEAKER,
@@ -371,10 +370,10 @@ static unsigned int speaker_find(const char *text)
 	return found & -found;
 }
 
-unsigned int report_speakers_read(const char *value)
+uint64_t report_speakers_read(const char *value)
 {
 	struct message_address *addr;
-	unsigned int speakers = 0;
+	uint64_t speakers = 0;
 
 	addr = message_address_parse(pool_datastack_create(),
 				     (const unsigned char *)value,
@@ -392,7 +391,7 @@ unsigned int report_speakers_read(const char *value)
 	return speakers;
 }
 
-unsigned int report_subject_read(const char *value)
+uint64_t report_subject_read(const char *value)
 {
 	const char *text = words_flatten(words_decode(value));
 

@@ -7,7 +7,6 @@
 #include "istream.h"
 #include "qp-decoder.h"
 #include "report-private.h"
-#include "report-words.h"
 
 /* "MAILER-DAEMON" and "<>" are no addresses, but the same. */
 static void identity_read_from(struct report_reader *reader, const char *value,

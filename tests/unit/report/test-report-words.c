@@ -94,7 +94,7 @@ static void test_every_speaker_word_marks(void **state ATTR_UNUSED)
 
 	for (i = 0; words[i / n].word != NULL; i++) T_BEGIN {
 		word = &words[i / n];
-		if ((word->means & REPORT_SPEAKER_MARKS) != 0) {
+		if ((word->traits & REPORT_MARKING_SPEAKERS) != 0) {
 			const char *name = names[i % n];
 
 			assert_value_marks(name, word->word, " <x@y.example>");
@@ -124,7 +124,7 @@ static void test_other_speaker_words_make_no_report(void **state ATTR_UNUSED)
 		report_vocabularies[REPORT_VOCABULARY_SPEAKER];
 
 	for (; word->word != NULL; word++) T_BEGIN {
-		bool marks = (word->means & REPORT_SPEAKER_MARKS) != 0;
+		bool marks = (word->traits & REPORT_MARKING_SPEAKERS) != 0;
 		const char *message;
 
 		message = t_strdup_printf("From: %s@example.com\n" TO
@@ -137,14 +137,14 @@ static void test_other_speaker_words_make_no_report(void **state ATTR_UNUSED)
 
 /* What a word needs beside it. */
 static const struct {
-	unsigned int subject;
+	uint64_t subject;
 	const char *with;
 } subject_pairs[] = {
-	{ REPORT_SUBJECT_WHAT, " fail" },
-	{ REPORT_SUBJECT_HAPPENED, " mail" },
-	{ REPORT_SUBJECT_STATUS_OF, " status" },
-	{ REPORT_SUBJECT_STATUS, " deliver" },
-	{ REPORT_SUBJECT_MARKS, "" },
+	{ TRAIT(SUBJECT_WHAT), " fail" },
+	{ TRAIT(SUBJECT_HAPPENED), " mail" },
+	{ TRAIT(SUBJECT_STATUS_OF), " status" },
+	{ TRAIT(SUBJECT_STATUS), " deliver" },
+	{ REPORT_MARKING_SUBJECTS, "" },
 };
 
 static void test_every_subject_word_marks(void **state ATTR_UNUSED)
@@ -156,9 +156,9 @@ static void test_every_subject_word_marks(void **state ATTR_UNUSED)
 	for (i = 0; words[i / n].word != NULL; i++) T_BEGIN {
 		const struct report_word *word = &words[i / n];
 
-		assert_true(word->means != 0);
+		assert_true(word->traits != 0);
 		j = i % n;
-		if ((word->means & subject_pairs[j].subject) != 0) {
+		if ((word->traits & subject_pairs[j].subject) != 0) {
 			assert_value_marks("Subject", t_strconcat(word->word,
 					   subject_pairs[j].with, NULL), "");
 		}
