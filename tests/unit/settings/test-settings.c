@@ -285,8 +285,7 @@ static void test_errors(void **state ATTR_UNUSED)
 		{ "backscatter_action", "quarantine mdn=", "'' is no action" },
 		{ "backscatter_action", "quarantine dsn_delayed=annotate",
 		  "'dsn_delayed=annotate' names no class; the classes are "
-		  "dsn-failed, dsn-delayed, dsn-success, bounce, mdn, auto-reply, "
-		  "challenge, virus-notice, arf" },
+		  "dsn-failed, dsn-delayed, dsn-success, bounce, mdn, " },
 		{ "backscatter_action", "discard none=annotate", "names no class" },
 		{ "backscatter_action", "discard =annotate", "names no class" },
 		{ "backscatter_action", "discard,mdn=annotate,mdn=annotate",
@@ -322,6 +321,24 @@ static void test_errors(void **state ATTR_UNUSED)
 			fail_msg("%s=%s", tests[i].name, tests[i].value);
 		assert_error(set, tests[i].name, tests[i].value,
 			     tests[i].allowed);
+		pool_unref(&pool);
+	}
+}
+
+static void test_every_class_is_named(void **state ATTR_UNUSED)
+{
+	for (unsigned int i = REPORT_CLASS_NONE + 1; i < REPORT_CLASS_COUNT; i++) {
+		pool_t pool = pool_alloconly_create("test", 1024);
+		const char *value = t_strdup_printf("quarantine %s=discard",
+						    report_class_name(i));
+		const struct backscatter_settings *set =
+			parse_one(pool, "backscatter_action", value);
+
+		assert_null(set->errors[0]);
+		assert_int_equal(set->action.of[i], ACTION_DISCARD);
+		set = parse_one(pool, "backscatter_action", "discard none=discard");
+		assert_error(set, "backscatter_action", "discard none=discard",
+			     t_strconcat(" ", report_class_name(i), NULL));
 		pool_unref(&pool);
 	}
 }
@@ -510,6 +527,7 @@ int main(void)
 		cmocka_unit_test(test_sender_check),
 		cmocka_unit_test(test_tag),
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_every_class_is_named),
 		cmocka_unit_test(test_what_stands_in_place_of_an_error),
 		cmocka_unit_test(test_errors_say_what_holds_meanwhile),
 		cmocka_unit_test(test_message_settings),
