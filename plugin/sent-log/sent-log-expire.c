@@ -100,25 +100,3 @@ int sent_log_expire_step(struct sent_log *log, unsigned int max_rows)
 	others = expire_others(log, max_rows - messages);
 	return others < 0 ? -1 : messages + others >= (int64_t)max_rows;
 }
-
-static int expire(struct sent_log *log, unsigned int max_rows)
-{
-	int more, ret = sent_log_file_open_existing(log);
-
-	if (ret <= 0)
-		return ret;
-	if (sent_log_write_begin(log) < 0)
-		return -1;
-	more = sent_log_expire_step(log, max_rows);
-	if (more < 0 || sent_log_raise_coverage(log) < 0 ||
-	    sent_log_write_commit(log) < 0)
-		return -1;
-	return more;
-}
-
-int sent_log_expire(struct sent_log *log, time_t now, unsigned int max_rows,
-		    const char **error_r)
-{
-	sent_log_call_begin(log, now);
-	return sent_log_call_end(log, expire(log, max_rows), error_r);
-}

@@ -1,5 +1,5 @@
-/* Looking up what was sent: by identity, by recipient, row by row, and the copy that
-   betrays another way out. */
+/* Looking up what was sent: by identity, by recipient, and the copy that betrays another
+   way out. */
 
 #include "sent-log-private.h"
 
@@ -176,54 +176,7 @@ int sent_log_identity_hash(struct sent_log *log,
 				 error_r);
 }
 
-/* Row by row */
-
-static void read_row(const struct store_row *row, struct sent_log_row *row_r)
-{
-	const char *serial = (const char *)row->columns[7].bytes;
-
-	memset(row_r, 0, sizeof(*row_r));
-	row_r->id = row->columns[0].number;
-	row_r->source = (int)row->columns[1].number;
-	row_r->logged_at = row->columns[2].number;
-	row_r->date = row->columns[3].number;
-	row_r->identity_count = (unsigned int)row->columns[4].number;
-	row_r->recipient_count = (unsigned int)row->columns[5].number;
-	if (row_r->identity_count > 0) {
-		sent_log_hash_text(row->columns[6].number,
-				   row_r->identity_hash);
-	}
-	/* never what somebody else has put into the file */
-	if (!serial_normalise(serial, row_r->serial))
-		row_r->serial[0] = '\0';
-}
-
-static int list(struct sent_log *log, int64_t after_id,
-		struct sent_log_row *rows_r, size_t max, size_t *count_r)
-{
-	struct store_row row;
-	int ret = sent_log_file_open_existing(log);
-
-	if (ret <= 0)
-		return ret;
-	while (*count_r < max &&
-	       (ret = store_get(log->store, STORE_NEXT_ROW, &row,
-				store_number(after_id))) > 0) {
-		read_row(&row, &rows_r[(*count_r)++]);
-		after_id = row.columns[0].number;
-	}
-	return ret < 0 ? -1 : *count_r > 0;
-}
-
-int sent_log_list(struct sent_log *log, int64_t after_id,
-		  struct sent_log_row *rows_r, size_t max, size_t *count_r,
-		  const char **error_r)
-{
-	*count_r = 0;
-	sent_log_call_begin(log, 0);
-	return sent_log_call_end(log, list(log, after_id, rows_r, max, count_r),
-				 error_r);
-}
+/* All of them */
 
 static int count_messages(struct sent_log *log, enum sent_log_source source,
 			  uint64_t *count_r)
@@ -264,8 +217,11 @@ static int find_unlisted_copy(struct sent_log *log, time_t after,
 			store_number(sent_log_cutoff(log)),
 			store_number(log->now - UNLISTED_COPY_MIN_SAVED_SECS),
 			store_number(log->set.listed_sources));
-	if (ret > 0)
-		read_row(&row, row_r);
+	if (ret > 0) {
+		row_r->logged_at = row.columns[0].number;
+		row_r->date = row.columns[1].number;
+		sent_log_hash_text(row.columns[2].number, row_r->identity_hash);
+	}
 	return ret;
 }
 

@@ -20,8 +20,8 @@
    as many bits as make a wrong match rarer than one in 10^9 lookups). Serials, which
    are random, also stand there as they are.
 
-   The file is opened (and made, except by the calls that only list, count, expire
-   or forget) at the first call that needs it, and reopened when another file
+   The file is opened (and made, except by the calls that only list, count or
+   forget) at the first call that needs it, and reopened when another file
    stands at its path. A file that is not a database any more is moved aside
    (PATH.corrupt-TIME, with its -wal and -shm) and a new log put in its place;
    that call answers -1, the next one works on the new log. */
@@ -187,19 +187,12 @@ struct sent_log_coverage {
 	time_t word_since;
 };
 
-/* One line of a listing. */
+/* A row of a Sent copy. */
 struct sent_log_row {
-	/* pass it to the next sent_log_list() to go on */
-	int64_t id;
-	enum sent_log_source source;
 	time_t logged_at;
 	time_t date;
-	unsigned int identity_count;
-	unsigned int recipient_count;
-	/* hex of the first identity's hash, "" if it has none */
+	/* hex of its Message-ID's hash */
 	char identity_hash[SENT_LOG_HASH_TEXT_SIZE];
-	/* "" = it was sent without one */
-	char serial[SERIAL_TEXT_SIZE];
 };
 
 #define SENT_LOG_MAILBOX_GUID_SIZE 16
@@ -272,7 +265,7 @@ int sent_log_adopt_owner(struct sent_log *log, time_t now, const char **error_r)
 
 /* Adds messages durably (synchronous=FULL), in short transactions. The same
    identity from the same source again adds its recipients and renews its
-   logged_at; the last serial is the one that sent_log_list() shows. Remembered
+   logged_at; of its serials the last stands there in clear. Remembered
    reports that told of one of the identities are due from then on. Messages that
    are older than the retention are passed over, and recipients beyond 10,000 a
    message. Expires a few old rows on the way. Returns 1 or -1; after -1 some of
@@ -384,7 +377,7 @@ int sent_log_forget_report(struct sent_log *log, int64_t id,
 int sent_log_has_remembered_reports(struct sent_log *log,
 				    const char **error_r);
 
-/* The hash of an identity as sent_log_list() shows it. Returns 1 or -1. */
+/* The hash of an identity as struct sent_log_row has it. Returns 1 or -1. */
 int sent_log_identity_hash(struct sent_log *log,
 			   const struct sent_log_identity *identity,
 			   char text_r[SENT_LOG_HASH_TEXT_SIZE],
@@ -416,11 +409,6 @@ int sent_log_find_unlisted_copy(struct sent_log *log, time_t after, time_t now,
 				struct sent_log_row *row_r,
 				const char **error_r);
 
-/* Fills up to max rows with ids above after_id, in order of id (0 = from the
-   first). Returns 1 and the number filled, 0 if there are none, -1 on error. */
-int sent_log_list(struct sent_log *log, int64_t after_id,
-		  struct sent_log_row *rows_r, size_t max, size_t *count_r,
-		  const char **error_r);
 /* Messages known, per source. Returns 1 or -1. */
 int sent_log_count(struct sent_log *log, enum sent_log_source source,
 		   uint64_t *count_r, const char **error_r);
@@ -430,9 +418,5 @@ int sent_log_count(struct sent_log *log, enum sent_log_source source,
    that nobody else may write. */
 int sent_log_look_beside(struct sent_log *log, const char *suffix,
 			 const char **error_r);
-
-/* Removes at most max_rows old rows. Returns 1 if there may be more, 0 if not. */
-int sent_log_expire(struct sent_log *log, time_t now, unsigned int max_rows,
-		    const char **error_r);
 
 #endif

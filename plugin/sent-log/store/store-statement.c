@@ -19,14 +19,6 @@
 #define LAST_LOGGED(source) \
 	" (SELECT max(logged_at) FROM message WHERE source = " #source ")"
 
-#define ROW_COLUMNS \
-	" m.id, m.source, m.logged_at, m.date," \
-	" (SELECT count(*) FROM identity WHERE message = m.id)," \
-	" (SELECT count(*) FROM recipient WHERE message = m.id)," \
-	" (SELECT hash FROM identity WHERE message = m.id" \
-	"  ORDER BY hash LIMIT 1)," \
-	" m.serial"
-
 static const char *const statement_sql[STORE_OPERATION_COUNT] = {
 	/* all rows united: one in any case, of NULLs if there are none */
 	[STORE_FIND_ENTRY] =
@@ -145,14 +137,14 @@ static const char *const statement_sql[STORE_OPERATION_COUNT] = {
 		"UPDATE meta SET file_inode = ?1, file_born = ?2",
 	[STORE_SET_OWNER] =
 		"UPDATE meta SET owner_name = ?1, owner_mail = ?2",
-	[STORE_NEXT_ROW] =
-		"SELECT" ROW_COLUMNS " FROM message m WHERE m.id > ?1"
-		" ORDER BY m.id LIMIT 1",
 	[STORE_COUNT_MESSAGES] =
 		"SELECT count(*) FROM message WHERE source = ?1",
 	/* docs/design.md, section 5, rule 5; source 4 in figures, as in the index */
 	[STORE_FIND_UNLISTED_COPY] =
-		"SELECT" ROW_COLUMNS " FROM message m INDEXED BY message_copy"
+		"SELECT m.logged_at, m.date,"
+		" (SELECT hash FROM identity WHERE message = m.id"
+		"  ORDER BY hash LIMIT 1)"
+		" FROM message m INDEXED BY message_copy"
 		" WHERE m.source = 4 AND m.from_own_address = 1"
 		" AND m.date > ?1 AND m.date <= ?2"
 		" AND m.logged_at >= ?3 AND m.logged_at < ?4"

@@ -257,6 +257,44 @@ static inline void exec_sql(const char *path, const char *sql)
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+/* The first column of the first row, as text. */
+static inline const char *query(struct fixture *f, const char *sql)
+{
+	static char text[64];
+	sqlite3 *db;
+	sqlite3_stmt *stmt;
+	const char *value;
+
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	value = (const char *)sqlite3_column_text(stmt, 0);
+	snprintf(text, sizeof(text), "%s", value == NULL ? "" : value);
+	assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	return text;
+}
+
+/* What a write removes by the way, alone. Returns 1 if there may be more, 0 if not (or
+   there is no log), or -1. */
+static inline int expire_old(struct fixture *f, time_t now, unsigned int max_rows)
+{
+	int ret;
+
+	sent_log_call_begin(f->log, now);
+	ret = sent_log_file_open_existing(f->log);
+	if (ret > 0) {
+		ret = sent_log_write_begin(f->log);
+		if (ret == 0)
+			ret = sent_log_expire_step(f->log, max_rows);
+		if (ret >= 0 && (sent_log_raise_coverage(f->log) < 0 ||
+				 sent_log_write_commit(f->log) < 0))
+			ret = -1;
+	}
+	return sent_log_call_end(f->log, ret, &f->error);
+}
+
 /* What SQLite finds, its -wal included. */
 static inline void assert_intact(const char *path)
 {

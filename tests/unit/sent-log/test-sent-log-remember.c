@@ -398,15 +398,14 @@ static void test_max_age(void **state)
 
 	assert_done(f, remember(f, 1, "a"));
 	assert_done(f, remember_at(f, 2, true, "a", NOW + 1));
-	assert_none(f, sent_log_expire(f->log, NOW + MAX_AGE, 10, &f->error));
+	assert_none(f, expire_old(f, NOW + MAX_AGE, 10));
 	assert_int_equal(rows_in(f, "remembered_report"), 2);
 	/* by the way, whatever is written */
 	assert_done(f, add_at(f, SUBMISSION, "b", NULL, NOW, NOW + MAX_AGE + 1));
 	assert_int_equal(rows_in(f, "remembered_report"), 1);
 	assert_done(f, add(f, "a", NULL));
 	assert_string_equal(due(f), "2");
-	assert_none(f, sent_log_expire(f->log, NOW + MAX_AGE + 2, 10,
-				       &f->error));
+	assert_none(f, expire_old(f, NOW + MAX_AGE + 2, 10));
 	assert_string_equal(due(f), "");
 	assert_int_equal(rows_in(f, "remembered_identity"), 0);
 }
@@ -417,15 +416,12 @@ static void test_expire_in_steps(void **state)
 
 	remember_many(f, 1, 20, true);
 	for (int64_t left = 15; left > 0; left -= 5) {
-		assert_done(f, sent_log_expire(f->log, NOW + MAX_AGE + 1, 10,
-					       &f->error));
+		assert_done(f, expire_old(f, NOW + MAX_AGE + 1, 10));
 		assert_int_equal(rows_in(f, "remembered_report"), left);
 		assert_int_equal(rows_in(f, "remembered_identity"), left);
 	}
-	assert_done(f, sent_log_expire(f->log, NOW + MAX_AGE + 1, 10,
-				       &f->error));
-	assert_none(f, sent_log_expire(f->log, NOW + MAX_AGE + 1, 10,
-				       &f->error));
+	assert_done(f, expire_old(f, NOW + MAX_AGE + 1, 10));
+	assert_none(f, expire_old(f, NOW + MAX_AGE + 1, 10));
 	assert_int_equal(rows_in(f, "remembered_report"), 0);
 }
 

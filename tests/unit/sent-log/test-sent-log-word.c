@@ -47,7 +47,7 @@ static void test_word_stays(void **state)
 			 SENT_LOG_COVERAGE_EXPIRED);
 	assert_int_equal(coverage_at(f, NOW + RETENTION).word,
 			 SENT_LOG_COVERAGE_SET);
-	assert_none(f, sent_log_expire(f->log, NOW + 50 * DAY, 100, &f->error));
+	assert_none(f, expire_old(f, NOW + 50 * DAY, 100));
 	assert_word(f, SENT_LOG_COVERAGE_SET);
 }
 
