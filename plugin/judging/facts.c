@@ -226,14 +226,15 @@ static void facts_gather_budget(struct facts_context *ctx)
 		return;
 	facts_get_counted_recipients(ctx->report, &recipients);
 	array_foreach_elem(&recipients, recipient) {
-		if (sent_log_get_report_count(
+		int ret = sent_log_get_report_count(
 				ctx->log, &ctx->facts->original,
 				report_class_name(ctx->report->class),
-				recipient, &count, &error) < 0) {
+				recipient, &count, &error);
+
+		if (ret < 0)
 			facts_log_failed(ctx->facts, error);
-			return;
-		}
-		if (count.reports < facts_replay_budget(ctx->report->class, &count))
+		if (ret <= 0 || count.reports <
+				facts_replay_budget(ctx->report->class, &count))
 			return;
 	}
 	ctx->facts->verdict.budget_used_up = TRUE;
@@ -282,6 +283,7 @@ void facts_gather(const struct report *report, struct sent_log *log,
 		.report = report, .log = log, .own = own, .keyed = keyed,
 		.now = now, .retention = policy->coverage.retention, .facts = facts_r
 	};
+	bool held = FALSE;
 
 	i_zero(facts_r);
 	facts_gather_recipients(&ctx);
@@ -293,10 +295,12 @@ void facts_gather(const struct report *report, struct sent_log *log,
 	facts_gather_keyed(&ctx);
 	/* Each step asks a log that has answered so far. */
 	if (facts_r->verdict.log_available)
-		(void)facts_gather_identities(&ctx);
+		held = facts_gather_identities(&ctx) > 0;
 	if (facts_r->verdict.log_available)
 		facts_gather_budget(&ctx);
-	if (facts_r->verdict.log_available)
+	/* the table doesn't ask for it where evidence holds */
+	if (facts_r->verdict.log_available && !held &&
+	    facts_r->verdict.keyed != VERDICT_KEYED_VALID)
 		facts_gather_known_recipient(&ctx);
 	if (facts_r->verdict.log_available)
 		facts_gather_coverage(&ctx, &policy->coverage);

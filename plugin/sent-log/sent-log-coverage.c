@@ -62,27 +62,31 @@ static int read_meta(struct sent_log *log, struct store_row *row_r)
 	return ret < 0 ? -1 : 0;
 }
 
-/* When one of these sources logged something last, 0 = never. row: of
-   STORE_GET_LAST_LOGGED */
-static int64_t last_logged(const struct store_row *row, unsigned int sources)
+/* When one of these sources logged something last, 0 = never. */
+static int last_logged(struct sent_log *log, unsigned int sources, int64_t *last_r)
 {
-	int64_t last = 0;
+	struct store_row row;
 
+	*last_r = 0;
 	for (unsigned int i = 0; i < SENT_LOG_SOURCE_COUNT; i++) {
-		if ((sources & (1U << i)) != 0 && row->columns[i].number > last)
-			last = row->columns[i].number;
+		if ((sources & (1U << i)) == 0)
+			continue;
+		if (store_get(log->store, STORE_GET_LAST_LOGGED, &row,
+			      store_number(1U << i)) < 0)
+			return -1;
+		if (row.columns[0].number > *last_r)
+			*last_r = row.columns[0].number;
 	}
-	return last;
+	return 0;
 }
 
 static int read_state(struct sent_log *log, struct clock_state *state_r)
 {
-	struct store_row meta, last;
+	struct store_row meta;
 
 	if (read_meta(log, &meta) < 0 ||
-	    store_get(log->store, STORE_GET_LAST_LOGGED, &last) < 0)
+	    last_logged(log, SENT_LOG_SOURCES_ALL, &state_r->known) < 0)
 		return -1;
-	state_r->known = last_logged(&last, SENT_LOG_SOURCES_ALL);
 	state_r->behind = meta.columns[STORE_META_CLOCK_BEHIND].number;
 	state_r->coverage_start =
 		meta.columns[STORE_META_COVERAGE_START].number;
@@ -251,19 +255,24 @@ static void gap_taken(struct sent_log *log)
 
 /* Writing */
 
-int sent_log_write_begin(struct sent_log *log)
+int sent_log_write_begin_figures(struct sent_log *log)
 {
 	for (unsigned int i = 0; i < SENT_LOG_OPEN_ATTEMPTS; i++) {
 		int ret = sent_log_file_open(log);
 
 		if (ret == 0)
 			ret = store_begin(log->store);
-		if (ret < 0)
-			return -1;
-		if (ret > 0)
-			return settle_clock(log) < 0 ? -1 : take_gap(log);
+		if (ret != 0)
+			return ret < 0 ? -1 : 0;
 	}
 	return store_fail(log->store, "is replaced again and again");
+}
+
+int sent_log_write_begin(struct sent_log *log)
+{
+	if (sent_log_write_begin_figures(log) < 0 || settle_clock(log) < 0)
+		return -1;
+	return take_gap(log);
 }
 
 int sent_log_write_commit(struct sent_log *log)
@@ -283,25 +292,24 @@ int sent_log_write_commit(struct sent_log *log)
 static int read_coverage(struct sent_log *log,
 			 struct sent_log_coverage *coverage_r)
 {
-	int64_t cutoff = sent_log_cutoff(log);
-	struct store_row meta, last;
+	int64_t last, last_listed, cutoff = sent_log_cutoff(log);
+	struct store_row meta;
 
 	/* never is before it, however long the retention */
 	if (cutoff < 1)
 		cutoff = 1;
 
 	if (read_meta(log, &meta) < 0 ||
-	    store_get(log->store, STORE_GET_LAST_LOGGED, &last) < 0)
+	    last_logged(log, SENT_LOG_SOURCES_ALL, &last) < 0 ||
+	    last_logged(log, log->set.listed_sources, &last_listed) < 0)
 		return -1;
 	coverage_r->start = meta.columns[STORE_META_COVERAGE_START].number;
 	coverage_r->cause = (int)meta.columns[STORE_META_COVERAGE_CAUSE].number;
 	coverage_r->created = meta.columns[STORE_META_CREATED].number;
 	coverage_r->listed_sources =
 		(unsigned int)meta.columns[STORE_META_LISTED_SOURCES].number;
-	coverage_r->has_rows =
-		last_logged(&last, SENT_LOG_SOURCES_ALL) >= cutoff;
-	coverage_r->listed_source_logged =
-		last_logged(&last, log->set.listed_sources) >= cutoff;
+	coverage_r->has_rows = last >= cutoff;
+	coverage_r->listed_source_logged = last_listed >= cutoff;
 	coverage_r->word = (int)meta.columns[STORE_META_WORD].number;
 	coverage_r->word_given = meta.columns[STORE_META_WORD_GIVEN].number;
 	coverage_r->word_since = meta.columns[STORE_META_WORD_SINCE].number;

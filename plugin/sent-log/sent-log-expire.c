@@ -66,6 +66,12 @@ static int64_t delete_old(struct sent_log *log, const struct deleter *deleter,
 	return removed;
 }
 
+int sent_log_expire_counts(struct sent_log *log)
+{
+	return store_put(log->store, STORE_DELETE_OLD_REPORTS,
+			 store_number(sent_log_cutoff(log)));
+}
+
 /* The same for what is no message. */
 static int64_t expire_others(struct sent_log *log, int64_t max_rows)
 {
@@ -77,9 +83,7 @@ static int64_t expire_others(struct sent_log *log, int64_t max_rows)
 		return -1;
 	if (max_rows <= 0)
 		return 0;
-	counts = store_put(log->store, STORE_DELETE_OLD_REPORTS,
-			   store_number(sent_log_cutoff(log)),
-			   store_number(max_rows));
+	counts = sent_log_expire_counts(log);
 	if (counts < 0)
 		return -1;
 	/* each has a time of its own */

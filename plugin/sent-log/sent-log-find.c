@@ -20,7 +20,7 @@ static int read_entry(struct sent_log *log, int64_t hash,
 	if (store_get(log->store, STORE_FIND_ENTRY, &row, store_number(hash),
 		      store_number(sent_log_cutoff(log))) < 0)
 		return -1;
-	entry->sources = (unsigned int)row.columns[0].number;
+	entry->sources = row.columns[0].number & SENT_LOG_SOURCES_ALL;
 	entry->logged_at = row.columns[1].number;
 	return entry->sources != 0 ? 1 : 0;
 }

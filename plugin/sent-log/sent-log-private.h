@@ -125,6 +125,9 @@ int sent_log_write_owner(struct sent_log *log);
 /* A write transaction in the file that stands at log->path now; takes up a clock
    that fell back, and the gap mark. */
 int sent_log_write_begin(struct sent_log *log);
+/* The same for figures that coverage doesn't depend on: leaves clock and gap mark to the
+   next one. */
+int sent_log_write_begin_figures(struct sent_log *log);
 /* What is read behind it needs sent_log_file_open() again: another file may have taken
    its place. */
 int sent_log_write_commit(struct sent_log *log);
@@ -139,6 +142,8 @@ int sent_log_raise_coverage(struct sent_log *log);
 
 /* Inside a write transaction. Returns 1 if there may be more, 0 or -1. */
 int sent_log_expire_step(struct sent_log *log, unsigned int max_rows);
+/* Only the oldest counts of reports. Returns how many, or -1. */
+int sent_log_expire_counts(struct sent_log *log);
 
 /* sent-log-find.c: an entry is what all sources know of one identity, as far as
    it was logged at or after the cutoff */

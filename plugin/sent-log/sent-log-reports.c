@@ -78,17 +78,21 @@ static int get_count(struct sent_log *log,
 
 	if (sent_log_file_open(log) < 0 ||
 	    make_key(log, original, recipient, &key) < 0 ||
-	    sent_log_count_entry_recipients(log, key.original, ANY_AGE,
-					    &count_r->recipient_count) < 0 ||
 	    store_get_number(log->store, STORE_GET_REPORTS, &reports,
 			     store_number(key.original), store_text(class_name),
-			     key_recipient(&key)) < 0 ||
+			     key_recipient(&key)) < 0)
+		return -1;
+	count_r->reports = (unsigned int)reports;
+	count_r->recipient_matches = key.recipient_matches;
+	if (reports == 0)
+		return 0;
+
+	if (sent_log_count_entry_recipients(log, key.original, ANY_AGE,
+					    &count_r->recipient_count) < 0 ||
 	    store_get_number(log->store, STORE_COUNT_SERIALS, &serials,
 			     store_number(key.original)) < 0)
 		return -1;
 	count_r->times_sent = serials > 1 ? (unsigned int)serials : 1;
-	count_r->reports = (unsigned int)reports;
-	count_r->recipient_matches = key.recipient_matches;
 	return 1;
 }
 
@@ -173,10 +177,11 @@ static int count_report(struct sent_log *log,
 			const char *class_name, const char *const *recipients,
 			size_t recipient_count)
 {
-	if (sent_log_write_begin(log) < 0 ||
+	if (sent_log_write_begin_figures(log) < 0 ||
 	    count_recipients(log, original, class_name, recipients,
 			     recipient_count) < 0 ||
-	    sent_log_expire_step(log, SENT_LOG_EXPIRE_STEP) < 0 ||
+	    /* the rest would cost more than the counting */
+	    sent_log_expire_counts(log) < 0 ||
 	    sent_log_write_commit(log) < 0)
 		return -1;
 	return 1;
@@ -359,13 +364,22 @@ static void read_report(const struct store_row *row,
 	report_r->quarantined = row->columns[4].number != 0;
 }
 
+static int has_remembered_reports(struct sent_log *log)
+{
+	int ret = sent_log_file_open_existing(log);
+
+	return ret <= 0 ? ret :
+			  store_get(log->store, STORE_HAS_REMEMBERED, NULL);
+}
+
 static int list_due_reports(struct sent_log *log,
 			    struct sent_log_stored_report *reports_r,
 			    size_t max, size_t *count_r)
 {
 	struct store_row row = { 0 };
-	int ret = sent_log_file_open_existing(log);
+	int ret = has_remembered_reports(log);
 
+	/* nearly always none is, and then this is all that is asked */
 	if (ret <= 0)
 		return ret;
 	while (*count_r < max &&
@@ -385,14 +399,6 @@ int sent_log_list_due_reports(struct sent_log *log,
 	return sent_log_call_end(log,
 				 list_due_reports(log, reports_r, max, count_r),
 				 error_r);
-}
-
-static int has_remembered_reports(struct sent_log *log)
-{
-	int ret = sent_log_file_open_existing(log);
-
-	return ret <= 0 ? ret :
-			  store_get(log->store, STORE_HAS_REMEMBERED, NULL);
 }
 
 int sent_log_has_remembered_reports(struct sent_log *log,

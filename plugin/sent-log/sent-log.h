@@ -318,7 +318,8 @@ int sent_log_find_recipient(struct sent_log *log, const char *address,
 /* How many reports of this class (report_class_name()) named this recipient (""
    = none was named) of this original. Identities of the same message share one
    count; an identity that is not in the log (a serial that verifies by itself)
-   has its own. Returns 1 also for a count of 0. */
+   has its own. Returns 1, 0 if there were none (what a budget depends on is not
+   asked for then), or -1. */
 int sent_log_get_report_count(struct sent_log *log,
 			      const struct sent_log_identity *original,
 			      const char *class_name, const char *recipient,

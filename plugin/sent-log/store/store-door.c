@@ -51,6 +51,8 @@ static const struct {
 	{ SQLITE_DBCONFIG_ENABLE_TRIGGER, 0 },
 	{ SQLITE_DBCONFIG_DQS_DDL, 0 },
 	{ SQLITE_DBCONFIG_DQS_DML, 0 },
+	/* a plan doesn't depend on values, or each new one would make it anew */
+	{ SQLITE_DBCONFIG_ENABLE_QPSG, 1 },
 };
 
 static int64_t timestamp_nsecs(const struct statx_timestamp *timestamp)

@@ -15,16 +15,11 @@
    sent-log-hash.c). */
 #define KIND_END(kind) "((" #kind " + 1) << 61)"
 
-/* NULL = never */
-#define LAST_LOGGED(source) \
-	" (SELECT max(logged_at) FROM message WHERE source = " #source ")"
-
 static const char *const statement_sql[STORE_OPERATION_COUNT] = {
 	/* all rows united: one in any case, of NULLs if there are none */
 	[STORE_FIND_ENTRY] =
-		"SELECT max(m.source = 1) + 2 * max(m.source = 2)"
-		" + 4 * max(m.source = 4) + 8 * max(m.source = 8),"
-		" max(m.logged_at)" FROM_ENTRY WHERE_ENTRY,
+		"SELECT sum(DISTINCT m.source), max(m.logged_at)"
+		FROM_ENTRY WHERE_ENTRY,
 	[STORE_FIND_ENTRY_RECIPIENT] =
 		"SELECT 1" FROM_ENTRY " CROSS JOIN recipient r"
 		" ON r.message = m.id AND r.address = ?3" WHERE_ENTRY
@@ -97,19 +92,18 @@ static const char *const statement_sql[STORE_OPERATION_COUNT] = {
 		" (SELECT hash FROM identity WHERE message = ?1 LIMIT ?2)",
 	[STORE_DELETE_MESSAGE] =
 		"DELETE FROM message WHERE id = ?1",
+	/* of the oldest second: no more than one report names, most likely */
 	[STORE_DELETE_OLD_REPORTS] =
-		"DELETE FROM report_count WHERE (original, class, recipient) IN"
-		" (SELECT original, class, recipient FROM report_count"
-		" WHERE last_at < ?1 ORDER BY last_at LIMIT ?2)",
+		"DELETE FROM report_count WHERE last_at < ?1"
+		" AND last_at = (SELECT min(last_at) FROM report_count)",
 	/* the columns of enum store_meta */
 	[STORE_GET_META] =
 		"SELECT created, coverage_start, coverage_cause, listed_sources,"
 		" gap_inode, gap_time, clock_behind, word, word_given,"
 		" word_since FROM meta",
-	/* each source by index */
 	[STORE_GET_LAST_LOGGED] =
-		"SELECT" LAST_LOGGED(1) "," LAST_LOGGED(2) "," LAST_LOGGED(4) ","
-		LAST_LOGGED(8),
+		"SELECT logged_at FROM message WHERE source = ?1"
+		" ORDER BY logged_at DESC LIMIT 1",
 	[STORE_SET_COVERAGE] =
 		"UPDATE meta SET coverage_start = ?1, coverage_cause = ?2,"
 		" word = 0",

@@ -133,7 +133,9 @@ int store_exists(struct sent_store *store)
 
 	if (check_time(store) < 0)
 		return -1;
-	return store->reading ? 1 : store_file_look(store, &file);
+	if (store->reading || (store->db != NULL && !file_moved(store)))
+		return 1;
+	return store_file_look(store, &file);
 }
 
 bool store_is_open(const struct sent_store *store)

@@ -542,6 +542,21 @@ static void test_expire_without_a_log(void **state)
 }
 
 /* By the way, while adding and while counting reports. */
+static struct sent_log_report_count
+get_report_count(struct fixture *f, const char *original,
+		 const char *class_name, const char *recipient)
+{
+	struct sent_log_identity identity = {
+		SENT_LOG_IDENTITY_MESSAGE_ID, original
+	};
+	struct sent_log_report_count report_count;
+
+	assert_true(sent_log_get_report_count(f->log, &identity, class_name,
+					      recipient, &report_count,
+					      &f->error) >= 0);
+	return report_count;
+}
+
 static void test_expiry_keeps_pace(void **state)
 {
 	struct fixture *f = *state;
@@ -560,9 +575,13 @@ static void test_expiry_keeps_pace(void **state)
 	assert_done(f, add_at(f, SUBMISSION, "new", NULL, later, later));
 	before = count(f, SUBMISSION);
 	assert_in_range(before, 90, 96);
+	/* a report that is counted removes what is counted only */
+	assert_done(f, sent_log_count_report(f->log, &identity, "mdn",
+					     recipients, 1, NOW, &f->error));
 	assert_done(f, sent_log_count_report(f->log, &identity, "bounce",
 					     recipients, 1, later, &f->error));
-	assert_in_range(count(f, SUBMISSION), before - 7, before - 6);
+	assert_int_equal(get_report_count(f, "s", "mdn", "").reports, 0);
+	assert_int_equal(count(f, SUBMISSION), before);
 	for (unsigned int i = 0; i < 30; i++)
 		assert_done(f, add_at(f, SUBMISSION, "new", NULL, later,
 				      later));
@@ -822,21 +841,6 @@ static int count_report(struct fixture *f, const char *original,
 				     recipient_count, NOW, &f->error);
 }
 
-static struct sent_log_report_count
-get_report_count(struct fixture *f, const char *original,
-		 const char *class_name, const char *recipient)
-{
-	struct sent_log_identity identity = {
-		SENT_LOG_IDENTITY_MESSAGE_ID, original
-	};
-	struct sent_log_report_count report_count;
-
-	assert_done(f, sent_log_get_report_count(f->log, &identity, class_name,
-						 recipient, &report_count,
-						 &f->error));
-	return report_count;
-}
-
 static void test_report_counts(void **state)
 {
 	struct fixture *f = *state;
@@ -850,13 +854,14 @@ static void test_report_counts(void **state)
 	assert_done(f, add(f, "a", "bob@example.net"));
 	found = get_report_count(f, "a", "dsn-failed", "ann@example.net");
 	assert_int_equal(found.reports, 0);
-	assert_int_equal(found.recipient_count, 2);
 	assert_true(found.recipient_matches);
 
 	assert_done(f, count_report(f, "a", "dsn-failed", ann, 1));
 	assert_done(f, count_report(f, "a", "dsn-failed", both, 3));
-	assert_int_equal(get_report_count(f, "a", "dsn-failed",
-					  "ann@example.net").reports, 2);
+	found = get_report_count(f, "a", "dsn-failed", "ann@example.net");
+	assert_int_equal(found.reports, 2);
+	assert_int_equal(found.recipient_count, 2);
+	assert_true(found.recipient_matches);
 	assert_int_equal(get_report_count(f, "a", "dsn-failed",
 					  "bob@example.net").reports, 1);
 	assert_int_equal(get_report_count(f, "a", "dsn-delayed",
