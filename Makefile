@@ -189,7 +189,7 @@ check-fuzz: $(FUZZERS) ## the fuzz targets' seeds, and all that "make fuzz" ever
 	@$(PART) fuzz tests/fuzz/replay $(FUZZERS)
 
 # With the sanitizers in all of it: compiled anew from the rooms' sources.
-FUZZED_report := plugin/report/*.c
+FUZZED_report := plugin/report/*.c plugin/text/*.c
 FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c plugin/spf/service/spf-*.c
 FUZZED_received := plugin/spf/*.c
 FUZZED_ask := plugin/spf/spf-protocol.c plugin/spf/spf-wire.c plugin/spf/spf-networks.c plugin/spf/spf-result.c
@@ -256,7 +256,7 @@ bench: ## what the plugin costs, as ratios (as root)
 $(BUILD)/tests/bench/log-size: $(BUILD)/tests/bench/log-size.o $(BUILD)/sent-log.a $(BUILD)/sent-log/store.a
 	$(Q)$(CC) -o $@ $^ $(LIB_LIBS)
 
-$(BUILD)/tests/bench/report-bench: $(BUILD)/tests/bench/report-bench.o $(BUILD)/report.a
+$(BUILD)/tests/bench/report-bench: $(BUILD)/tests/bench/report-bench.o $(BUILD)/report.a $(BUILD)/text.a
 	$(Q)$(CC) -o $@ $^ $(DOVECOT_LIBS)
 
 # The commented configuration, for each Dovecot, from one source: the other one's lines go,

@@ -9,6 +9,7 @@
 #include "message-header-parser.h"
 #include "mail-storage-private.h"
 #include "raw-storage.h"
+#include "text/text.h"
 #include "delivery-mail.h"
 
 #define DELIVERY_STREAM_NAME "<backscatter>"
@@ -40,25 +41,26 @@ delivery_stream_concat(struct istream *first, struct istream *second)
 }
 
 static bool
-field_is_forged(const unsigned char *field, size_t size,
-		const struct spf_own_names *own)
+field_is_forged(const struct header_field *field, const struct spf_own_names *own)
 {
-	return report_scan_field_is_forged(field, size) ||
-		(own->authserv_id != NULL && spf_forged_find(field, size, own));
+	return report_scan_is_forged(field->name, field->name_size) ||
+		(own->authserv_id != NULL &&
+		 spf_forged_is(field->name, field->name_size, field->value,
+			       field->value_size, own));
 }
 
 static void
 find_forged_fields(struct forged_filter *filter, const unsigned char *header,
 		   size_t size)
 {
-	const unsigned char *field, *next, *end = header + size;
+	struct header_fields fields = { .data = header, .end = header + size };
+	struct header_field field;
 	uoff_t offset;
 
 	p_array_init(&filter->offsets, filter->pool, 8);
-	for (field = header; field < end; field = next) {
-		next = report_scan_field_end(field, end);
-		if (field_is_forged(field, next - field, &filter->own)) {
-			offset = filter->start + (field - header);
+	while (header_fields_next(&fields, &field)) {
+		if (field_is_forged(&field, &filter->own)) {
+			offset = filter->start + (field.name - header);
 			array_push_back(&filter->offsets, &offset);
 		}
 	}
@@ -75,19 +77,11 @@ static bool
 first_line_is_forged(const struct message_header_line *hdr,
 		     const struct forged_filter *filter)
 {
-	const char *name = hdr->name;
-	size_t size = hdr->name_len;
-
-	if (hdr->name_offset == filter->start) {
-		/* some readers skip white space before the first field's name */
-		for (; size > 0 && (*name == ' ' || *name == '\t'); name++)
-			size--;
-	}
-	if (report_scan_name_is_forged(name, size))
+	if (report_scan_is_forged(hdr->name, hdr->name_len))
 		return TRUE;
-	return hdr->continues ? spf_forged_may_be(name, size) :
-		spf_forged_is(name, size, hdr->value, hdr->value_len,
-			      &filter->own);
+	return hdr->continues ? spf_forged_may_be(hdr->name, hdr->name_len) :
+		spf_forged_is(hdr->name, hdr->name_len, hdr->value,
+			      hdr->value_len, &filter->own);
 }
 
 /* Called with each line of a header block. */

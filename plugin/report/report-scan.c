@@ -5,107 +5,39 @@
 #include "lib.h"
 #include <ctype.h>
 #include "istream.h"
+#include "text/text.h"
 #include "report-limits.h"
 #include "report-scan.h"
 #include "report-words.h"
 
-/* One header field, continuation lines included. */
-struct scan_field {
-	const unsigned char *name;
-	size_t name_size;
-	const unsigned char *value;
-	const unsigned char *end;
-};
-
 /* Lower-case for letters. Others may become something else, so this only finds
-   candidates where it matters (scan_field_is_forged()). */
+   candidates. */
 #define SCAN_LOWER(c) ((unsigned char)((c) | 0x20))
 
-/* White space at the end belongs to no name. */
-static size_t
-scan_name_size(const unsigned char *name, const unsigned char *end)
+static bool scan_field_is_forged(const struct header_field *field)
 {
-	const unsigned char *nul;
-
-	while (end > name && i_isspace(end[-1]))
-		end--;
-	/* Dovecot's names are C strings: to Sieve this one ends here */
-	nul = memchr(name, '\0', end - name);
-	return (nul == NULL ? end : nul) - name;
-}
-
-/* Splits the field in [data, end). White space before the colon belongs to
-   neither name nor value (RFC 5322, 4.5.8), and neither does white space before
-   the first field's name: some readers skip it. */
-static bool
-scan_field_split(const unsigned char *data, const unsigned char *end,
-		 struct scan_field *field_r)
-{
-	const unsigned char *colon;
-
-	while (data < end && (*data == ' ' || *data == '\t'))
-		data++;
-	colon = memchr(data, ':', end - data);
-	if (colon == NULL)
-		return FALSE;
-	field_r->name = data;
-	field_r->name_size = scan_name_size(data, colon);
-	field_r->value = colon + 1;
-	field_r->end = end;
-	return TRUE;
-}
-
-static bool scan_field_is_forged(const struct scan_field *field)
-{
-	return field->name_size == sizeof(REPORT_VERDICT_HEADER) - 1 &&
-		i_memcasecmp(field->name, REPORT_VERDICT_HEADER,
-			     field->name_size) == 0;
+	return header_field_is(field, REPORT_VERDICT_HEADER);
 }
 
 static void
 scan_field(const unsigned char *data, const unsigned char *end, bool first,
 	   struct report_scan *scan)
 {
-	struct scan_field field;
+	struct header_field field;
+	const unsigned char *name;
+	size_t name_size;
 
 	if (!first && strchr(REPORT_MARKING_LETTERS, SCAN_LOWER(*data)) == NULL)
 		return;
-	if (!scan_field_split(data, end, &field))
+	if (!header_field_split(data, end, &field))
 		return;
 	if (scan_field_is_forged(&field))
 		scan->forged = TRUE;
-	if (!scan->marked &&
-	    report_field_marks(field.name, field.name_size, field.value,
-			       field.end))
-		scan->marked = TRUE;
-}
-
-static bool
-scan_is_empty_line(const unsigned char *data, const unsigned char *end)
-{
-	return data[0] == '\n' ||
-		(data[0] == '\r' && end - data > 1 && data[1] == '\n');
-}
-
-/* Returns where the field at data ends, continuation lines included, or NULL if
-   its end isn't in [data, end) yet. *line is where the search goes on, so that
-   no byte is searched twice; at_eof: there is nothing behind end. */
-static const unsigned char *
-scan_field_end(const unsigned char **line, const unsigned char *end,
-	       bool at_eof)
-{
-	const unsigned char *lf;
-
-	for (;;) {
-		lf = memchr(*line, '\n', end - *line);
-		if (lf == NULL)
-			return at_eof ? end : NULL;
-		if (lf + 1 == end)
-			return at_eof ? end : NULL;
-		*line = lf + 1;
-		if (lf[1] != ' ' && lf[1] != '\t')
-			return lf + 1;
-	}
+	if (scan->marked)
+		return;
+	name = header_field_name(&field, &name_size);
+	scan->marked = report_field_marks(name, name_size, field.value,
+					  field.value + field.value_size);
 }
 
 /* Where the scan stands, as offsets, since the buffer may move. */
@@ -129,11 +61,11 @@ scan_more(const unsigned char *data, size_t size, bool at_eof,
 	while (field < end) {
 		if (!at_eof && end - field < 2)
 			break;
-		if (scan_is_empty_line(field, end)) {
+		if (header_is_empty_line(field, end)) {
 			scan->header_size = field - data;
 			return TRUE;
 		}
-		next = scan_field_end(&line, end, at_eof);
+		next = header_field_end(&line, end, at_eof);
 		if (next == NULL)
 			break;
 		scan_field(field, next, field == data, scan);
@@ -218,29 +150,9 @@ void report_scan_header(struct istream *input, bool null_sender,
 	scan_r->header_size = 0;
 }
 
-const unsigned char *
-report_scan_field_end(const unsigned char *field, const unsigned char *end)
+bool report_scan_is_forged(const void *name, size_t size)
 {
-	const unsigned char *line = field;
-
-	return scan_field_end(&line, end, TRUE);
-}
-
-bool report_scan_field_is_forged(const unsigned char *field, size_t size)
-{
-	struct scan_field split;
-
-	return scan_field_split(field, field + size, &split) &&
-		scan_field_is_forged(&split);
-}
-
-bool report_scan_name_is_forged(const char *name, size_t size)
-{
-	const unsigned char *start = (const unsigned char *)name;
-	const struct scan_field field = {
-		.name = start,
-		.name_size = scan_name_size(start, start + size)
-	};
+	const struct header_field field = { .name = name, .name_size = size };
 
 	return scan_field_is_forged(&field);
 }

@@ -36,14 +36,8 @@ struct report_scan {
 void report_scan_header(struct istream *input, bool null_sender,
 			struct report_scan *scan_r);
 
-/* Returns where the field at field ends, continuation lines included. [field, end): a
-   header block without the empty line that ends it. */
-const unsigned char *
-report_scan_field_end(const unsigned char *field, const unsigned char *end);
-
-/* Is this field one of those that forged stands for? */
-bool report_scan_field_is_forged(const unsigned char *field, size_t size);
-/* The same by its name, for who doesn't have the whole field. */
-bool report_scan_name_is_forged(const char *name, size_t size);
+/* Is a field of this name one of those that forged stands for? What some readers skip in
+   front of the name doesn't count. */
+bool report_scan_is_forged(const void *name, size_t size);
 
 #endif

@@ -4,6 +4,7 @@
 #include "array.h"
 #include "str.h"
 #include "report/report.h"
+#include "text/text.h"
 #include "own-addresses.h"
 
 struct own_addresses {
@@ -303,22 +304,6 @@ const char *ownership_source_name(enum own_address_source source)
 	i_unreached();
 }
 
-/* Not every client understands UTF-8 in a reply: a character outside ASCII
-   becomes one '?'. */
-static const char *printable_ascii(const char *str)
-{
-	string_t *printable = t_str_new(64);
-	const unsigned char *p;
-
-	for (p = (const unsigned char *)str; *p != '\0'; p++) {
-		if (*p >= ' ' && *p < 0x7f)
-			str_append_c(printable, *p);
-		else if (*p < 0x80 || *p >= 0xc0)
-			str_append_c(printable, '?');
-	}
-	return str_c(printable);
-}
-
 static void ownership_append(string_t *description, const char *text)
 {
 	if (str_len(description) > 0)
@@ -345,7 +330,9 @@ ownership_describe(const struct own_addresses *own, const char *other)
 
 	entries = own_addresses_get(own, &entry_count);
 	for (i = 0; i < entry_count; i++) {
-		const char *address = printable_ascii(entries[i].address);
+		/* not every client understands UTF-8 in a reply */
+		const char *address = text_printable(entries[i].address,
+						     SIZE_MAX, "");
 
 		if ((entries[i].source & OWNERSHIP_SOURCES) == 0 ||
 		    is_login_again(entries, i))

@@ -12,6 +12,7 @@
 #include "report/report.h"
 #include "report/report-limits.h"
 #include "report/report-scan.h"
+#include "text/text.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -119,13 +120,16 @@ static void check_report(const struct report *report)
 static void check_copy(const unsigned char *header, size_t size)
 {
 	buffer_t *copy = buffer_create_dynamic(default_pool, size + 1);
-	const unsigned char *field, *next, *end = header + size;
+	const unsigned char *field, *line, *next, *end = header + size;
+	struct header_field split;
 	struct report_scan scan;
 	struct istream *input;
 
 	for (field = header; field < end; field = next) {
-		next = report_scan_field_end(field, end);
-		if (!report_scan_field_is_forged(field, next - field))
+		line = field;
+		next = header_field_end(&line, end, TRUE);
+		if (!header_field_split(field, next, &split) ||
+		    !report_scan_is_forged(split.name, split.name_size))
 			buffer_append(copy, field, next - field);
 	}
 	input = i_stream_create_from_data(copy->data, copy->used);
