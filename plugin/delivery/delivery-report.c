@@ -89,8 +89,7 @@ delivery_report_begin(const struct report *report, struct mail_user *user,
 
 const char *delivery_report_header(const struct delivery_report *delivery)
 {
-	return t_strdup_printf("%s: %s\r\n", REPORT_VERDICT_HEADER,
-			       judgement_header_value(&delivery->judgement));
+	return judgement_header(&delivery->judgement);
 }
 
 bool delivery_report_is_rejected(const struct delivery_report *delivery)
@@ -134,24 +133,6 @@ bool delivery_report_act(struct delivery_report *delivery,
 		break;
 	}
 	return FALSE;
-}
-
-static void delivery_report_count(struct delivery_report *delivery)
-{
-	const char *error;
-
-	const struct verdict_result *result = &delivery->judgement.result;
-
-	/* only what a report on this original has earned: others may not use
-	   up its budget */
-	if (!delivery->judgement.facts.verdict.log_available ||
-	    result->verdict != VERDICT_GENUINE)
-		return;
-	if (facts_count_report(&delivery->judgement.facts, delivery->report,
-			       delivery->buser->log, time(NULL), &error) < 0) {
-		e_error(delivery->buser->event,
-			"Counting a report failed: %s", error);
-	}
 }
 
 /* The file is older than what left: perhaps a snapshot that was rolled back, with all
@@ -219,8 +200,10 @@ void delivery_report_end(struct delivery_report **_delivery, bool stored)
 	struct delivery_report *delivery = *_delivery;
 
 	*_delivery = NULL;
-	if (stored)
-		delivery_report_count(delivery);
+	if (stored) {
+		judgement_count(delivery->buser, &delivery->judgement,
+				delivery->report, time(NULL));
+	}
 	delivery_report_log(delivery, stored);
 	if (delivery->judgement.facts.rows_lost)
 		delivery_report_restart_coverage(delivery);

@@ -6,6 +6,7 @@
 #include "str.h"
 #include "str-sanitize.h"
 #include "compat/dovecot-compat.h"
+#include "report/report-scan.h"
 #include "sent/catch-up.h"
 #include "judge.h"
 
@@ -127,12 +128,27 @@ void judge_report(struct backscatter_user *buser, const struct report *report,
 					    &action_facts);
 }
 
-const char *judgement_header_value(const struct judgement *judgement)
+void judgement_count(struct backscatter_user *buser,
+		     const struct judgement *judgement,
+		     const struct report *report, time_t now)
+{
+	const char *error;
+
+	/* only what a report on this original has earned: others may not use
+	   up its budget */
+	if (judgement->facts.verdict.log_available &&
+	    judgement->result.verdict == VERDICT_GENUINE &&
+	    facts_count_report(&judgement->facts, report, buser->log, now,
+			       &error) < 0)
+		e_error(buser->event, "Counting a report failed: %s", error);
+}
+
+const char *judgement_header(const struct judgement *judgement)
 {
 	const struct verdict_result *result = &judgement->result;
 	string_t *value = t_str_new(128);
 
-	str_printfa(value, "%s; class=%s; reason=%s",
+	str_printfa(value, REPORT_VERDICT_HEADER": %s; class=%s; reason=%s",
 		    verdict_name(result->verdict),
 		    report_class_name(judgement->facts.verdict.class),
 		    verdict_reason_name(result->reason));
@@ -140,6 +156,7 @@ const char *judgement_header_value(const struct judgement *judgement)
 		str_printfa(value, "; evidence=%s",
 			    verdict_evidence_name(result->evidence));
 	}
+	str_append(value, "\r\n");
 	return str_c(value);
 }
 

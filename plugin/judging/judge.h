@@ -44,10 +44,16 @@ void judge_report(struct backscatter_user *buser, const struct report *report,
 		  const struct judge_envelope *envelope, time_t now,
 		  struct judgement *judgement_r);
 
-/* The value of the X-Backscatter header, e.g.
-   "genuine; class=dsn-failed; reason=message-id; evidence=message-id". Made of
-   our own words only. */
-const char *judgement_header_value(const struct judgement *judgement);
+/* Counts a genuine report against its original's budget, after it was stored. An error
+   is logged. */
+void judgement_count(struct backscatter_user *buser,
+		     const struct judgement *judgement,
+		     const struct report *report, time_t now);
+
+/* The X-Backscatter header with its line end, e.g. "X-Backscatter: genuine;
+   class=dsn-failed; reason=message-id; evidence=message-id". Made of our own words
+   only. */
+const char *judgement_header(const struct judgement *judgement);
 
 /* The log line about a judged report, without the action. Message-IDs are
    sanitised. */

@@ -2,10 +2,9 @@
    original was logged. Where mail lies and how it moves is for quarantine.c. */
 
 #include "lib.h"
-#include "file-create-locked.h"
+#include "file-lock.h"
 #include "quarantine.h"
 #include "rejudge.h"
-#include "report/report-scan.h"
 #include "array.h"
 #include "ioloop.h"
 #include "mail-storage-private.h"
@@ -149,20 +148,6 @@ rejudge_read(struct istream *input, pool_t pool, struct report *report_r,
 }
 
 static void
-rejudge_count(struct rejudge_context *ctx, const struct report *report,
-	      const struct judgement *judgement)
-{
-	const char *error;
-
-	if (judgement->result.verdict == VERDICT_GENUINE &&
-	    facts_count_report(&judgement->facts, report, ctx->buser->log,
-			       time(NULL), &error) < 0) {
-		e_error(ctx->buser->event,
-			"Counting a report failed: %s", error);
-	}
-}
-
-static void
 rejudge_log(struct rejudge_context *ctx, const struct report *report,
 	    const struct judgement *judgement, const char *action)
 {
@@ -175,14 +160,13 @@ static int
 rejudge_copy(struct rejudge_context *ctx, const struct judgement *judgement,
 	     const char **error_r)
 {
-	const char *header = t_strdup_printf("%s: %s\r\n", REPORT_VERDICT_HEADER,
-		judgement_header_value(judgement));
 	int ret = !ctx->interrupted ? 0 :
 		quarantine_is_in_inbox(&ctx->quarantine, error_r);
 
 	if (ret != 0)
 		return ret < 0 ? -1 : 0;
-	return quarantine_copy_to_inbox(&ctx->quarantine, header, error_r);
+	return quarantine_copy_to_inbox(&ctx->quarantine,
+					judgement_header(judgement), error_r);
 }
 
 /* The report is in INBOX. Either of these keeps it from being moved once more:
@@ -228,7 +212,7 @@ rejudge_found(struct rejudge_context *ctx, const struct report *report,
 	if (rejudge_copy(ctx, &judgement, error_r) < 0)
 		return -1;
 	rejudge_moved(ctx, place);
-	rejudge_count(ctx, report, &judgement);
+	judgement_count(ctx->buser, &judgement, report, time(NULL));
 	rejudge_log(ctx, report, &judgement, "moved-to-inbox");
 	return 0;
 }
@@ -329,43 +313,20 @@ static bool rejudge_locked(struct backscatter_user *buser, bool interrupted)
 
 /* One process at a time, or two would move the same report. The log can't be asked
    who is first: it has to forget a report after the move, not before, or a process
-   that ends between the two leaves it in the quarantine for good. The file is
-   removed with the lock: *left_r: it was there, so a process has been
-   interrupted (or another has just had it). */
-static int
-rejudge_lock(struct backscatter_user *buser, struct file_lock **lock_r, bool *left_r)
-{
-	const struct file_create_settings set = {
-		.lock_timeout_secs = REJUDGE_LOCK_SECS,
-		.lock_settings = {
-			.lock_method = FILE_LOCK_METHOD_FCNTL,
-			.unlink_on_free = TRUE,
-			.close_on_free = TRUE,
-			.allow_deadlock = TRUE,
-		},
-	};
-	const char *error, *path = t_strconcat(buser->path, REJUDGE_SUFFIX, NULL);
-	bool created;
-
-	*left_r = FALSE;
-	if (sent_log_look_beside(buser->log, REJUDGE_SUFFIX, &error) < 0 ||
-	    file_create_locked(path, &set, lock_r, &created, &error) < 0) {
-		e_error(buser->event, "Locking %s failed: %s - "
-			"reports that are due aren't judged again", path, error);
-		return -1;
-	}
-	*left_r = !created;
-	return 0;
-}
-
+   that ends between the two leaves it in the quarantine for good. */
 static void rejudge_with_lock(struct backscatter_user *buser)
 {
 	struct file_lock *lock;
-	bool left;
+	const char *error;
+	bool created;
 
-	if (rejudge_lock(buser, &lock, &left) < 0)
+	if (backscatter_user_lock(buser, REJUDGE_SUFFIX, REJUDGE_LOCK_SECS, &lock,
+				  &created, &error) < 0) {
+		e_error(buser->event, "%s - reports that are due aren't judged "
+			"again", error);
 		return;
-	if (!rejudge_locked(buser, left) && left)
+	}
+	if (!rejudge_locked(buser, !created) && !created)
 		file_lock_set_unlink_on_free(lock, FALSE);
 	file_lock_free(&lock);
 }

@@ -2,7 +2,7 @@
    is for read-copies.c. */
 
 #include "lib.h"
-#include "file-create-locked.h"
+#include "file-lock.h"
 #include "mail-storage-private.h"
 #include "mail-namespace.h"
 #include "mail-user.h"
@@ -24,6 +24,9 @@
 #define CATCH_UP_PAUSE_SECS 60
 /* The smallest that Dovecot knows. */
 #define CATCH_UP_LOCK_SECS 1
+
+/* The file is there for as long as a process reads, or was killed while it did. */
+#define CATCH_UP_SUFFIX ".catch-up"
 
 struct catch_up_context {
 	struct backscatter_user *buser;
@@ -53,39 +56,22 @@ static void catch_up_log_failed(struct catch_up_context *ctx, const char *error)
 	catch_up_set(ctx, CATCH_UP_FAILED, ctx->buser->error);
 }
 
-/* The file is there for as long as a process reads, or was killed while it did. */
-static const char *catch_up_lock_path(struct catch_up_context *ctx)
-{
-	return t_strconcat(ctx->buser->path, ".catch-up", NULL);
-}
-
 /* Returns TRUE if this is the process that reads. */
 static bool catch_up_lock(struct catch_up_context *ctx)
 {
-	const struct file_create_settings set = {
-		.lock_timeout_secs = 0,
-		.lock_settings = {
-			.lock_method = FILE_LOCK_METHOD_FCNTL,
-			.unlink_on_free = TRUE,
-			.close_on_free = TRUE,
-			.allow_deadlock = TRUE,
-		},
-	};
-	const char *error, *path = catch_up_lock_path(ctx);
+	const char *error;
 	bool created;
+	int ret = ctx->lock != NULL ? 1 :
+		backscatter_user_lock(ctx->buser, CATCH_UP_SUFFIX, 0, &ctx->lock,
+				      &created, &error);
 
-	if (ctx->lock != NULL ||
-	    file_create_locked(path, &set, &ctx->lock, &created, &error) >= 0)
-		return TRUE;
-	ctx->lock = NULL;
-	if (errno == EAGAIN) {
+	if (ret == 0) {
 		catch_up_set(ctx, CATCH_UP_UNFINISHED, "another process is "
 			     "reading the Sent mailboxes into the log");
-	} else {
-		catch_up_set(ctx, CATCH_UP_FAILED, t_strdup_printf(
-			"locking %s failed: %s", path, error));
+	} else if (ret < 0) {
+		catch_up_set(ctx, CATCH_UP_FAILED, error);
 	}
-	return FALSE;
+	return ret > 0;
 }
 
 /* Without the file nobody reads: the lock isn't taken for a look at what turns out
@@ -94,7 +80,8 @@ static bool catch_up_may_look(struct catch_up_context *ctx)
 {
 	struct stat st;
 
-	return ctx->lock != NULL || lstat(catch_up_lock_path(ctx), &st) < 0 ||
+	return ctx->lock != NULL || lstat(t_strconcat(ctx->buser->path, CATCH_UP_SUFFIX,
+					     NULL), &st) < 0 ||
 		catch_up_lock(ctx);
 }
 

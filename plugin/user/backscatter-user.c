@@ -2,6 +2,7 @@
    rooms above. */
 
 #include "lib.h"
+#include "file-create-locked.h"
 #include "mail-namespace.h"
 #include "mail-user.h"
 #include "mailbox-list.h"
@@ -200,6 +201,33 @@ bool backscatter_user_not_logged(struct backscatter_user *buser, const char *wha
 		"this is mended, run: doveadm backscatter coverage restart -u %s",
 		what, error, gap_error, buser->user->username);
 	return FALSE;
+}
+
+int backscatter_user_lock(struct backscatter_user *buser, const char *suffix,
+			  unsigned int wait_secs, struct file_lock **lock_r,
+			  bool *created_r, const char **error_r)
+{
+	const struct file_create_settings set = {
+		.lock_timeout_secs = wait_secs,
+		.lock_settings = {
+			.lock_method = FILE_LOCK_METHOD_FCNTL,
+			.unlink_on_free = TRUE,
+			.close_on_free = TRUE,
+			.allow_deadlock = TRUE,
+		},
+	};
+	const char *error, *path = t_strconcat(buser->path, suffix, NULL);
+
+	*lock_r = NULL;
+	if (sent_log_look_beside(buser->log, suffix, &error) >= 0) {
+		if (file_create_locked(path, &set, lock_r, created_r, &error) >= 0)
+			return 1;
+		*lock_r = NULL;
+		if (errno == EAGAIN && wait_secs == 0)
+			return 0;
+	}
+	*error_r = t_strdup_printf("Locking %s failed: %s", path, error);
+	return -1;
 }
 
 struct coverage_policy

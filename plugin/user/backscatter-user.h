@@ -10,6 +10,7 @@
 #include "verdict/coverage.h"
 #include "verdict/own-addresses.h"
 
+struct file_lock;
 struct mail_user;
 
 struct backscatter_user {
@@ -47,6 +48,14 @@ void backscatter_user_set_unavailable(struct backscatter_user *buser, const char
    log's. Returns FALSE if it couldn't be marked either: then he has to do something. */
 bool backscatter_user_not_logged(struct backscatter_user *buser, const char *what,
 				 const char *error);
+
+/* Locks the file beside the log that has this suffix; it is made, and removed with the
+   lock (file_lock_free()). *created_r: FALSE if it was there, so another process has
+   been interrupted, or has just had it. wait_secs: 0 = not at all. Returns 1, 0 if
+   another process has it, or -1 and an error. */
+int backscatter_user_lock(struct backscatter_user *buser, const char *suffix,
+			  unsigned int wait_secs, struct file_lock **lock_r,
+			  bool *created_r, const char **error_r);
 
 /* What his settings say of coverage. */
 struct coverage_policy
