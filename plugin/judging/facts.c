@@ -12,15 +12,9 @@ void facts_log_failed(struct facts *facts, const char *error)
 
 void facts_add_address(ARRAY_TYPE(const_string) *addresses, const char *address)
 {
-	const char *known;
-
-	if (address == NULL)
-		return;
-	array_foreach_elem(addresses, known) {
-		if (strcmp(known, address) == 0)
-			return;
-	}
-	array_push_back(addresses, &address);
+	if (address != NULL &&
+	    array_lsearch(addresses, &address, i_strcmp_p) == NULL)
+		array_push_back(addresses, &address);
 }
 
 static void facts_gather_recipients(struct facts_context *ctx)

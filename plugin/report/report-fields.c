@@ -7,57 +7,52 @@
 #include "message-header-parser.h"
 #include "report-private.h"
 
-/* Fields by which a header block is recognised. Names are lower-case and
-   sorted. */
-static const struct {
-	const char *name;
-	enum report_block kind;
-	/* doesn't happen in prose or in a summary for humans */
-	bool identifies;
-} known_fields[] = {
-	{ "action", REPORT_BLOCK_REPORT, FALSE },
-	{ "arrival-date", REPORT_BLOCK_REPORT, TRUE },
-	{ "authentication-results", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "cc", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "content-transfer-encoding", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "content-type", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "date", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "delivered-to", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "diagnostic-code", REPORT_BLOCK_REPORT, TRUE },
-	{ "disposition", REPORT_BLOCK_REPORT, TRUE },
-	{ "dkim-signature", REPORT_BLOCK_MESSAGE, TRUE },
-	{ "feedback-type", REPORT_BLOCK_REPORT, TRUE },
-	{ "final-log-id", REPORT_BLOCK_REPORT, TRUE },
-	{ "final-recipient", REPORT_BLOCK_REPORT, TRUE },
-	{ "from", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "in-reply-to", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "last-attempt-date", REPORT_BLOCK_REPORT, TRUE },
-	{ "list-id", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "message-id", REPORT_BLOCK_MESSAGE, TRUE },
-	{ "mime-version", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "original-envelope-id", REPORT_BLOCK_REPORT, TRUE },
-	{ "original-message-id", REPORT_BLOCK_REPORT, TRUE },
-	{ "original-rcpt-to", REPORT_BLOCK_REPORT, TRUE },
-	{ "original-recipient", REPORT_BLOCK_REPORT, TRUE },
-	{ "precedence", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "received", REPORT_BLOCK_MESSAGE, TRUE },
-	{ "received-from-mta", REPORT_BLOCK_REPORT, TRUE },
-	{ "references", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "remote-mta", REPORT_BLOCK_REPORT, TRUE },
-	{ "reply-to", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "reporting-mta", REPORT_BLOCK_REPORT, TRUE },
-	{ "reporting-ua", REPORT_BLOCK_REPORT, TRUE },
-	{ "return-path", REPORT_BLOCK_MESSAGE, TRUE },
-	{ "sender", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "status", REPORT_BLOCK_REPORT, FALSE },
-	{ "subject", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "to", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "user-agent", REPORT_BLOCK_MESSAGE, FALSE },
-	{ "will-retry-until", REPORT_BLOCK_REPORT, TRUE },
-	{ "x-actual-recipient", REPORT_BLOCK_REPORT, TRUE },
-	{ "x-backscatter-serial", REPORT_BLOCK_MESSAGE, TRUE },
-	{ "x-mailer", REPORT_BLOCK_MESSAGE, TRUE },
-	{ "x-original-to", REPORT_BLOCK_MESSAGE, FALSE },
+/* Fields by which a header block is recognised, sorted; whether they identify one, and
+   are technical. */
+static const struct report_known_field known_fields[] = {
+	{ "action", REPORT_BLOCK_REPORT, FALSE, FALSE },
+	{ "arrival-date", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "authentication-results", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "cc", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "content-transfer-encoding", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "content-type", REPORT_BLOCK_MESSAGE, FALSE, TRUE },
+	{ "date", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "delivered-to", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "diagnostic-code", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "disposition", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "dkim-signature", REPORT_BLOCK_MESSAGE, TRUE, TRUE },
+	{ "feedback-type", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "final-log-id", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "final-recipient", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "from", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "in-reply-to", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "last-attempt-date", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "list-id", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "message-id", REPORT_BLOCK_MESSAGE, TRUE, FALSE },
+	{ "mime-version", REPORT_BLOCK_MESSAGE, FALSE, TRUE },
+	{ "original-envelope-id", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "original-message-id", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "original-rcpt-to", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "original-recipient", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "precedence", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "received", REPORT_BLOCK_MESSAGE, TRUE, TRUE },
+	{ "received-from-mta", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "references", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "remote-mta", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "reply-to", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "reporting-mta", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "reporting-ua", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "return-path", REPORT_BLOCK_MESSAGE, TRUE, TRUE },
+	{ "sender", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "status", REPORT_BLOCK_REPORT, FALSE, FALSE },
+	{ "subject", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "to", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "user-agent", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
+	{ "will-retry-until", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "x-actual-recipient", REPORT_BLOCK_REPORT, TRUE, FALSE },
+	{ "x-backscatter-serial", REPORT_BLOCK_MESSAGE, TRUE, FALSE },
+	{ "x-mailer", REPORT_BLOCK_MESSAGE, TRUE, FALSE },
+	{ "x-original-to", REPORT_BLOCK_MESSAGE, FALSE, FALSE },
 };
 
 static int
@@ -72,8 +67,8 @@ known_field_compare(const unsigned char *name, size_t size, const char *known)
 	return size < known_size ? -1 : (size > known_size ? 1 : 0);
 }
 
-enum report_block report_field_kind(const unsigned char *name, size_t size,
-				    bool *identifies_r)
+const struct report_known_field *
+report_known_field(const unsigned char *name, size_t size)
 {
 	unsigned int low = 0, high = N_ELEMENTS(known_fields);
 
@@ -82,17 +77,14 @@ enum report_block report_field_kind(const unsigned char *name, size_t size,
 		int ret = known_field_compare(name, size,
 					      known_fields[middle].name);
 
-		if (ret == 0) {
-			*identifies_r = known_fields[middle].identifies;
-			return known_fields[middle].kind;
-		}
+		if (ret == 0)
+			return &known_fields[middle];
 		if (ret < 0)
 			high = middle;
 		else
 			low = middle + 1;
 	}
-	*identifies_r = FALSE;
-	return REPORT_BLOCK_NONE;
+	return NULL;
 }
 
 static void
@@ -182,15 +174,6 @@ static const char *const submission_phrases[] = {
 	"invoked by uid", "p=esmtpa", "p=esmtpsa", "p=local", NULL
 };
 
-static bool strings_have(const char *const *strings, const char *word)
-{
-	for (; *strings != NULL; strings++) {
-		if (strcmp(*strings, word) == 0)
-			return TRUE;
-	}
-	return FALSE;
-}
-
 /* Skips the comment that starts at p. */
 static const char *received_skip_comment(const char *p)
 {
@@ -248,7 +231,7 @@ received_clause(const char *keyword, const char *word,
 	else if (strcmp(keyword, "for") == 0 && received->recipient == NULL)
 		received->recipient = received_address(word);
 	else if (strcmp(keyword, "with") == 0 &&
-		 strings_have(submission_protocols, word))
+		 str_array_find(submission_protocols, word))
 		received->submitted = TRUE;
 }
 

@@ -80,13 +80,13 @@ outline_read(struct report_reader *reader, const struct report_fields *fields,
 	     struct original_outline *outline_r)
 {
 	const struct report_field *field;
-	bool identifies;
+	const struct report_known_field *known;
 
 	i_zero(outline_r);
 	array_foreach(&fields->fields, field) T_BEGIN {
-		if (report_field_kind((const unsigned char *)field->name,
-				      strlen(field->name), &identifies) ==
-		    REPORT_BLOCK_MESSAGE)
+		known = report_known_field((const unsigned char *)field->name,
+					   strlen(field->name));
+		if (known != NULL && known->kind == REPORT_BLOCK_MESSAGE)
 			outline_r->known_fields++;
 		if (report_field_is(field, "Date") ||
 		    report_field_is(field, "From") ||

@@ -204,19 +204,26 @@ void report_fields_read(struct report_reader *reader,
 			const struct report_field_reader *readers,
 			unsigned int count);
 
-/* Kinds of header blocks, by the fields that they have. */
+/* Kinds of header blocks, by the fields that they have */
 enum report_block {
 	/* RFC 5322: somebody's message */
 	REPORT_BLOCK_MESSAGE,
 	/* RFC 3464, RFC 8098, RFC 5965: a machine-readable report */
 	REPORT_BLOCK_REPORT,
-	/* neither */
-	REPORT_BLOCK_NONE,
 };
-/* Which kind of block the field usually stands in. name: size bytes.
-   *identifies_r: found in real header blocks, hardly in prose. */
-enum report_block report_field_kind(const unsigned char *name, size_t size,
-				    bool *identifies_r);
+struct report_known_field {
+	/* lower-case */
+	const char *name;
+	/* the kind of block that it usually stands in */
+	enum report_block kind;
+	/* found in real header blocks, hardly in prose or in a summary for humans */
+	bool identifies;
+	/* what mail systems write, and nobody repeats for humans */
+	bool technical;
+};
+/* NULL = it is of no known kind. name: size bytes. */
+const struct report_known_field *
+report_known_field(const unsigned char *name, size_t size);
 
 /* report-class.c: what the traits make of it, once all was read */
 enum report_class report_class_of(const struct report_reader *reader);

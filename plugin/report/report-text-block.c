@@ -86,44 +86,22 @@ text_field_name(const unsigned char *name, const unsigned char *end)
 	return p < end && *p == ':' ? size : 0;
 }
 
-/* What mail systems write, and nobody repeats for humans */
-static bool text_field_is_technical(const unsigned char *name, size_t size)
-{
-	static const char *const names[] = {
-		"received", "return-path", "mime-version", "content-type",
-		"dkim-signature", NULL
-	};
-	unsigned int i;
-
-	for (i = 0; names[i] != NULL; i++) {
-		if (strlen(names[i]) == size &&
-		    i_memcasecmp(name, names[i], size) == 0)
-			return TRUE;
-	}
-	return FALSE;
-}
-
 static void
 text_block_count(struct text_block *block, const unsigned char *name,
 		 size_t size)
 {
-	bool identifies;
+	const struct report_known_field *field = report_known_field(name, size);
 
-	if (text_field_is_technical(name, size))
+	if (field == NULL)
+		return;
+	if (field->technical)
 		block->is_header = TRUE;
-	switch (report_field_kind(name, size, &identifies)) {
-	case REPORT_BLOCK_MESSAGE:
+	if (field->kind == REPORT_BLOCK_MESSAGE) {
 		block->message_fields++;
-		if (identifies)
-			block->message_identified = TRUE;
-		break;
-	case REPORT_BLOCK_REPORT:
+		block->message_identified |= field->identifies;
+	} else {
 		block->report_fields++;
-		if (identifies)
-			block->report_identified = TRUE;
-		break;
-	case REPORT_BLOCK_NONE:
-		break;
+		block->report_identified |= field->identifies;
 	}
 }
 
@@ -184,15 +162,13 @@ static bool
 text_block_message_field(const struct text_block *block,
 			 const struct text_line *line)
 {
+	const struct report_known_field *field;
 	const unsigned char *start;
-	bool identifies;
-	size_t size;
 
 	if (!text_block_unquote(block, line, &start))
 		return FALSE;
-	size = text_field_name(start, line->end);
-	return size > 0 && report_field_kind(start, size, &identifies) ==
-		REPORT_BLOCK_MESSAGE;
+	field = report_known_field(start, text_field_name(start, line->end));
+	return field != NULL && field->kind == REPORT_BLOCK_MESSAGE;
 }
 
 /* An empty line ends a block, except where every second line is empty, as HTML
@@ -374,16 +350,12 @@ static bool
 text_starts_block(const struct text_context *ctx, const struct text_line *line,
 		  const unsigned char **field_r)
 {
-	bool identifies;
 	size_t size;
 
 	*field_r = text_skip_quoting(line);
 	size = text_field_name(*field_r, line->end);
-	if (size == 0)
-		return FALSE;
-	return text_is_fields(ctx) ||
-		report_field_kind(*field_r, size, &identifies) !=
-		REPORT_BLOCK_NONE;
+	return size > 0 && (text_is_fields(ctx) ||
+			    report_known_field(*field_r, size) != NULL);
 }
 
 /* Notes where the notice ends and goes on. block, next: where the block lies. */

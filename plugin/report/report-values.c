@@ -30,13 +30,7 @@ report_address_normalize(pool_t pool, const void *data, size_t size)
 bool report_strings_have(const ARRAY_TYPE(const_string) *strings,
 			 const char *string)
 {
-	const char *have;
-
-	array_foreach_elem(strings, have) {
-		if (strcmp(have, string) == 0)
-			return TRUE;
-	}
-	return FALSE;
+	return array_lsearch(strings, &string, i_strcmp_p) != NULL;
 }
 
 void report_address_add(pool_t pool, const void *data, size_t size,

@@ -22,13 +22,8 @@ static bool is_own(const struct mail_namespace *ns)
 
 static void add_name(ARRAY_TYPE(const_string) *names, const char *name)
 {
-	const char *known;
-
-	array_foreach_elem(names, known) {
-		if (strcmp(known, name) == 0)
-			return;
-	}
-	array_push_back(names, &name);
+	if (array_lsearch(names, &name, i_strcmp_p) == NULL)
+		array_push_back(names, &name);
 }
 
 static void
