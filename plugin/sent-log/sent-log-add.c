@@ -260,8 +260,7 @@ int sent_log_get_mark(struct sent_log *log, const char *mailbox,
 		      const char **error_r)
 {
 	memset(mark_r, 0, sizeof(*mark_r));
-	sent_log_call_begin(log, 0);
-	return sent_log_call_end(log, get_mark(log, mailbox, mark_r), error_r);
+	return sent_log_call(log, 0, error_r, get_mark(log, mailbox, mark_r));
 }
 
 /* Inside a write transaction: the hash key is the file's. */
@@ -305,8 +304,7 @@ static int stop_reading(struct sent_log *log, const char *mailbox)
 int sent_log_stop_reading(struct sent_log *log, const char *mailbox,
 			  time_t now, const char **error_r)
 {
-	sent_log_call_begin(log, now);
-	return sent_log_call_end(log, stop_reading(log, mailbox), error_r);
+	return sent_log_call(log, now, error_r, stop_reading(log, mailbox));
 }
 
 static int raise_mark(struct sent_log *log, const char *mailbox,
@@ -337,11 +335,9 @@ int sent_log_raise_mark(struct sent_log *log, const char *mailbox,
 			const struct sent_log_identity *last,
 			const char **error_r)
 {
-	sent_log_call_begin(log, 0);
-	return sent_log_call_end(log,
-				 raise_mark(log, mailbox, uid_validity,
-					    first_uid, last_uid, last),
-				 error_r);
+	return sent_log_call(log, 0, error_r,
+			     raise_mark(log, mailbox, uid_validity, first_uid,
+					last_uid, last));
 }
 
 /* Adding */
@@ -405,9 +401,8 @@ static int add_messages(struct sent_log *log,
 int sent_log_add(struct sent_log *log, const struct sent_log_message *messages,
 		 size_t count, time_t now, const char **error_r)
 {
-	sent_log_call_begin(log, now);
-	return sent_log_call_end(log, add_messages(log, messages, count, NULL),
-				 error_r);
+	return sent_log_call(log, now, error_r,
+			     add_messages(log, messages, count, NULL));
 }
 
 int sent_log_add_read(struct sent_log *log,
@@ -420,7 +415,6 @@ int sent_log_add_read(struct sent_log *log,
 		.name = mailbox, .mark = mark
 	};
 
-	sent_log_call_begin(log, now);
-	return sent_log_call_end(log, add_messages(log, messages, count, &read),
-				 error_r);
+	return sent_log_call(log, now, error_r,
+			     add_messages(log, messages, count, &read));
 }

@@ -352,8 +352,7 @@ int sent_log_get_coverage(struct sent_log *log, time_t now,
 			  const char **error_r)
 {
 	memset(coverage_r, 0, sizeof(*coverage_r));
-	sent_log_call_begin(log, now);
-	return sent_log_call_end(log, get_coverage(log, coverage_r), error_r);
+	return sent_log_call(log, now, error_r, get_coverage(log, coverage_r));
 }
 
 static int set_coverage(struct sent_log *log, time_t start,
@@ -375,8 +374,8 @@ int sent_log_set_coverage(struct sent_log *log, time_t start,
 			  enum sent_log_coverage_cause cause, time_t now,
 			  const char **error_r)
 {
-	sent_log_call_begin(log, now);
-	return sent_log_call_end(log, set_coverage(log, start, cause), error_r);
+	return sent_log_call(log, now, error_r,
+			     set_coverage(log, start, cause));
 }
 
 /* Returns 1 if they are those of the settings, 0 or -1. */
@@ -421,6 +420,80 @@ static int set_listed_sources(struct sent_log *log)
 int sent_log_set_listed_sources(struct sent_log *log, time_t now,
 				const char **error_r)
 {
+	return sent_log_call(log, now, error_r, set_listed_sources(log));
+}
+
+/* The whole log */
+
+static int open_for_writing(struct sent_log *log)
+{
+	if (sent_log_write_begin(log) < 0 || sent_log_write_commit(log) < 0)
+		return -1;
+	return 1;
+}
+
+int sent_log_open(struct sent_log *log, time_t now, const char **error_r)
+{
+	return sent_log_call(log, now, error_r, open_for_writing(log));
+}
+
+int sent_log_read_begin(struct sent_log *log, const char **error_r)
+{
+	int ret;
+
+	sent_log_call_begin(log, 0);
+	ret = sent_log_file_open(log);
+	if (ret == 0)
+		ret = store_read_begin(log->store);
+	return sent_log_call_end(log, ret < 0 ? -1 : 1, error_r);
+}
+
+void sent_log_read_end(struct sent_log *log)
+{
+	store_read_end(log->store);
+}
+
+int sent_log_is_unchanged(struct sent_log *log, const char **error_r)
+{
+	int ret;
+
+	sent_log_call_begin(log, 0);
+	ret = sent_log_file_open(log);
+	if (ret == 0)
+		ret = store_is_unchanged(log->store);
+	/* set without the file: coverage ends with it */
+	if (ret > 0 && store_mark_exists(log->store))
+		ret = 0;
+	return sent_log_call_end(log, ret, error_r);
+}
+
+static int adopt_owner(struct sent_log *log)
+{
+	/* the owner was asked for when it was opened */
+	store_close(log->store);
+	log->adopting = true;
+	if (sent_log_write_begin(log) < 0 || sent_log_write_owner(log) < 0 ||
+	    sent_log_break_coverage(log, SENT_LOG_COVERAGE_RESTARTED) < 0 ||
+	    sent_log_write_commit(log) < 0)
+		return -1;
+	return 1;
+}
+
+int sent_log_adopt_owner(struct sent_log *log, time_t now, const char **error_r)
+{
+	int ret;
+
 	sent_log_call_begin(log, now);
-	return sent_log_call_end(log, set_listed_sources(log), error_r);
+	ret = adopt_owner(log);
+	log->adopting = false;
+	return sent_log_call_end(log, ret, error_r);
+}
+
+int sent_log_mark_gap(struct sent_log *log, const char **error_r)
+{
+	int ret = store_mark_set(log->store);
+
+	if (ret < 0)
+		*error_r = store_error(log->store);
+	return ret;
 }

@@ -126,11 +126,9 @@ int sent_log_find(struct sent_log *log, const struct sent_log_identity *identity
 		  const char **error_r)
 {
 	memset(entry_r, 0, sizeof(*entry_r));
-	sent_log_call_begin(log, now);
-	return sent_log_call_end(log,
-				 find(log, identity, recipients,
-				      recipient_count, entry_r),
-				 error_r);
+	return sent_log_call(log, now, error_r,
+			     find(log, identity, recipients, recipient_count,
+				  entry_r));
 }
 
 static int find_recipient(struct sent_log *log, const char *address)
@@ -148,8 +146,7 @@ static int find_recipient(struct sent_log *log, const char *address)
 int sent_log_find_recipient(struct sent_log *log, const char *address,
 			    time_t now, const char **error_r)
 {
-	sent_log_call_begin(log, now);
-	return sent_log_call_end(log, find_recipient(log, address), error_r);
+	return sent_log_call(log, now, error_r, find_recipient(log, address));
 }
 
 static int identity_hash(struct sent_log *log,
@@ -171,9 +168,8 @@ int sent_log_identity_hash(struct sent_log *log,
 			   const char **error_r)
 {
 	text_r[0] = '\0';
-	sent_log_call_begin(log, 0);
-	return sent_log_call_end(log, identity_hash(log, identity, text_r),
-				 error_r);
+	return sent_log_call(log, 0, error_r,
+			     identity_hash(log, identity, text_r));
 }
 
 /* All of them */
@@ -197,9 +193,8 @@ int sent_log_count(struct sent_log *log, enum sent_log_source source,
 		   uint64_t *count_r, const char **error_r)
 {
 	*count_r = 0;
-	sent_log_call_begin(log, 0);
-	return sent_log_call_end(log, count_messages(log, source, count_r),
-				 error_r);
+	return sent_log_call(log, 0, error_r,
+			     count_messages(log, source, count_r));
 }
 
 static int find_unlisted_copy(struct sent_log *log, time_t after,
@@ -230,7 +225,6 @@ int sent_log_find_unlisted_copy(struct sent_log *log, time_t after, time_t now,
 				const char **error_r)
 {
 	memset(row_r, 0, sizeof(*row_r));
-	sent_log_call_begin(log, now);
-	return sent_log_call_end(log, find_unlisted_copy(log, after, row_r),
-				 error_r);
+	return sent_log_call(log, now, error_r,
+			     find_unlisted_copy(log, after, row_r));
 }

@@ -3,13 +3,12 @@
 
 /* What the files of this room share. It says what a log means; what stands in its
    file, and how, is the store's (store/store.h). The files stand on each other in
-   this order: sent-log.c, sent-log-serial-key.c, sent-log-add.c, sent-log-reports.c,
-   sent-log-find.c, sent-log-expire.c, sent-log-coverage.c, sent-log-open.c,
+   this order: sent-log-serial-key.c, sent-log-add.c, sent-log-reports.c,
+   sent-log-find.c, sent-log-expire.c, sent-log-coverage.c, sent-log.c,
    sent-log-hash.c; serial.c and site-key.c know none of it, hmac.c nothing at all.
    Functions return 0 or more (or what they say) on success and -1
-   after store_fail(); the public ones begin with sent_log_call_begin() and end with
-   sent_log_call_end(), which rolls back, deals with a corrupt file and hands the
-   error out. */
+   after store_fail(); the public ones are a sent_log_call(), which rolls back, deals
+   with a corrupt file and hands the error out. */
 
 #include "sent-log.h"
 #include "sent-log/store/store.h"
@@ -104,12 +103,14 @@ static inline struct store_value store_hash(const struct sent_log_hash *hash)
 	return store_bytes(hash->bytes, sizeof(hash->bytes));
 }
 
-/* sent-log-open.c */
+/* sent-log.c */
 
 /* now: 0 = the function was given none. */
 void sent_log_call_begin(struct sent_log *log, time_t now);
 /* Returns ret, after cleaning up if it is -1. */
 int sent_log_call_end(struct sent_log *log, int ret, const char **error_r);
+#define sent_log_call(log, now, error_r, work) \
+	(sent_log_call_begin(log, now), sent_log_call_end(log, work, error_r))
 /* Rows before this time count as absent. */
 int64_t sent_log_cutoff(const struct sent_log *log);
 /* Makes sure that the store's file is open and this user's, making it if there is

@@ -103,11 +103,9 @@ int sent_log_get_report_count(struct sent_log *log,
 			      const char **error_r)
 {
 	memset(count_r, 0, sizeof(*count_r));
-	sent_log_call_begin(log, 0);
-	return sent_log_call_end(log,
-				 get_count(log, original, class_name,
-					   recipient, count_r),
-				 error_r);
+	return sent_log_call(log, 0, error_r,
+			     get_count(log, original, class_name, recipient,
+				       count_r));
 }
 
 /* The recipients of one report, each counter once: what is none of the original's
@@ -193,11 +191,9 @@ int sent_log_count_report(struct sent_log *log,
 			  const char *const *recipients, size_t recipient_count,
 			  time_t now, const char **error_r)
 {
-	sent_log_call_begin(log, now);
-	return sent_log_call_end(log,
-				 count_report(log, original, class_name,
-					      recipients, recipient_count),
-				 error_r);
+	return sent_log_call(log, now, error_r,
+			     count_report(log, original, class_name, recipients,
+					  recipient_count));
 }
 
 /* Remembering. Adding a message marks what it makes due, and remembering a report
@@ -240,8 +236,7 @@ static int forget_report(struct sent_log *log, int64_t id)
 int sent_log_forget_report(struct sent_log *log, int64_t id,
 			   const char **error_r)
 {
-	sent_log_call_begin(log, 0);
-	return sent_log_call_end(log, forget_report(log, id), error_r);
+	return sent_log_call(log, 0, error_r, forget_report(log, id));
 }
 
 /* Returns 1 if the log knows one of them within the retention, 0 or -1. */
@@ -341,11 +336,9 @@ int sent_log_remember_report(struct sent_log *log,
 			     size_t identity_count, unsigned int max_age,
 			     time_t now, const char **error_r)
 {
-	sent_log_call_begin(log, now);
-	return sent_log_call_end(log,
-				 remember_report(log, report, identities,
-						 identity_count, max_age),
-				 error_r);
+	return sent_log_call(log, now, error_r,
+			     remember_report(log, report, identities,
+					     identity_count, max_age));
 }
 
 /* Listing */
@@ -395,15 +388,12 @@ int sent_log_list_due_reports(struct sent_log *log,
 			      const char **error_r)
 {
 	*count_r = 0;
-	sent_log_call_begin(log, 0);
-	return sent_log_call_end(log,
-				 list_due_reports(log, reports_r, max, count_r),
-				 error_r);
+	return sent_log_call(log, 0, error_r,
+			     list_due_reports(log, reports_r, max, count_r));
 }
 
 int sent_log_has_remembered_reports(struct sent_log *log,
 				    const char **error_r)
 {
-	sent_log_call_begin(log, 0);
-	return sent_log_call_end(log, has_remembered_reports(log), error_r);
+	return sent_log_call(log, 0, error_r, has_remembered_reports(log));
 }

@@ -8,7 +8,6 @@
 #include "mail-user.h"
 #include "compat/dovecot-compat.h"
 #include "sent-mailboxes.h"
-#include "read-copies.h"
 #include "catch-up.h"
 
 #include <sys/stat.h>

@@ -6,7 +6,7 @@
 #include "mail-storage-private.h"
 #include "mail-user.h"
 #include "sent-copy.h"
-#include "read-copies.h"
+#include "sent-mailboxes.h"
 
 #include <time.h>
 

@@ -56,4 +56,24 @@ int sent_mailboxes_get_state(struct backscatter_user *buser,
 			     ARRAY_TYPE(sent_mailbox_state) *states_r,
 			     const char **error_r);
 
+/* Reading the copies in one of them into the log (read-copies.c). */
+struct read_copies {
+	struct backscatter_user *buser;
+	const struct own_addresses *own;
+	time_t now;
+	/* CLOCK_MONOTONIC: whoever waits for this waits no longer */
+	int64_t deadline_msecs;
+};
+
+int64_t read_copies_clock_msecs(void);
+
+/* Reads what the mark calls unread in the opened mailbox, the newest first: that one
+   is reported on. The mark advances, in the log as in *mark, together with the
+   rows. A copy that can't be read is named in an error line once, and in the mark.
+   Returns 1 if all has been read, 0 if the deadline came first, or -1 and an error
+   (data stack) of the mailbox; an error of the log closes it (see
+   backscatter_user_set_unavailable()). */
+int read_copies(const struct read_copies *read, struct mailbox *box,
+		struct sent_log_mailbox_mark *mark, const char **error_r);
+
 #endif
