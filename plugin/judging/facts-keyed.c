@@ -41,7 +41,7 @@ verify_serial(struct facts_context *ctx,
 	const char *const *list = array_get(addresses, &count);
 
 	serial_verify(ctx->keyed->keys, serial, list, count,
-		      ctx->now - ctx->retention, check_r);
+		      ctx->now - (time_t)ctx->policy->coverage.retention, check_r);
 	return check_r->status;
 }
 

@@ -60,32 +60,29 @@ original_claims_own(const struct facts_context *ctx,
 }
 
 static bool
-is_our_host(const struct facts_context *ctx, const char *host,
-	    const char *const *host_names)
+is_our_host(const struct facts_context *ctx, const char *host)
 {
 	/* every host calls itself so */
 	if (strncasecmp(host, "localhost", 9) == 0)
 		return FALSE;
-	return str_array_icase_find(host_names, host) ||
+	return str_array_icase_find(ctx->policy->host_names, host) ||
 		null_strcasecmp(host, ctx->report->received_by) == 0;
 }
 
 static bool
-hop_is_ours(const struct facts_context *ctx, const struct report_hop *hop,
-	    const char *const *host_names)
+hop_is_ours(const struct facts_context *ctx, const struct report_hop *hop)
 {
-	return hop->by != NULL && is_our_host(ctx, hop->by, host_names);
+	return hop->by != NULL && is_our_host(ctx, hop->by);
 }
 
 static bool
 original_left_by_us(const struct facts_context *ctx,
-		    const struct report_original *original,
-		    const char *const *host_names)
+		    const struct report_original *original)
 {
 	const struct report_hop *hop;
 
 	array_foreach(&original->hops, hop) {
-		if (hop->submitted && hop_is_ours(ctx, hop, host_names))
+		if (hop->submitted && hop_is_ours(ctx, hop))
 			return TRUE;
 	}
 	return FALSE;
@@ -96,9 +93,9 @@ original_left_by_us(const struct facts_context *ctx,
    whose owner's address is the envelope's sender). */
 static bool
 hop_came_in(const struct facts_context *ctx, const struct report_hop *hop,
-	    bool from_others, const char *const *host_names)
+	    bool from_others)
 {
-	if (hop->for_address == NULL || !hop_is_ours(ctx, hop, host_names))
+	if (hop->for_address == NULL || !hop_is_ours(ctx, hop))
 		return FALSE;
 	return own_addresses_match(ctx->own, hop->for_address) ||
 		(from_others &&
@@ -108,8 +105,7 @@ hop_came_in(const struct facts_context *ctx, const struct report_hop *hop,
 /* Received here, and perhaps passed on. */
 static bool
 original_came_in(const struct facts_context *ctx,
-		 const struct report_original *original,
-		 const char *const *host_names)
+		 const struct report_original *original)
 {
 	bool from_others = !addresses_have_own(ctx, &original->from);
 	const struct report_hop *hop;
@@ -120,7 +116,7 @@ original_came_in(const struct facts_context *ctx,
 		if (from_others && hop->for_address != NULL &&
 		    own_addresses_match(ctx->own, hop->for_address))
 			return TRUE;
-		if (hop_came_in(ctx, hop, from_others, host_names))
+		if (hop_came_in(ctx, hop, from_others))
 			return TRUE;
 	}
 	return FALSE;
@@ -129,17 +125,16 @@ original_came_in(const struct facts_context *ctx,
 /* What keeps from condemning, whichever original says it. */
 static void
 gather_original(struct facts_context *ctx,
-		const struct report_original *original,
-		const char *const *host_names)
+		const struct report_original *original)
 {
 	struct verdict_facts *verdict = &ctx->facts->verdict;
 
 	if (original->automatic ||
 	    addresses_have_own(ctx, &original->resent_from))
 		verdict->automatic = TRUE;
-	if (original_left_by_us(ctx, original, host_names))
+	if (original_left_by_us(ctx, original))
 		verdict->our_host = TRUE;
-	if (original_came_in(ctx, original, host_names))
+	if (original_came_in(ctx, original))
 		verdict->incoming = TRUE;
 	/* a mail system that returns what claims to come from here: whoever
 	   speaks for it */
@@ -148,8 +143,7 @@ gather_original(struct facts_context *ctx,
 		verdict->shape = REPORT_SHAPE_DAEMON;
 }
 
-void facts_gather_originals(struct facts_context *ctx,
-			    const char *const *host_names)
+void facts_gather_originals(struct facts_context *ctx)
 {
 	const struct report *report = ctx->report;
 	struct verdict_facts *verdict = &ctx->facts->verdict;
@@ -158,7 +152,7 @@ void facts_gather_originals(struct facts_context *ctx,
 	verdict->shape = report->shape;
 	verdict->original_count = array_count(&report->originals);
 	array_foreach(&report->originals, original)
-		gather_original(ctx, original, host_names);
+		gather_original(ctx, original);
 
 	if (verdict->original_count != 1)
 		return;

@@ -11,8 +11,8 @@ struct facts_context {
 	struct sent_log *log;
 	const struct own_addresses *own;
 	const struct facts_keyed *keyed;
+	const struct facts_policy *policy;
 	time_t now;
-	unsigned int retention;
 	struct facts *facts;
 	/* addresses that the original may have been sent from, lower-case and
 	   without detail */
@@ -34,8 +34,7 @@ void facts_log_failed(struct facts *facts, const char *error);
 void facts_add_address(ARRAY_TYPE(const_string) *addresses, const char *address);
 
 /* facts-original.c: what the returned original tells without the log */
-void facts_gather_originals(struct facts_context *ctx,
-			    const char *const *host_names);
+void facts_gather_originals(struct facts_context *ctx);
 
 /* facts-keyed.c: tag, envelope id and serial; without a log, too */
 void facts_gather_keyed(struct facts_context *ctx);

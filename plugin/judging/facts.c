@@ -234,16 +234,15 @@ static void facts_gather_budget(struct facts_context *ctx)
 	ctx->facts->verdict.budget_used_up = TRUE;
 }
 
-static void
-facts_gather_coverage(struct facts_context *ctx,
-		      const struct coverage_policy *policy)
+static void facts_gather_coverage(struct facts_context *ctx)
 {
 	struct facts *facts = ctx->facts;
 	struct coverage_facts *coverage = &facts->verdict.coverage;
 	struct coverage_view view;
 	const char *error;
 
-	if (coverage_view_read(ctx->log, policy, ctx->now, &view, &error) < 0)
+	if (coverage_view_read(ctx->log, &ctx->policy->coverage, ctx->now, &view,
+			       &error) < 0)
 		facts_log_failed(facts, error);
 	*coverage = view.facts;
 	coverage->late_report = report_class_info(ctx->report->class)->late;
@@ -275,14 +274,14 @@ void facts_gather(const struct report *report, struct sent_log *log,
 {
 	struct facts_context ctx = {
 		.report = report, .log = log, .own = own, .keyed = keyed,
-		.now = now, .retention = policy->coverage.retention, .facts = facts_r
+		.policy = policy, .now = now, .facts = facts_r
 	};
 	bool held = FALSE;
 
 	i_zero(facts_r);
 	facts_gather_recipients(&ctx);
 	facts_gather_from_report(&ctx);
-	facts_gather_originals(&ctx, policy->host_names);
+	facts_gather_originals(&ctx);
 
 	facts_r->verdict.log_available = facts_log_begin(&ctx);
 	/* verifies without a log, too */
@@ -297,7 +296,7 @@ void facts_gather(const struct report *report, struct sent_log *log,
 	    facts_r->verdict.keyed != VERDICT_KEYED_VALID)
 		facts_gather_known_recipient(&ctx);
 	if (facts_r->verdict.log_available)
-		facts_gather_coverage(&ctx, &policy->coverage);
+		facts_gather_coverage(&ctx);
 	if (log != NULL)
 		sent_log_read_end(log);
 	/* What was issued before coverage starts is known to be missing, perhaps;

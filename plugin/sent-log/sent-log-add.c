@@ -380,7 +380,11 @@ static int add_messages(struct sent_log *log,
 	int done;
 
 	for (size_t i = 0; i < count; i++) {
-		if (!sent_log_source_valid(messages[i].source))
+		unsigned int source = messages[i].source;
+
+		/* one of them */
+		if ((source & SENT_LOG_SOURCES_ALL) != source ||
+		    source == 0 || (source & (source - 1)) != 0)
 			return store_fail(log->store, "no such source");
 	}
 	while (count > 0 || !marked) {

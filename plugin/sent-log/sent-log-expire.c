@@ -66,6 +66,11 @@ static int64_t delete_old(struct sent_log *log, const struct deleter *deleter,
 	return removed;
 }
 
+int64_t sent_log_delete_report(struct sent_log *log, int64_t id)
+{
+	return delete_one(log, &report_deleter, id, INT64_MAX);
+}
+
 int sent_log_expire_counts(struct sent_log *log)
 {
 	return store_put(log->store, STORE_DELETE_OLD_REPORTS,

@@ -10,10 +10,10 @@
 /* Part of the file format: they keep a Message-ID that looks like an address
    from being taken for one. */
 static const char *const hash_kind_names[] = {
-	[SENT_LOG_HASH_MESSAGE_ID] = "message-id",
-	[SENT_LOG_HASH_ENVELOPE_ID] = "envelope-id",
-	[SENT_LOG_HASH_SERIAL] = "serial",
-	[SENT_LOG_HASH_COPY] = "copy",
+	[SENT_LOG_IDENTITY_MESSAGE_ID] = "message-id",
+	[SENT_LOG_IDENTITY_ENVELOPE_ID] = "envelope-id",
+	[SENT_LOG_IDENTITY_SERIAL] = "serial",
+	[SENT_LOG_IDENTITY_COPY] = "copy",
 	[SENT_LOG_HASH_ADDRESS] = "address",
 	[SENT_LOG_HASH_DOMAIN] = "domain",
 	[SENT_LOG_HASH_OWNER_NAME] = "owner-name",
@@ -36,9 +36,8 @@ void sent_log_hash_deinit(struct sent_log *log)
 	log->mac = NULL;
 }
 
-static int hash_bytes(struct sent_log *log, enum sent_log_hash_kind kind,
-		      const char *value, size_t size,
-		      struct sent_log_hash *hash_r)
+int sent_log_hash(struct sent_log *log, unsigned int kind, const char *value,
+		  struct sent_log_hash *hash_r)
 {
 	const char *name = hash_kind_names[kind];
 	unsigned char digest[SHA256_SIZE];
@@ -46,18 +45,12 @@ static int hash_bytes(struct sent_log *log, enum sent_log_hash_kind kind,
 	/* with its NUL, so that no name and value run into each other */
 	if (hmac_sha256_begin(log->mac, log->key, sizeof(log->key)) < 0 ||
 	    hmac_sha256_add(log->mac, name, strlen(name) + 1) < 0 ||
-	    hmac_sha256_add(log->mac, value, size) < 0 ||
+	    hmac_sha256_add(log->mac, value, strlen(value)) < 0 ||
 	    hmac_sha256_end(log->mac, digest) < 0)
 		return store_fail(log->store, "HMAC-SHA256 failed in OpenSSL");
 
 	memcpy(hash_r->bytes, digest, sizeof(hash_r->bytes));
 	return 0;
-}
-
-int sent_log_hash(struct sent_log *log, enum sent_log_hash_kind kind,
-		  const char *value, struct sent_log_hash *hash_r)
-{
-	return hash_bytes(log, kind, value, strlen(value), hash_r);
 }
 
 /* What fits an integer of SQLite's. Two that collide make a report find what is
@@ -66,8 +59,8 @@ int sent_log_hash(struct sent_log *log, enum sent_log_hash_kind kind,
 #define IDENTITY_BITS 61
 #define DOMAIN_BITS 48
 
-static int hash_int(struct sent_log *log, enum sent_log_hash_kind kind,
-		    const char *value, unsigned int bits, int64_t *hash_r)
+static int hash_int(struct sent_log *log, unsigned int kind, const char *value,
+		    unsigned int bits, int64_t *hash_r)
 {
 	struct sent_log_hash hash;
 	uint64_t number = 0;
@@ -86,15 +79,8 @@ int sent_log_hash_identity(struct sent_log *log,
 			   const struct sent_log_identity *identity,
 			   int64_t *hash_r)
 {
-	static const enum sent_log_hash_kind kinds[] = {
-		[SENT_LOG_IDENTITY_MESSAGE_ID] = SENT_LOG_HASH_MESSAGE_ID,
-		[SENT_LOG_IDENTITY_ENVELOPE_ID] = SENT_LOG_HASH_ENVELOPE_ID,
-		[SENT_LOG_IDENTITY_SERIAL] = SENT_LOG_HASH_SERIAL,
-		[SENT_LOG_IDENTITY_COPY] = SENT_LOG_HASH_COPY,
-	};
-
-	if (hash_int(log, kinds[identity->kind], identity->value,
-		     IDENTITY_BITS, hash_r) < 0)
+	if (hash_int(log, identity->kind, identity->value, IDENTITY_BITS,
+		     hash_r) < 0)
 		return -1;
 	*hash_r |= (int64_t)identity->kind << IDENTITY_BITS;
 	return 0;

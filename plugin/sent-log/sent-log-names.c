@@ -52,15 +52,6 @@ unsigned int sent_log_source_parse(const char *name)
 	return 0;
 }
 
-bool sent_log_source_valid(unsigned int source)
-{
-	for (size_t i = 0; i < SOURCE_COUNT; i++) {
-		if (sources[i].source == source)
-			return true;
-	}
-	return false;
-}
-
 const char *sent_log_coverage_cause_name(enum sent_log_coverage_cause cause)
 {
 	return (size_t)cause < CAUSE_COUNT ? coverage_cause_names[cause] :

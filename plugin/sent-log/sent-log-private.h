@@ -40,12 +40,9 @@ struct sent_log_hash {
 	unsigned char bytes[SENT_LOG_HASH_SIZE];
 };
 
+/* What is hashed beside those of enum sent_log_identity_kind. */
 enum sent_log_hash_kind {
-	SENT_LOG_HASH_MESSAGE_ID,
-	SENT_LOG_HASH_ENVELOPE_ID,
-	SENT_LOG_HASH_SERIAL,
-	SENT_LOG_HASH_COPY,
-	SENT_LOG_HASH_ADDRESS,
+	SENT_LOG_HASH_ADDRESS = SENT_LOG_IDENTITY_COPY + 1,
 	SENT_LOG_HASH_DOMAIN,
 	SENT_LOG_HASH_OWNER_NAME,
 	SENT_LOG_HASH_OWNER_MAIL,
@@ -75,14 +72,13 @@ struct sent_log {
 	bool adopting:1;
 };
 
-bool sent_log_source_valid(unsigned int source);
-
 /* sent-log-hash.c */
 
 int sent_log_hash_init(struct sent_log *log);
 void sent_log_hash_deinit(struct sent_log *log);
-int sent_log_hash(struct sent_log *log, enum sent_log_hash_kind kind,
-		  const char *value, struct sent_log_hash *hash_r);
+/* kind: of either enum */
+int sent_log_hash(struct sent_log *log, unsigned int kind, const char *value,
+		  struct sent_log_hash *hash_r);
 int sent_log_hash_identity(struct sent_log *log,
 			   const struct sent_log_identity *identity,
 			   int64_t *hash_r);
@@ -143,6 +139,8 @@ int sent_log_raise_coverage(struct sent_log *log);
 
 /* Inside a write transaction. Returns 1 if there may be more, 0 or -1. */
 int sent_log_expire_step(struct sent_log *log, unsigned int max_rows);
+/* A remembered one. Returns the number of rows removed, 0 if there is none, or -1. */
+int64_t sent_log_delete_report(struct sent_log *log, int64_t id);
 /* Only the oldest counts of reports. Returns how many, or -1. */
 int sent_log_expire_counts(struct sent_log *log);
 

@@ -205,29 +205,16 @@ int sent_log_mark_due(struct sent_log *log, int64_t hash)
 	return store_put(log->store, STORE_MARK_DUE, store_number(hash));
 }
 
-/* Returns the number of rows removed, 0 if there is no such report, or -1. */
-static int delete_report(struct sent_log *log, int64_t id)
-{
-	int identities, reports;
-
-	identities = store_put(log->store, STORE_DELETE_REMEMBERED_IDENTITIES,
-			       store_number(id));
-	if (identities < 0)
-		return -1;
-	reports = store_put(log->store, STORE_DELETE_REMEMBERED,
-			    store_number(id));
-	return reports < 0 ? -1 : identities + reports;
-}
-
 static int forget_report(struct sent_log *log, int64_t id)
 {
-	int removed, ret = sent_log_file_open_existing(log);
+	int64_t removed;
+	int ret = sent_log_file_open_existing(log);
 
 	if (ret <= 0)
 		return ret;
 	if (sent_log_write_begin(log) < 0)
 		return -1;
-	removed = delete_report(log, id);
+	removed = sent_log_delete_report(log, id);
 	if (removed < 0 || sent_log_write_commit(log) < 0)
 		return -1;
 	return removed > 0 ? 1 : 0;
@@ -287,9 +274,10 @@ static int make_room(struct sent_log *log)
 	while ((ret = store_get_number(log->store,
 				       STORE_FIND_SURPLUS_REMEMBERED, &id,
 				       store_number(MAX_REMEMBERED))) > 0) {
-		ret = delete_report(log, id);
-		if (ret <= 0)
-			break;
+		int64_t removed = sent_log_delete_report(log, id);
+
+		if (removed <= 0)
+			return removed < 0 ? -1 : 0;
 	}
 	return ret;
 }

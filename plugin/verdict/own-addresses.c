@@ -152,13 +152,6 @@ own_addresses_search(const struct own_addresses *own, unsigned int sources,
 	return NULL;
 }
 
-const struct own_address *
-own_addresses_find(const struct own_addresses *own, unsigned int sources,
-		   const char *address)
-{
-	return own_addresses_search(own, sources, address, NULL);
-}
-
 static bool is_role(const char *address)
 {
 	return report_address_has_role(address, REPORT_ROLE_DOMAIN);
@@ -266,6 +259,9 @@ own_addresses_list(const struct own_addresses *own, pool_t pool)
  * Who may send as what
  */
 
+/* The sources that give a right to send. */
+#define OWNERSHIP_SOURCES (OWN_ADDRESS_LOGIN | OWN_ADDRESS_SETTING)
+
 bool ownership_is_address(const char *address)
 {
 	const char *domain = strrchr(address, '@');
@@ -287,7 +283,7 @@ ownership_find(const struct own_addresses *own, const char *address)
 {
 	if (!ownership_is_address(address))
 		return NULL;
-	return own_addresses_find(own, OWNERSHIP_SOURCES, address);
+	return own_addresses_search(own, OWNERSHIP_SOURCES, address, NULL);
 }
 
 const char *ownership_source_name(enum own_address_source source)

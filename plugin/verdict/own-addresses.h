@@ -57,12 +57,6 @@ bool own_addresses_match_from(const struct own_addresses *own,
 bool own_addresses_have_domain_of(const struct own_addresses *own,
 				  const char *address);
 
-/* The first entry of these sources that stands for address, roles included; NULL =
-   none. sources: enum own_address_source bits. */
-const struct own_address *
-own_addresses_find(const struct own_addresses *own, unsigned int sources,
-		   const char *address);
-
 /* All entries, in the order they were added. */
 const struct own_address *
 own_addresses_get(const struct own_addresses *own, unsigned int *count_r);
@@ -90,15 +84,12 @@ own_addresses_without_detail(const struct own_addresses *own,
 #define OWNERSHIP_DESCRIPTION_MAX_COUNT 5
 #define OWNERSHIP_DESCRIPTION_MAX_LEN 200
 
-/* The sources that give a right to send. */
-#define OWNERSHIP_SOURCES (OWN_ADDRESS_LOGIN | OWN_ADDRESS_SETTING)
-
 /* FALSE for what nobody can own: without local part or domain, with control
    characters, longer than an address can be. address may be any string. */
 bool ownership_is_address(const char *address);
 
-/* The entry by which a user may send as address (with any detail); NULL if none
-   says so. address may be any string. */
+/* The first entry by which a user may send as address (with any detail), roles included;
+   NULL if none says so. address may be any string. */
 const struct own_address *
 ownership_find(const struct own_addresses *own, const char *address);
 

@@ -21,9 +21,6 @@
 /* No more than this are moved aside in one second. */
 #define ASIDE_NAMES_MAX 1000
 
-static const char *const file_suffixes[] = { "", "-wal", "-shm", "-journal" };
-#define FILE_SUFFIX_COUNT (sizeof(file_suffixes) / sizeof(file_suffixes[0]))
-
 /* The lock */
 
 /* Somebody may have removed the file that we have locked. */
@@ -148,9 +145,9 @@ static char *aside_name(struct sent_store *store, const char *why)
 						stamp) :
 				store_format("%s.%s-%s.%u", store->real_path,
 						why, stamp, n);
-		for (unsigned int i = 0; i < FILE_SUFFIX_COUNT; i++) {
+		for (unsigned int i = 0; i < STORE_SUFFIX_COUNT; i++) {
 			char *path = store_format("%s%s", name,
-						  file_suffixes[i]);
+						  store_suffixes[i]);
 			struct stat st;
 
 			if (lstat(path, &st) == 0 || errno != ENOENT)
@@ -184,13 +181,13 @@ static int move_aside_one(struct sent_store *store, const char *aside,
 	return ret;
 }
 
-/* From the first of file_suffixes on. The database goes first: a -wal without
+/* From the first of store_suffixes on. The database goes first: a -wal without
    one is dealt with later, one without its -wal would be read. */
 static int move_aside(struct sent_store *store, const char *aside,
 		      unsigned int first)
 {
-	for (unsigned int i = first; i < FILE_SUFFIX_COUNT; i++) {
-		if (move_aside_one(store, aside, file_suffixes[i]) < 0)
+	for (unsigned int i = first; i < STORE_SUFFIX_COUNT; i++) {
+		if (move_aside_one(store, aside, store_suffixes[i]) < 0)
 			return -1;
 	}
 	return 0;
@@ -377,9 +374,9 @@ static void sync_folder(struct sent_store *store)
 
 static void remove_new(const char *new_path)
 {
-	for (unsigned int i = 0; i < FILE_SUFFIX_COUNT; i++) {
+	for (unsigned int i = 0; i < STORE_SUFFIX_COUNT; i++) {
 		char *path = store_format("%s%s", new_path,
-					  file_suffixes[i]);
+					  store_suffixes[i]);
 
 		(void)unlink(path);
 		free(path);

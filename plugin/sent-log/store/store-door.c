@@ -14,6 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const char *const store_suffixes[STORE_SUFFIX_COUNT] = {
+	"", "-wal", "-shm", "-journal"
+};
+
 #define MODE_BITS 07777
 /* SQLite reads all of a -wal or -journal that it finds, and nothing can stop it:
    about half a second's work. A log's own has some MiB. */
@@ -218,12 +222,11 @@ static int check_size(struct sent_store *store, const char *path,
 
 int store_door_look_beside(struct sent_store *store)
 {
-	static const char *const suffixes[] = { "-wal", "-shm", "-journal" };
 	struct store_file file;
 
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+	for (unsigned int i = 1; i < STORE_SUFFIX_COUNT; i++) {
 		char *path = store_format("%s%s", store->real_path,
-					  suffixes[i]);
+					  store_suffixes[i]);
 		int ret = store_door_look(store, path, &file);
 
 		if (ret > 0)

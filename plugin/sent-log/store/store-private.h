@@ -91,6 +91,10 @@ bool store_time_is_up(const struct sent_store *store);
 
 /* store-door.c */
 
+/* SQLite's files: the database, and those beside it */
+#define STORE_SUFFIX_COUNT 4
+extern const char *const store_suffixes[STORE_SUFFIX_COUNT];
+
 /* Of a symbolic link itself. Returns 1, 0 if there is nothing at this path, -1 with
    errno. */
 int store_stat(const char *path, struct store_file *file_r);
