@@ -15,6 +15,8 @@
 #include <string.h>
 
 #define SCHEMA_SQL 3
+/* Ours has a tenth of it. */
+#define KNOWN_SCHEMA_MAX (64 * 1024)
 
 static const char schema_sql[] = "SELECT type, name, tbl_name, sql"
 				 " FROM sqlite_master"
@@ -276,6 +278,11 @@ static void know_schema(struct sent_store *store, int version, sqlite3 *db)
 	known_schema.migrations = store->migrations;
 	known_schema.version = version;
 	known_schema.text = schema_text(db, &known_schema.size);
+	/* comments may be as long as somebody likes */
+	if (known_schema.text != NULL && known_schema.size > KNOWN_SCHEMA_MAX) {
+		free(known_schema.text);
+		known_schema.text = NULL;
+	}
 }
 
 static bool is_known_schema(struct sent_store *store, int version, sqlite3 *db)
