@@ -18,7 +18,7 @@ KNOWS_judging := sent user verdict report sent-log compat
 # reading the Sent mailboxes (sent-copy.h)
 KNOWS_sent := user report compat
 # who a message says it is from, and what a user may send as (sender-check.h)
-KNOWS_sender := user verdict report compat
+KNOWS_sender := user verdict report text compat
 # what belongs to one mailbox user: settings, log, keys, own addresses (backscatter-user.h)
 KNOWS_user := settings verdict sent-log compat
 # our header fields on top of a message, and forged ones taken out (delivery-mail.h)

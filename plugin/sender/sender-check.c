@@ -3,6 +3,7 @@
 #include "lib.h"
 #include "array.h"
 #include "mail-user.h"
+#include "text/text.h"
 #include "sender-check.h"
 
 /* of an address in a reply or a log line */
@@ -11,14 +12,7 @@
 /* What a client gets, and a log line shows, of an address that a client wrote. */
 static const char *shown(const char *address)
 {
-	char *text = p_strndup(pool_datastack_create(), address,
-			       SHOWN_ADDRESS_MAX);
-
-	for (char *p = text; *p != '\0'; p++) {
-		if (*p < ' ' || *p > '~')
-			*p = '?';
-	}
-	return text;
+	return text_printable(address, SHOWN_ADDRESS_MAX, "");
 }
 
 static const char *sender_user(const struct sender_addresses *senders)
