@@ -7,8 +7,8 @@
 #include "spf-check.h"
 #include "spf-evaluation.h"
 #include "spf-libspf2.h"
-#include "spf/spf-limits.h"
 #include "spf-macro.h"
+#include "spf/spf-limits.h"
 
 #include <ctype.h>
 
@@ -95,51 +95,35 @@ static bool check_is_printable(const char *text, size_t size)
 	return TRUE;
 }
 
-/* What the TXT record at exp= says. Returns NULL if it has no or more than one
-   record, or one that is broken. */
-static const struct spf_dns_text *
-check_explanation_text(struct spf_evaluation *evaluation, const char *target)
-{
-	const struct spf_dns_answer *answer;
-	const struct spf_dns_text *text;
-
-	answer = spf_evaluation_lookup(evaluation, target, SPF_DNS_TXT);
-	if (answer->status != SPF_DNS_FOUND || answer->count != 1)
-		return NULL;
-	text = &answer->texts[0];
-	if (text->size == 0 || text->size > SPF_MAX_RECORD ||
-	    !spf_explanation_is_valid(text->data, text->size))
-		return NULL;
-	return text;
-}
-
 /* exp= (6.2), or NULL: whatever is wrong with it is as if it weren't there. */
 static const char *
 check_explanation(struct spf_evaluation *evaluation,
 		  const struct spf_libspf2_reply *reply)
 {
-	const char *domain = reply->explanation_domain, *target;
-	const char *explanation = NULL;
-	const struct spf_dns_text *text;
-	string_t *expanded;
+	const char *domain = reply->explanation_domain, *target, *text, *unused;
+	const struct spf_dns_answer *answer;
+	string_t *expanded = str_new(evaluation->pool, SPF_MAX_EXPLANATION + 1);
+	size_t size;
 
 	target = reply->explanation == NULL ? NULL :
-		spf_evaluation_target(evaluation, reply->explanation, domain);
-	text = target == NULL ? NULL :
-		check_explanation_text(evaluation, target);
-	if (text == NULL)
+		spf_macro_target(evaluation, reply->explanation, domain);
+	if (target == NULL)
 		return NULL;
-	expanded = str_new(default_pool, SPF_MAX_EXPLANATION + 1);
-	if (spf_macro_expand(evaluation, spf_evaluation_macro_value,
-			     t_strndup(text->data, text->size), domain,
-			     SPF_MACRO_IN_EXPLANATION, expanded) &&
-	    str_len(expanded) > 0 &&
-	    check_is_printable(str_c(expanded), str_len(expanded))) {
-		explanation = p_strndup(evaluation->pool, str_c(expanded),
-					SPF_MAX_EXPLANATION);
-	}
-	str_free(&expanded);
-	return explanation;
+	answer = spf_evaluation_lookup(evaluation, target, SPF_DNS_TXT);
+	if (answer->status != SPF_DNS_FOUND || answer->count != 1)
+		return NULL;
+	text = (const char *)answer->texts[0].data;
+	size = answer->texts[0].size;
+	if (size > SPF_MAX_RECORD ||
+	    !spf_macro_is_valid(text, text + size, SPF_MACRO_IN_EXPLANATION,
+				&unused) ||
+	    !spf_macro_expand(evaluation, t_strndup(text, size), domain,
+			      SPF_MACRO_IN_EXPLANATION, expanded) ||
+	    str_len(expanded) == 0 ||
+	    !check_is_printable(str_c(expanded), str_len(expanded)))
+		return NULL;
+	str_truncate(expanded, SPF_MAX_EXPLANATION);
+	return str_c(expanded);
 }
 
 /* Asks DNS: between spf_dns_begin() and _end(). */

@@ -1,15 +1,23 @@
-/* The state of one evaluation: limits, questions to DNS, names. What decides
-   between terms is libspf2's (spf-libspf2.c). */
+/* The state of one evaluation: limits, questions to DNS, the client's names. */
 
 #include "lib.h"
 #include "array.h"
 #include "str.h"
 #include "spf-evaluation.h"
 #include "spf/spf-limits.h"
-#include "spf-macro.h"
 
 #include <stdarg.h>
-#include <time.h>
+
+const char *spf_printable(pool_t pool, const char *text, size_t max)
+{
+	char *printable = p_strndup(pool, text, max), *p;
+
+	for (p = printable; *p != '\0'; p++) {
+		if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
+			*p = '?';
+	}
+	return printable;
+}
 
 void spf_evaluation_trace(struct spf_evaluation *evaluation,
 			  const char *format, ...)
@@ -132,13 +140,10 @@ spf_evaluation_lookup(struct spf_evaluation *evaluation, const char *name,
 	return answer;
 }
 
-const struct spf_dns_answer *
-spf_evaluation_lookup_addresses(struct spf_evaluation *evaluation,
-				const char *name)
+enum spf_dns_type
+spf_evaluation_address_type(const struct spf_evaluation *evaluation)
 {
-	return spf_evaluation_lookup(evaluation, name,
-				     IPADDR_IS_V4(&evaluation->client_ip) ?
-				     SPF_DNS_A : SPF_DNS_AAAA);
+	return IPADDR_IS_V4(&evaluation->client_ip) ? SPF_DNS_A : SPF_DNS_AAAA;
 }
 
 /* The client's names */
@@ -169,7 +174,8 @@ client_name_is_valid(struct spf_evaluation *evaluation, const char *name)
 	const struct spf_dns_answer *answer;
 	unsigned int i;
 
-	answer = spf_evaluation_lookup_addresses(evaluation, name);
+	answer = spf_evaluation_lookup(evaluation, name,
+				       spf_evaluation_address_type(evaluation));
 	if (answer->status != SPF_DNS_FOUND)
 		return FALSE;
 	for (i = 0; i < answer->count; i++) {
@@ -202,7 +208,7 @@ static void client_names_find(struct spf_evaluation *evaluation)
 	}
 }
 
-static bool name_is_below(const char *name, const char *domain)
+bool spf_evaluation_name_is_below(const char *name, const char *domain)
 {
 	size_t name_size = strlen(name), domain_size = strlen(domain);
 
@@ -211,147 +217,20 @@ static bool name_is_below(const char *name, const char *domain)
 		strcasecmp(name + name_size - domain_size, domain) == 0;
 }
 
-bool spf_evaluation_ptr_matches(struct spf_evaluation *evaluation,
-				const char *target)
-{
-	const char *name;
-
-	if (!evaluation->client_names_known)
-		client_names_find(evaluation);
-	if (evaluation->client_names_void)
-		spf_evaluation_count_void(evaluation);
-	array_foreach_elem(&evaluation->client_names, name) {
-		if (strcasecmp(name, target) == 0 ||
-		    name_is_below(name, target))
-			return TRUE;
-	}
-	return FALSE;
-}
-
-/* %{p}: the domain itself if it is among the names, else one below it, else any
-   (7.3). Its question counts as a term's would (4.6.4). */
-static const char *
-client_name_choose(struct spf_evaluation *evaluation, const char *domain)
+const char *
+spf_evaluation_client_name(struct spf_evaluation *evaluation, const char *domain)
 {
 	const char *name, *below = NULL, *any = NULL;
 
-	if (!evaluation->client_names_known) {
-		if (!spf_evaluation_count_term(evaluation))
-			return NULL;
+	if (!evaluation->client_names_known)
 		client_names_find(evaluation);
-		if (evaluation->client_names_void)
-			spf_evaluation_count_void(evaluation);
-	}
 	array_foreach_elem(&evaluation->client_names, name) {
 		if (strcasecmp(name, domain) == 0)
 			return name;
-		if (below == NULL && name_is_below(name, domain))
+		if (below == NULL && spf_evaluation_name_is_below(name, domain))
 			below = name;
 		if (any == NULL)
 			any = name;
 	}
-	if (below != NULL)
-		return below;
-	return any != NULL ? any : "unknown";
-}
-
-/* Macros (7.3) */
-
-/* %{i}: IPv6 in nibbles with dots */
-static const char *client_ip_dotted(const struct ip_addr *ip)
-{
-	string_t *dotted = t_str_new(64);
-	unsigned int i;
-
-	if (IPADDR_IS_V4(ip))
-		return net_ip2addr(ip);
-	for (i = 0; i < sizeof(ip->u.ip6.s6_addr); i++) {
-		str_printfa(dotted, "%s%X.%X", i == 0 ? "" : ".",
-			    ip->u.ip6.s6_addr[i] >> 4,
-			    ip->u.ip6.s6_addr[i] & 0xf);
-	}
-	return str_c(dotted);
-}
-
-static bool is_ascii(const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text >= 0x80)
-			return FALSE;
-	}
-	return TRUE;
-}
-
-const char *
-spf_evaluation_macro_value(struct spf_evaluation *evaluation, char letter,
-			   const char *domain)
-{
-	const struct spf_check_request *request = evaluation->request;
-	const struct ip_addr *ip = &evaluation->client_ip;
-
-	switch (letter) {
-	case 's':
-		return is_ascii(evaluation->local_part) ?
-			evaluation->sender : NULL;
-	case 'l':
-		return is_ascii(evaluation->local_part) ?
-			evaluation->local_part : NULL;
-	case 'o':
-		return evaluation->sender_domain;
-	case 'd':
-		return domain;
-	case 'i':
-		return client_ip_dotted(ip);
-	case 'p':
-		return client_name_choose(evaluation, domain);
-	case 'v':
-		return IPADDR_IS_V4(ip) ? "in-addr" : "ip6";
-	case 'h':
-		return evaluation->helo;
-	case 'c':
-		return net_ip2addr(ip);
-	case 'r':
-		return request->receiver != NULL ?
-			request->receiver : "unknown";
-	case 't':
-		return t_strdup_printf("%"PRIdTIME_T, time(NULL));
-	default:
-		i_unreached();
-	}
-}
-
-/* Cuts a name that is too long, label by label from the left. */
-static const char *target_cut(const char *target)
-{
-	const char *dot;
-
-	while (strlen(target) > SPF_MAX_NAME) {
-		dot = strchr(target, '.');
-		if (dot == NULL)
-			break;
-		target = dot + 1;
-	}
-	return target;
-}
-
-const char *
-spf_evaluation_target(struct spf_evaluation *evaluation, const char *domain_spec,
-		      const char *domain)
-{
-	const char *target = NULL;
-	string_t *name;
-	size_t size;
-
-	if (domain_spec == NULL)
-		return domain;
-	name = str_new(default_pool, SPF_MAX_NAME + 1);
-	if (spf_macro_expand(evaluation, spf_evaluation_macro_value, domain_spec,
-			     domain, SPF_MACRO_IN_RECORD, name)) {
-		size = str_len(name);
-		if (size > 0 && str_c(name)[size - 1] == '.')
-			str_truncate(name, size - 1);
-		target = p_strdup(evaluation->pool, target_cut(str_c(name)));
-	}
-	str_free(&name);
-	return target;
+	return below != NULL ? below : any;
 }

@@ -7,7 +7,6 @@
 
 #include "spf/spf.h"
 #include "spf-dns.h"
-#include "spf-record.h"
 
 struct spf_evaluation {
 	pool_t pool;
@@ -37,6 +36,10 @@ struct spf_evaluation {
 	bool decided:1;
 };
 
+/* At most max bytes of a hostile text, with "?" for all that is not printable
+   ASCII. */
+const char *spf_printable(pool_t pool, const char *text, size_t max);
+
 void spf_evaluation_trace(struct spf_evaluation *evaluation,
 			  const char *format, ...) ATTR_FORMAT(2, 3);
 
@@ -61,26 +64,15 @@ void spf_evaluation_count_void(struct spf_evaluation *evaluation);
 const struct spf_dns_answer *
 spf_evaluation_lookup(struct spf_evaluation *evaluation, const char *name,
 		      enum spf_dns_type type);
-/* The same for the addresses of the client's family. */
-const struct spf_dns_answer *
-spf_evaluation_lookup_addresses(struct spf_evaluation *evaluation,
-				const char *name);
 
-/* Target name of a domain-spec (4.8), macros expanded, cut to fit (7.3), without
-   final dot; NULL domain-spec: the current domain itself. May not be valid. Returns
-   NULL if it can't be expanded: then the term doesn't match. */
+/* For the addresses of the client's family. */
+enum spf_dns_type
+spf_evaluation_address_type(const struct spf_evaluation *evaluation);
+
+/* Of the client's validated names (5.5) the one that says most (7.3): the domain itself,
+   else one below it, else any; NULL: there is none. */
 const char *
-spf_evaluation_target(struct spf_evaluation *evaluation, const char *domain_spec,
-		      const char *domain);
-
-/* What a macro letter stands for in a record of this domain; NULL: can't be
-   expanded. */
-const char *
-spf_evaluation_macro_value(struct spf_evaluation *evaluation, char letter,
-			   const char *domain);
-
-/* ptr (5.5): the client's validated names that are the target or below it. */
-bool spf_evaluation_ptr_matches(struct spf_evaluation *evaluation,
-				const char *target);
+spf_evaluation_client_name(struct spf_evaluation *evaluation, const char *domain);
+bool spf_evaluation_name_is_below(const char *name, const char *domain);
 
 #endif

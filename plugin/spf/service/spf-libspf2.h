@@ -2,7 +2,9 @@
 #define SPF_LIBSPF2_H
 
 /* libspf2, which decides between the terms of records. Inside
-   plugin/spf/ only. */
+   plugin/spf/service/ only. */
+
+#include "spf/spf-result.h"
 
 struct spf_evaluation;
 

@@ -627,6 +627,7 @@ static void test_trace(void **state ATTR_UNUSED)
 	assert_non_null(strstr(str_c(lines), "dns: include.test TXT: \"v=spf1 "));
 	assert_non_null(strstr(str_c(lines), "include.test: include:ip.test\n"));
 	assert_non_null(strstr(str_c(lines), "ip.test: all\n"));
+	assert_non_null(strstr(str_c(lines), "libspf2: softfail\n"));
 	assert_non_null(strstr(str_c(lines), "result: softfail (all)\n"));
 	request.mail_from = "\033[2Jx\r\n@exp-local.test";
 	spf_check_host(dns, &request, pool_datastack_create(), &reply);
