@@ -30,7 +30,7 @@ struct suite {
 static void suite_begin_zone(struct suite *suite)
 {
 	if (suite->dns != NULL)
-		spf_dns_deinit(&suite->dns);
+		spf_zone_deinit(&suite->zone, &suite->dns);
 	suite->zone = spf_zone_init(&suite->dns);
 }
 
@@ -169,7 +169,7 @@ int main(void)
 		suite_read_line(&suite, line);
 	} T_END;
 	i_stream_destroy(&input);
-	spf_dns_deinit(&suite.dns);
+	spf_zone_deinit(&suite.zone, &suite.dns);
 	lib_deinit();
 	return 0;
 }

@@ -112,8 +112,8 @@ check_explanation(struct spf_evaluation *evaluation,
 	answer = spf_evaluation_lookup(evaluation, target, SPF_DNS_TXT);
 	if (answer->status != SPF_DNS_FOUND || answer->count != 1)
 		return NULL;
-	text = (const char *)answer->texts[0].data;
-	size = answer->texts[0].size;
+	text = answer->records[0].text;
+	size = answer->records[0].size;
 	if (size > SPF_MAX_RECORD ||
 	    !spf_macro_is_valid(text, text + size, SPF_MACRO_IN_EXPLANATION,
 				&unused) ||

@@ -98,14 +98,12 @@ answer_text(const struct spf_dns_answer *answer, enum spf_dns_type type)
 		if (i > 0)
 			str_append(text, ", ");
 		if (type == SPF_DNS_A || type == SPF_DNS_AAAA)
-			str_append(text, net_ip2addr(&answer->addresses[i]));
+			str_append(text, net_ip2addr(&answer->records[i].ip));
 		else if (type == SPF_DNS_TXT) {
-			str_printfa(text, "\"%s\"",
-				    t_strndup(answer->texts[i].data,
-					      answer->texts[i].size));
+			str_printfa(text, "\"%s\"", answer->records[i].text);
 		} else {
-			str_append(text, answer->names[i][0] == '\0' ? "." :
-				   answer->names[i]);
+			str_append(text, answer->records[i].text[0] == '\0' ? "." :
+				   answer->records[i].text);
 		}
 	}
 	return str_c(text);
@@ -179,7 +177,7 @@ client_name_is_valid(struct spf_evaluation *evaluation, const char *name)
 	if (answer->status != SPF_DNS_FOUND)
 		return FALSE;
 	for (i = 0; i < answer->count; i++) {
-		if (net_ip_compare(&answer->addresses[i],
+		if (net_ip_compare(&answer->records[i].ip,
 				   &evaluation->client_ip))
 			return TRUE;
 	}
@@ -202,7 +200,7 @@ static void client_names_find(struct spf_evaluation *evaluation)
 	if (answer->status != SPF_DNS_FOUND)
 		return;
 	for (i = 0; i < answer->count && i < SPF_MAX_PTR_NAMES; i++) {
-		name = answer->names[i];
+		name = answer->records[i].text;
 		if (client_name_is_valid(evaluation, name))
 			array_push_back(&evaluation->client_names, &name);
 	}

@@ -52,12 +52,12 @@ static const struct {
 #define RECORD_IP4_BITS 32
 #define RECORD_IP6_BITS 128
 
-bool spf_record_has_version(const unsigned char *text, size_t size)
+bool spf_record_has_version(const char *text, size_t size)
 {
 	const size_t version_size = strlen(SPF_VERSION);
 
 	return size >= version_size &&
-		strncasecmp((const char *)text, SPF_VERSION,
+		strncasecmp(text, SPF_VERSION,
 			    version_size) == 0 &&
 		(size == version_size || text[version_size] == ' ');
 }
@@ -264,7 +264,7 @@ record_parse_term(pool_t pool, const char *text, const char *end,
 		record_parse_directive(pool, text, end, record);
 }
 
-int spf_record_parse(pool_t pool, const unsigned char *text, size_t size,
+int spf_record_parse(pool_t pool, const char *text, size_t size,
 		     struct spf_record *record_r, const char **error_r)
 {
 	const char *term, *p;

@@ -46,11 +46,11 @@ struct spf_record {
 };
 
 /* The text is an SPF record at all (4.5): "v=spf1", then a space or nothing. */
-bool spf_record_has_version(const unsigned char *text, size_t size);
+bool spf_record_has_version(const char *text, size_t size);
 
 /* Reads a record that has the version. Returns 0, or -1 and an error that says
    which term is wrong (it quotes the record: hostile text). Allocated from pool. */
-int spf_record_parse(pool_t pool, const unsigned char *text, size_t size,
+int spf_record_parse(pool_t pool, const char *text, size_t size,
 		     struct spf_record *record_r, const char **error_r);
 
 #endif

@@ -62,7 +62,7 @@ term_address_matches(struct spf_evaluation *evaluation, const struct spf_term *t
 	unsigned int i;
 
 	for (i = 0; i < answer->count; i++) {
-		if (term_has_client(evaluation, term, &answer->addresses[i]))
+		if (term_has_client(evaluation, term, &answer->records[i].ip))
 			return TRUE;
 	}
 	return FALSE;
@@ -80,7 +80,7 @@ term_mx_matches(struct spf_evaluation *evaluation, const struct spf_term *term,
 	unsigned int i, names = 0;
 
 	for (i = 0; i < answer->count; i++) {
-		if (answer->names[i][0] != '\0')
+		if (answer->records[i].text[0] != '\0')
 			names++;
 	}
 	if (names > SPF_MAX_MX_NAMES) {
@@ -91,8 +91,8 @@ term_mx_matches(struct spf_evaluation *evaluation, const struct spf_term *term,
 	for (i = 0; i < answer->count; i++) {
 		if (spf_evaluation_has_failed(evaluation))
 			break;
-		if (answer->names[i][0] != '\0' &&
-		    term_address_matches(evaluation, term, answer->names[i],
+		if (answer->records[i].text[0] != '\0' &&
+		    term_address_matches(evaluation, term, answer->records[i].text,
 					 void_counted))
 			return TRUE;
 	}
@@ -136,7 +136,7 @@ int spf_term_record(struct spf_evaluation *evaluation, const char *domain,
 			  struct spf_record *record_r)
 {
 	const struct spf_dns_answer *answer;
-	const struct spf_dns_text *text, *found = NULL;
+	const struct spf_dns_record *text, *found = NULL;
 	const char *error;
 	unsigned int i;
 
@@ -147,8 +147,8 @@ int spf_term_record(struct spf_evaluation *evaluation, const char *domain,
 		return -1;
 	}
 	for (i = 0; i < answer->count; i++) {
-		text = &answer->texts[i];
-		if (!spf_record_has_version(text->data, text->size))
+		text = &answer->records[i];
+		if (!spf_record_has_version(text->text, text->size))
 			continue;
 		if (found != NULL) {
 			spf_evaluation_fail(evaluation, SPF_CHECK_PERMERROR,
@@ -159,7 +159,7 @@ int spf_term_record(struct spf_evaluation *evaluation, const char *domain,
 	}
 	if (found == NULL)
 		return 0;
-	if (spf_record_parse(evaluation->pool, found->data, found->size,
+	if (spf_record_parse(evaluation->pool, found->text, found->size,
 			     record_r, &error) < 0) {
 		spf_evaluation_fail(evaluation, SPF_CHECK_PERMERROR,
 				    "%s: %s", domain, error);

@@ -89,7 +89,7 @@ static const char *const invalid_terms[] = {
 static int parse(const char *text, struct spf_record *record_r,
 		 const char **error_r)
 {
-	return spf_record_parse(pool_datastack_create(), (const void *)text,
+	return spf_record_parse(pool_datastack_create(), text,
 				strlen(text), record_r, error_r);
 }
 
@@ -122,7 +122,7 @@ static void test_invalid(void **state ATTR_UNUSED)
 
 static void test_nul(void **state ATTR_UNUSED)
 {
-	static const unsigned char texts[][16] = {
+	static const char texts[][16] = {
 		"v=spf1 all\0", "v=spf1 a\0b=c", "v=spf1 \0"
 	};
 	static const size_t sizes[] = { 11, 12, 8 };
@@ -158,7 +158,7 @@ static void test_version(void **state ATTR_UNUSED)
 	unsigned int i;
 
 	for (i = 0; i < N_ELEMENTS(versions); i++) {
-		if (spf_record_has_version((const void *)versions[i].text,
+		if (spf_record_has_version(versions[i].text,
 					   strlen(versions[i].text)) !=
 		    versions[i].version)
 			fail_msg("%s", versions[i].text);
