@@ -6,7 +6,7 @@
 #include "str.h"
 #include "rfc822-parser.h"
 #include "spf-header.h"
-#include "spf-header-limits.h"
+#include "spf-limits.h"
 
 struct header_writer {
 	string_t *dest;

@@ -20,7 +20,7 @@ peer_set_ip(struct received_peer *peer, const char *address, const char *helo)
 {
 	if (spf_ip_parse(address, &peer->ip) < 0)
 		return;
-	peer->kind = RECEIVED_PEER_ADDRESS;
+	peer->kind = SPF_RECEIVED_CLIENT;
 	peer->helo = helo;
 }
 
@@ -69,7 +69,7 @@ exim_literal_parse(const char *name, const char *comment,
 	    (comment != NULL && !exim_pairs_parse(comment, &helo)))
 		return FALSE;
 	peer_set_ip(peer, address, helo);
-	peer->lone = comment == NULL;
+	peer->lone = comment == NULL && peer->kind == SPF_RECEIVED_CLIENT;
 	return TRUE;
 }
 
@@ -105,10 +105,10 @@ peer_set_bracketed(struct received_peer *peer, const char *text,
 {
 	if (strcmp(text, "local") == 0) {
 		/* OpenSMTPD's socket for its own sendmail command */
-		peer->kind = RECEIVED_PEER_PROCESS;
+		peer->kind = SPF_RECEIVED_SUBMITTED;
 	} else if (strcasecmp(text, "unix socket") == 0) {
 		/* amavisd */
-		peer->kind = RECEIVED_PEER_SOCKET;
+		peer->kind = SPF_RECEIVED_HANDED_ON;
 	} else {
 		peer_set_ip(peer, text, helo);
 	}
@@ -181,14 +181,14 @@ void received_peer_parse(const char *name, const char *comment,
 	if (exim_literal_parse(name, comment, peer_r))
 		return;
 	if (comment == NULL) {
-		peer_r->kind = *name == '\0' ?
-			RECEIVED_PEER_UNKNOWN : RECEIVED_PEER_NAME;
+		peer_r->lone = *name != '\0';
 	} else if (more != NULL) {
 		/* qmail: from rdns (HELO name) (address) */
 		comment_parse(more, comment + 5, peer_r);
 	} else if (strcmp(name, "localhost") == 0 &&
 		   strcmp(comment, "localhost") == 0) {
-		peer_r->kind = RECEIVED_PEER_LOCALHOST;
+		peer_r->kind = SPF_RECEIVED_SUBMITTED;
+		peer_r->localhost = TRUE;
 	} else {
 		comment_parse(comment, name, peer_r);
 	}
@@ -199,7 +199,7 @@ void received_peer_parse_nameless(const char *text,
 {
 	i_zero(peer_r);
 	if (strpbrk(text, brackets) == NULL)
-		peer_r->kind = RECEIVED_PEER_PROCESS;
+		peer_r->kind = SPF_RECEIVED_SUBMITTED;
 	else
 		(void)bracketed_parse(text, NULL, peer_r);
 }

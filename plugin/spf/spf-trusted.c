@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include "str.h"
 #include "spf-fields.h"
-#include "spf-header-limits.h"
+#include "spf-limits.h"
 #include "spf-origin.h"
 #include "spf-trusted-private.h"
 #include "spf-views.h"

@@ -11,7 +11,7 @@
 #include "str.h"
 #include "spf/spf-fields.h"
 #include "spf/spf-header.h"
-#include "spf/spf-header-limits.h"
+#include "spf/spf-limits.h"
 #include "spf/spf-networks.h"
 #include "spf/spf-origin.h"
 #include "spf/spf-trusted.h"

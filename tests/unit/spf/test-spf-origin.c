@@ -4,7 +4,7 @@
 #include "unit.h"
 #include "net.h"
 #include "str.h"
-#include "spf/spf-header-limits.h"
+#include "spf/spf-limits.h"
 #include "spf/spf-networks.h"
 #include "spf/spf-origin.h"
 
