@@ -1,16 +1,109 @@
-/* Forged results: which fields of a header block they are. What a field claims is
-   read by spf-trusted.h's readers. */
+/* Which fields of a header block claim to be ours. */
 
 #include "lib.h"
 #include <ctype.h>
+#include "str.h"
 #include "spf-fields.h"
 #include "spf-forged.h"
 #include "spf-trusted.h"
+#include "spf-views.h"
 
 #define RESULTS_FIELD "Authentication-Results"
 #define SPF_FIELD "Received-SPF"
 
 #define IS_SKIPPED(c) ((c) <= ' ' || (c) > '~')
+
+static bool is_host_char(unsigned char c)
+{
+	return i_isalnum(c) || c == '-' || c == '_' || c == '.';
+}
+
+/* Behind the host's name: nothing of it, or the root's dot. */
+static bool
+name_ends(const unsigned char *data, const unsigned char *end)
+{
+	if (data < end && *data == '.')
+		data++;
+	return data == end || !is_host_char(*data);
+}
+
+/* An address, or HELO's name. */
+static bool
+is_of_client(const unsigned char *start, const unsigned char *name)
+{
+	static const char helo[] = "helo=";
+	size_t size = sizeof(helo) - 1;
+
+	if (name > start && name[-1] == '@')
+		return TRUE;
+	if (name > start && name[-1] == '"')
+		name--;
+	if ((size_t)(name - start) < size)
+		return FALSE;
+	name -= size;
+	return i_memcasecmp(name, helo, size) == 0 &&
+		(name == start || !is_host_char(name[-1]));
+}
+
+/* The text names the host, as a word of its own. */
+static bool names_host(const unsigned char *text, size_t size, const char *host)
+{
+	const unsigned char *data = text, *end = text + size;
+	size_t host_size = strlen(host);
+
+	while ((size_t)(end - data) >= host_size) {
+		if (i_memcasecmp(data, host, host_size) == 0 &&
+		    name_ends(data + host_size, end) &&
+		    !is_of_client(text, data))
+			return TRUE;
+		/* to the next word */
+		while (data < end && is_host_char(*data))
+			data++;
+		while (data < end && !is_host_char(*data))
+			data++;
+	}
+	return FALSE;
+}
+
+/* Backslashes may stand in front of any character, and a fold within a name. */
+static const char *without_fillers(const unsigned char *value, size_t size)
+{
+	const unsigned char *end = value + size;
+	string_t *text = t_str_new(size + 1);
+
+	for (; value < end; value++) {
+		if (*value == '\n' && end - value > 1 && i_isspace(value[1]))
+			value++;
+		else if (strchr("\r\n\\", *value) == NULL)
+			str_append_c(text, *value);
+	}
+	return str_c(text);
+}
+
+static bool
+received_spf_claims(const unsigned char *value, size_t size, const char *host)
+{
+	const char *text;
+
+	if (names_host(value, size, host))
+		return TRUE;
+	text = without_fillers(value, size);
+	return names_host((const unsigned char *)text, strlen(text), host) ||
+		/* what we would believe ourselves */
+		spf_trusted_may_be_host(value, size, host);
+}
+
+bool spf_results_claim_id(const unsigned char *value, size_t size,
+			  const char *authserv_id)
+{
+	return spf_views_any(value, size, spf_view_contains, authserv_id);
+}
+
+bool spf_received_spf_claims_host(const unsigned char *value, size_t size,
+				  const char *host)
+{
+	return spf_views_any(value, size, received_spf_claims, host);
+}
 
 /* As the most generous reader would have it: white space, control characters and NULs
    in a name don't count. */

@@ -10,6 +10,7 @@
 #include "net.h"
 #include "str.h"
 #include "spf/spf-fields.h"
+#include "spf/spf-forged.h"
 #include "spf/spf-header.h"
 #include "spf/spf-limits.h"
 #include "spf/spf-networks.h"

@@ -3,6 +3,7 @@
 #include "unit.h"
 #include "str.h"
 #include "spf/spf-networks.h"
+#include "spf/spf-forged.h"
 #include "spf/spf-trusted.h"
 
 #include <time.h>
