@@ -29,7 +29,7 @@ bool spf_forged_find(const void *header, size_t size,
 
 /* Returns TRUE if an Authentication-Results field has authserv_id anywhere: in its
    place, in a comment, a quoted reason, an encoded word, as a part of a longer id, or
-   torn apart by what some readers skip (spf-views.h). A Sieve script that asks whether
+   torn apart by what some readers skip. A Sieve script that asks whether
    the field contains our id and a result doesn't care where. value: what follows the
    colon, as it came, with all its lines. */
 bool spf_results_claim_id(const unsigned char *value, size_t size,
