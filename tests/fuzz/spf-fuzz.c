@@ -115,6 +115,7 @@ read_line(struct spf_zone *zone, struct spf_check_request *request,
 
 static void fuzz_check(const uint8_t *data, size_t size)
 {
+	pool_t pool = pool_alloconly_create("fuzz check", 4096);
 	struct spf_check_request request = {
 		.timeout_msecs = 5000, .trace = check_trace
 	};
@@ -130,8 +131,9 @@ static void fuzz_check(const uint8_t *data, size_t size)
 			line_end = end;
 		read_line(zone, &request, data, line_end - data);
 	}
-	spf_check_host(dns, &request, pool_datastack_create(), &reply);
+	spf_check_host(dns, &request, pool, &reply);
 	check_reply(&reply);
+	pool_unref(&pool);
 	spf_zone_deinit(&zone, &dns);
 }
 

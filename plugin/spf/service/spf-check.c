@@ -126,7 +126,6 @@ check_explanation(struct spf_evaluation *evaluation,
 	return str_c(expanded);
 }
 
-/* Asks DNS: between spf_dns_begin() and _end(). */
 static void
 check_evaluate(struct spf_evaluation *evaluation, struct spf_check_reply *reply)
 {
@@ -179,27 +178,13 @@ check_host(struct spf_evaluation *evaluation, struct spf_check_reply *reply)
 		return;
 	spf_dns_begin(evaluation->dns, request->timeout_msecs);
 	check_evaluate(evaluation, reply);
-	spf_dns_end(evaluation->dns);
-}
-
-/* From the evaluation's pool into the caller's. */
-static void
-check_copy_reply(pool_t pool, const struct spf_check_reply *reply,
-		 struct spf_check_reply *reply_r)
-{
-	*reply_r = *reply;
-	reply_r->domain = p_strdup(pool, reply->domain);
-	reply_r->explanation = p_strdup(pool, reply->explanation);
-	reply_r->problem = p_strdup(pool, reply->problem);
-	reply_r->mechanism = p_strdup(pool, reply->mechanism);
 }
 
 void spf_check_host(struct spf_dns *dns, const struct spf_check_request *request,
 		    pool_t pool, struct spf_check_reply *reply_r)
 {
-	struct spf_check_reply reply = { .result = SPF_CHECK_NONE };
 	struct spf_evaluation evaluation = {
-		.pool = pool_alloconly_create("spf evaluation", 4096),
+		.pool = pool,
 		.dns = dns,
 		.request = request,
 		.client_ip = request->client_ip,
@@ -208,17 +193,14 @@ void spf_check_host(struct spf_dns *dns, const struct spf_check_request *request
 
 	(void)net_ipv6_mapped_ipv4_convert(&request->client_ip,
 					   &evaluation.client_ip);
-	if (request->helo != NULL) {
-		evaluation.helo = p_strndup(evaluation.pool, request->helo,
-					    SPF_MAX_IDENTITY);
-	}
+	if (request->helo != NULL)
+		evaluation.helo = p_strndup(pool, request->helo, SPF_MAX_IDENTITY);
+	i_zero(reply_r);
 	T_BEGIN {
-		check_host(&evaluation, &reply);
+		check_host(&evaluation, reply_r);
 	} T_END;
 	spf_evaluation_trace(&evaluation, "result: %s (%s)",
-			     spf_check_result_name(reply.result),
-			     reply.problem != NULL ?
-			     reply.problem : reply.mechanism);
-	check_copy_reply(pool, &reply, reply_r);
-	pool_unref(&evaluation.pool);
+			     spf_check_result_name(reply_r->result),
+			     reply_r->problem != NULL ?
+			     reply_r->problem : reply_r->mechanism);
 }

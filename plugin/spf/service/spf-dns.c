@@ -46,7 +46,6 @@ struct spf_dns {
 	/* this evaluation */
 	uint64_t started_msecs, deadline_msecs;
 	bool answered:1;
-	bool evaluating:1;
 };
 
 struct spf_dns *spf_dns_init_lookup(spf_dns_lookup_t *lookup, void *context)
@@ -93,7 +92,6 @@ void spf_dns_deinit(struct spf_dns **_dns)
 	struct spf_dns *dns = *_dns;
 
 	*_dns = NULL;
-	i_assert(!dns->evaluating);
 	while (dns->oldest != NULL)
 		spf_dns_forget(dns, dns->oldest);
 	spf_dns_free_spent(dns);
@@ -103,20 +101,12 @@ void spf_dns_deinit(struct spf_dns **_dns)
 
 void spf_dns_begin(struct spf_dns *dns, unsigned int timeout_msecs)
 {
-	i_assert(!dns->evaluating);
-	dns->evaluating = TRUE;
 	while (hash_table_count(dns->cache) > SPF_DNS_MAX_CACHED)
 		spf_dns_forget(dns, dns->oldest);
 	spf_dns_free_spent(dns);
 	dns->started_msecs = spf_clock_msecs();
 	dns->deadline_msecs = dns->started_msecs + timeout_msecs;
 	dns->answered = FALSE;
-}
-
-void spf_dns_end(struct spf_dns *dns)
-{
-	i_assert(dns->evaluating);
-	dns->evaluating = FALSE;
 }
 
 bool spf_dns_is_late(struct spf_dns *dns)
@@ -232,7 +222,7 @@ spf_dns_lookup(struct spf_dns *dns, const char *name, enum spf_dns_type type)
 	struct spf_dns_entry *entry;
 	pool_t pool;
 
-	i_assert(dns->evaluating && spf_dns_name_is_valid(name));
+	i_assert(spf_dns_name_is_valid(name));
 	key = t_strdup_printf("%d %s", type, lower);
 	entry = spf_dns_find(dns, key);
 	if (entry != NULL)

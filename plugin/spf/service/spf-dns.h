@@ -22,13 +22,12 @@ typedef void spf_dns_lookup_t(void *context, pool_t pool, const char *name,
 struct spf_dns *spf_dns_init_lookup(spf_dns_lookup_t *lookup, void *context);
 void spf_dns_deinit(struct spf_dns **dns);
 
-/* Around every evaluation. */
+/* Before every evaluation. */
 void spf_dns_begin(struct spf_dns *dns, unsigned int timeout_msecs);
-void spf_dns_end(struct spf_dns *dns);
 /* The evaluation's time is over. */
 bool spf_dns_is_late(struct spf_dns *dns);
 
-/* Between begin and end. The name must be valid. The answer lives until the next
+/* The name must be valid. The answer lives until the next
    spf_dns_begin(). */
 const struct spf_dns_answer *
 spf_dns_lookup(struct spf_dns *dns, const char *name, enum spf_dns_type type);

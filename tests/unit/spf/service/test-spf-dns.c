@@ -541,7 +541,6 @@ static void test_lookups(void **state ATTR_UNUSED)
 			assert_string_equal(answer_first(answer, lookups[i].type),
 					    lookups[i].first);
 		}
-		spf_dns_end(dns);
 	}
 	spf_dns_deinit(&dns);
 }
@@ -556,7 +555,6 @@ static void test_names_that_text_cannot_express(void **state ATTR_UNUSED)
 	assert_string_equal(answer->records[1].text, "");
 	assert_string_equal(answer->records[2].text, "");
 	assert_string_equal(answer->records[3].text, "foo:b.test");
-	spf_dns_end(dns);
 	spf_dns_deinit(&dns);
 }
 
@@ -570,7 +568,6 @@ static void test_truncated_answer_comes_over_tcp(void **state ATTR_UNUSED)
 	assert_int_equal(answer->status, SPF_DNS_FOUND);
 	assert_int_equal(answer->records[0].size,
 			 SERVER_BIG_STRINGS * SERVER_BIG_STRING_SIZE);
-	spf_dns_end(dns);
 	spf_dns_deinit(&dns);
 }
 
@@ -581,7 +578,6 @@ static unsigned int count_questions(struct spf_dns *dns, const char *name)
 	for (i = 0; i < 3; i++) {
 		spf_dns_begin(dns, TEST_SHORT_MSECS);
 		(void)spf_dns_lookup(dns, name, SPF_DNS_A);
-		spf_dns_end(dns);
 	}
 	return server.questions - before;
 }
@@ -627,7 +623,6 @@ static void test_cache_is_bounded(void **state ATTR_UNUSED)
 		spf_dns_begin(dns, TEST_TIMEOUT_MSECS);
 		(void)spf_dns_lookup(dns, t_strdup_printf("n%u.test", i),
 				     SPF_DNS_A);
-		spf_dns_end(dns);
 	} T_END;
 	assert_int_equal(count_questions(dns, "n0.test"), 1);
 	assert_int_equal(count_questions(dns, t_strdup_printf("n%u.test", i - 1)),
@@ -645,7 +640,6 @@ lookup_msecs(struct spf_dns *dns, const char *name, unsigned int timeout_msecs)
 	spf_dns_begin(dns, timeout_msecs);
 	answer = spf_dns_lookup(dns, name, SPF_DNS_A);
 	assert_int_equal(answer->status, SPF_DNS_ERROR);
-	spf_dns_end(dns);
 	return spf_clock_msecs() - start;
 }
 
@@ -654,7 +648,6 @@ static void assert_found(struct spf_dns *dns, const char *name)
 	spf_dns_begin(dns, 1000);
 	assert_int_equal(spf_dns_lookup(dns, name, SPF_DNS_A)->status,
 			 SPF_DNS_FOUND);
-	spf_dns_end(dns);
 }
 
 /* Who asks for an instant only must not make others go without an answer. */
@@ -702,7 +695,6 @@ static void test_deadline_is_for_all_questions(void **state ATTR_UNUSED)
 			SPF_DNS_A)->status, SPF_DNS_ERROR);
 		assert_true(spf_dns_is_late(dns));
 	}
-	spf_dns_end(dns);
 	assert_true(spf_clock_msecs() - start < TEST_SHORT_MSECS + 1000);
 	spf_dns_deinit(&dns);
 }
@@ -747,7 +739,6 @@ static void test_silence_after_an_answer(void **state ATTR_UNUSED)
 	spf_dns_begin(dns, 1500);
 	(void)spf_dns_lookup(dns, "a.test", SPF_DNS_A);
 	assert_true(spf_dns_lookup(dns, "silent.test", SPF_DNS_A)->late);
-	spf_dns_end(dns);
 	assert_in_range(lookup_msecs(dns, "2.silent.test", 1500), 1500, 1950);
 	spf_dns_deinit(&dns);
 }
@@ -761,12 +752,10 @@ static void test_late_is_known(void **state ATTR_UNUSED)
 	for (i = 0; i < 2; i++) {
 		spf_dns_begin(dns, TEST_SHORT_MSECS);
 		assert_true(spf_dns_lookup(dns, "silent.test", SPF_DNS_A)->late);
-		spf_dns_end(dns);
 	}
 	spf_dns_begin(dns, TEST_SHORT_MSECS);
 	assert_false(spf_dns_lookup(dns, "failing.test", SPF_DNS_A)->late);
 	assert_false(spf_dns_lookup(dns, "a.test", SPF_DNS_A)->late);
-	spf_dns_end(dns);
 	spf_dns_deinit(&dns);
 }
 
@@ -815,7 +804,6 @@ static void test_late_answer_counts(void **state ATTR_UNUSED)
 		assert_int_equal(spf_dns_lookup(dns, "slow.test",
 						SPF_DNS_A)->status,
 				 SPF_DNS_FOUND);
-		spf_dns_end(dns);
 		assert_int_equal(server.questions, questions + 1);
 		spf_dns_deinit(&dns);
 		i_free(servers[i]);
@@ -851,7 +839,6 @@ static void test_ttl(void **state ATTR_UNUSED)
 		assert_int_equal(spf_dns_lookup(dns, ttls[i].name,
 						SPF_DNS_A)->ttl, ttls[i].ttl);
 	}
-	spf_dns_end(dns);
 	spf_dns_deinit(&dns);
 }
 
@@ -886,7 +873,6 @@ static void test_no_socket_is_left_open(void **state ATTR_UNUSED)
 	for (i = 0; i < N_ELEMENTS(names); i++) {
 		spf_dns_begin(dns, TEST_SHORT_MSECS);
 		(void)spf_dns_lookup(dns, names[i], SPF_DNS_TXT);
-		spf_dns_end(dns);
 		assert_int_equal(count_fds(), before);
 	}
 	spf_dns_deinit(&dns);
