@@ -41,7 +41,7 @@ bool spf_question_write(string_t *line, const struct spf_check_request *request)
 	append_identity(line, request->mail_from);
 	append_field(line, request->receiver);
 	append_field(line, request->dns_servers);
-	str_append_c(line, '\n');
+	str_printfa(line, "\t%"PRIu64"\n", request->asked_msecs);
 	return str_len(line) - start <= SPF_MAX_LINE;
 }
 
@@ -69,6 +69,9 @@ int spf_question_read(const char *line, struct spf_check_request *request_r,
 	request_r->mail_from = fields[5];
 	request_r->receiver = null_if_empty(fields[6]);
 	request_r->dns_servers = fields[7];
+	if (fields[8] == NULL ||
+	    str_to_uint64(fields[8], &request_r->asked_msecs) < 0)
+		request_r->asked_msecs = 0;
 	return 0;
 }
 
@@ -91,14 +94,6 @@ void spf_reply_write(string_t *line, const struct spf_check_reply *reply)
 	str_append_c(line, '\n');
 }
 
-static bool is_printable(const char *text, size_t max)
-{
-	const char *p;
-
-	for (p = text; *p >= ' ' && *p <= '~'; p++) ;
-	return *p == '\0' && (size_t)(p - text) <= max;
-}
-
 static bool is_decided(enum spf_check_result result)
 {
 	return result == SPF_CHECK_PASS || result == SPF_CHECK_FAIL ||
@@ -108,7 +103,7 @@ static bool is_decided(enum spf_check_result result)
 /* As spf.h promises it: what would mean something in a header is "?". */
 static bool is_shown_domain(const char *text)
 {
-	return is_printable(text, SPF_MAX_NAME) &&
+	return spf_is_printable(text, SPF_MAX_NAME) &&
 		strpbrk(text, SPF_NO_DOMAIN_CHARACTERS) == NULL;
 }
 
@@ -122,9 +117,9 @@ reply_read(const char *const *fields, pool_t pool, struct spf_check_reply *reply
 	    spf_check_result_parse(fields[0], &reply_r->result) < 0 ||
 	    spf_identity_parse(fields[1], &reply_r->identity) < 0 ||
 	    !is_shown_domain(fields[2]) ||
-	    !is_printable(fields[3], SPF_MAX_PROBLEM) ||
-	    !is_printable(fields[4], SPF_MAX_PROBLEM) ||
-	    !is_printable(fields[5], SPF_MAX_EXPLANATION))
+	    !spf_is_printable(fields[3], SPF_MAX_PROBLEM) ||
+	    !spf_is_printable(fields[4], SPF_MAX_PROBLEM) ||
+	    !spf_is_printable(fields[5], SPF_MAX_EXPLANATION))
 		return -1;
 	decided = is_decided(reply_r->result);
 	if (decided != (*fields[3] != '\0') || decided != (*fields[4] == '\0') ||
@@ -147,7 +142,7 @@ int spf_answer_read(const char *line, pool_t pool, struct spf_check_reply *reply
 	if (strcmp(fields[0], "reply") == 0)
 		return reply_read(fields + 1, pool, reply_r);
 	if (strcmp(fields[0], "step") != 0 || fields[1] == NULL ||
-	    !is_printable(fields[1], SPF_MAX_TRACE))
+	    !spf_is_printable(fields[1], SPF_MAX_TRACE))
 		return -1;
 	*step_r = fields[1];
 	return 0;

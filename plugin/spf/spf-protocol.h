@@ -3,18 +3,20 @@
 
 /* What is said over the socket of the service backscatter-spf. Version 1:
 
-   One connection for each question. The service speaks first, as soon as a process of
-   it has taken the connection. Lines end with LF, fields are separated by tabs, and in
+   One connection for each question. The client sends all that it has to say at once. The
+   service says hello as soon as a process of it has taken the connection, but where it has
+   the reply by then and sends them together. Lines end with LF, fields are separated by tabs, and in
    a field TAB, LF, CR, NUL and \001 are written as Dovecot does it (str_tabescape()).
 
      service: VERSION <tab> backscatter-spf <tab> 1 <tab> 0
      client:  VERSION <tab> backscatter-spf-client <tab> 1 <tab> 0
-     client:  check MSECS STEPS CLIENT HELO MAIL-FROM RECEIVER SERVERS
+     client:  check MSECS STEPS CLIENT HELO MAIL-FROM RECEIVER SERVERS ASKED
      service: step TEXT            any number of them, if STEPS is 1
      service: reply RESULT IDENTITY DOMAIN MECHANISM PROBLEM EXPLANATION
 
-   MSECS is the time that is left, 1 to SPF_MAX_TIMEOUT_MSECS; STEPS is 0 or 1; CLIENT
-   is an address, or empty: unknown. The others are the members of struct
+   MSECS is the time that is left, 1 to SPF_MAX_TIMEOUT_MSECS, at the moment ASKED, in
+   milliseconds of CLOCK_MONOTONIC: both sides are on one host (0, or no number: now).
+   STEPS is 0 or 1; CLIENT is an address, or empty: unknown. The others are the members of struct
    spf_check_request and struct spf_check_reply, whose NULL is an empty field. No line is
    longer than SPF_MAX_LINE with its LF. Then the service closes the connection; it does
    so at once, without an answer, if it is sent anything else. A minor version above 0

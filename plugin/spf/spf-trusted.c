@@ -330,62 +330,32 @@ received_spf_parse(const unsigned char *value, size_t size,
 
 /* Which count */
 
-/* What stands above in the header block. */
-struct trusted_state {
-	const char *authserv_id;
-	/* the MX has spoken through Authentication-Results */
-	bool results_seen:1;
-};
-
 /* A host's name; NULL is nobody's. */
 static bool host_is(const char *name, const char *host)
 {
 	return name != NULL && strcasecmp(name, host) == 0;
 }
 
+/* *spoken: the MX has spoken through Authentication-Results, here or above. */
 static bool
-trusted_results_read(struct trusted_state *state, const struct spf_field *field,
-		     struct spf_field_result *result)
+trusted_field_read(const struct spf_field *field, const char *authserv_id,
+		   bool *spoken, struct spf_field_result *result)
 {
-	bool whole = results_parse(field->value, field->value_size, result);
+	bool whole;
 
-	if (!host_is(result->host, state->authserv_id))
-		return FALSE;
-	state->results_seen = TRUE;
-	return whole && result->has_result;
-}
-
-static bool
-trusted_received_spf_read(const struct trusted_state *state,
-			  const struct spf_field *field,
-			  struct spf_field_result *result)
-{
-	return !state->results_seen &&
-		received_spf_parse(field->value, field->value_size, result) &&
-		host_is(result->host, state->authserv_id);
-}
-
-static bool
-trusted_field_read(struct trusted_state *state, const struct spf_field *field,
-		   struct spf_field_result *result)
-{
 	if (field->value_size > SPF_MAX_FIELD ||
 	    memchr(field->value, '\0', field->value_size) != NULL)
 		return FALSE;
-	if (spf_field_is(field, "Authentication-Results"))
-		return trusted_results_read(state, field, result);
-	if (spf_field_is(field, "Received-SPF"))
-		return trusted_received_spf_read(state, field, result);
-	return FALSE;
-}
-
-/* Others than the relays may have written it. */
-static bool
-is_behind(const struct spf_field *field, const unsigned char *header,
-	  size_t size, const struct spf_networks *relays)
-{
-	return (size_t)(field->name - header) >=
-		spf_origin_trusted_size(header, size, relays);
+	if (spf_field_is(field, "Authentication-Results")) {
+		whole = results_parse(field->value, field->value_size, result);
+		if (!host_is(result->host, authserv_id))
+			return FALSE;
+		*spoken = TRUE;
+		return whole && result->has_result;
+	}
+	return !*spoken && spf_field_is(field, "Received-SPF") &&
+		received_spf_parse(field->value, field->value_size, result) &&
+		host_is(result->host, authserv_id);
 }
 
 bool spf_trusted_result_find(const void *header, size_t header_size,
@@ -393,25 +363,26 @@ bool spf_trusted_result_find(const void *header, size_t header_size,
 			     const struct spf_networks *relays, pool_t pool,
 			     struct spf_trusted_result *result_r)
 {
-	struct trusted_state state = { .authserv_id = authserv_id };
 	struct spf_fields fields;
 	struct spf_field field;
 	struct spf_field_result result;
-	bool found = FALSE;
+	bool found = FALSE, spoken = FALSE;
 
 	i_zero(result_r);
 	spf_fields_init(&fields, header, header_size);
 	while (!found && spf_fields_next(&fields, &field)) T_BEGIN {
-		found = trusted_field_read(&state, &field, &result);
+		found = trusted_field_read(&field, authserv_id, &spoken, &result);
 		if (found) {
 			*result_r = result.result;
 			result_r->domain = p_strdup(pool, result.result.domain);
 		}
 	} T_END;
-	/* Only for Received-SPF, which stands on top (RFC 7208, 9.1): a milter may
-	   append Authentication-Results at the end of the header. */
+	/* Others than the relays may have written it: that is only known of Received-SPF,
+	   which stands on top (RFC 7208, 9.1). A milter may append
+	   Authentication-Results at the end of the header. */
 	if (!found || (spf_field_is(&field, "Received-SPF") &&
-		       is_behind(&field, header, header_size, relays))) {
+		       field.name - (const unsigned char *)header >=
+		       (ptrdiff_t)spf_origin_trusted_size(header, header_size, relays))) {
 		i_zero(result_r);
 		return FALSE;
 	}

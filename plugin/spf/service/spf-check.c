@@ -69,32 +69,6 @@ static const char *check_domain_problem(const char *domain)
 	return NULL;
 }
 
-/* What the reply may show of a domain, valid or not. */
-static const char *check_show_domain(pool_t pool, const char *domain)
-{
-	char *shown = str_lcase(p_strdup(pool, spf_printable(pool, domain,
-							     SPF_MAX_NAME)));
-	char *p;
-
-	for (p = shown; *p != '\0'; p++) {
-		if (strchr(SPF_NO_DOMAIN_CHARACTERS, *p) != NULL)
-			*p = '?';
-	}
-	return shown;
-}
-
-static bool check_is_printable(const char *text, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i < size; i++) {
-		if ((unsigned char)text[i] < 0x20 ||
-		    (unsigned char)text[i] > 0x7e)
-			return FALSE;
-	}
-	return TRUE;
-}
-
 /* exp= (6.2), or NULL: whatever is wrong with it is as if it weren't there. */
 static const char *
 check_explanation(struct spf_evaluation *evaluation,
@@ -120,7 +94,7 @@ check_explanation(struct spf_evaluation *evaluation,
 	    !spf_macro_expand(evaluation, t_strndup(text, size), domain,
 			      SPF_MACRO_IN_EXPLANATION, expanded) ||
 	    str_len(expanded) == 0 ||
-	    !check_is_printable(str_c(expanded), str_len(expanded)))
+	    !spf_is_printable(str_c(expanded), str_len(expanded)))
 		return NULL;
 	str_truncate(expanded, SPF_MAX_EXPLANATION);
 	return str_c(expanded);
@@ -145,7 +119,7 @@ check_evaluate(struct spf_evaluation *evaluation, struct spf_check_reply *reply)
 	}
 	reply->mechanism = libspf2_reply.mechanism == NULL ? "default" :
 		spf_printable(evaluation->pool, libspf2_reply.mechanism,
-			      SPF_MAX_PROBLEM);
+			      SPF_MAX_PROBLEM, "");
 	evaluation->decided = TRUE;
 	if (reply->result == SPF_CHECK_FAIL) {
 		reply->explanation = check_explanation(evaluation,
@@ -169,8 +143,9 @@ check_host(struct spf_evaluation *evaluation, struct spf_check_reply *reply)
 	const struct spf_check_request *request = evaluation->request;
 
 	check_set_sender(evaluation, &reply->identity);
-	reply->domain = check_show_domain(evaluation->pool,
-					  evaluation->sender_domain);
+	reply->domain = spf_printable(evaluation->pool,
+				      t_str_lcase(evaluation->sender_domain),
+				      SPF_MAX_NAME, SPF_NO_DOMAIN_CHARACTERS);
 	reply->problem = check_request_problem(request);
 	if (reply->problem == NULL)
 		reply->problem = check_domain_problem(evaluation->sender_domain);

@@ -32,6 +32,9 @@ struct spf_dns {
 	spf_dns_lookup_t *lookup;
 	void *lookup_context;
 
+	spf_dns_asking_t *asking;
+	void *asking_context;
+
 	HASH_TABLE(char *, struct spf_dns_entry *) cache;
 	struct spf_dns_entry *oldest, *newest;
 	/* answers of this evaluation that aren't worth keeping, and those that
@@ -97,6 +100,12 @@ void spf_dns_deinit(struct spf_dns **_dns)
 	spf_dns_free_spent(dns);
 	hash_table_destroy(&dns->cache);
 	i_free(dns);
+}
+
+void spf_dns_before_asking(struct spf_dns *dns, spf_dns_asking_t *asking, void *context)
+{
+	dns->asking = asking;
+	dns->asking_context = context;
 }
 
 void spf_dns_begin(struct spf_dns *dns, unsigned int timeout_msecs)
@@ -232,7 +241,8 @@ spf_dns_lookup(struct spf_dns *dns, const char *name, enum spf_dns_type type)
 	entry = p_new(pool, struct spf_dns_entry, 1);
 	entry->pool = pool;
 	entry->key = p_strdup(pool, key);
-	if (spf_dns_is_late(dns)) {
+	if (spf_dns_is_late(dns) ||
+	    (dns->asking != NULL && !dns->asking(dns->asking_context))) {
 		entry->answer.status = SPF_DNS_ERROR;
 		entry->answer.late = TRUE;
 		entry->answer.error = "no time left";

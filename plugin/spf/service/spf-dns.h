@@ -22,6 +22,11 @@ typedef void spf_dns_lookup_t(void *context, pool_t pool, const char *name,
 struct spf_dns *spf_dns_init_lookup(spf_dns_lookup_t *lookup, void *context);
 void spf_dns_deinit(struct spf_dns **dns);
 
+/* Called before a server is asked, which may take time: FALSE says that nobody waits for
+   an answer any more. */
+typedef bool spf_dns_asking_t(void *context);
+void spf_dns_before_asking(struct spf_dns *dns, spf_dns_asking_t *asking, void *context);
+
 /* Before every evaluation. */
 void spf_dns_begin(struct spf_dns *dns, unsigned int timeout_msecs);
 /* The evaluation's time is over. */

@@ -1,4 +1,4 @@
-/* The state of one evaluation: limits, questions to DNS, the client's names. */
+/* The state of one evaluation: limits, questions to DNS, the first thing that went wrong. */
 
 #include "lib.h"
 #include "array.h"
@@ -7,17 +7,6 @@
 #include "spf/spf-limits.h"
 
 #include <stdarg.h>
-
-const char *spf_printable(pool_t pool, const char *text, size_t max)
-{
-	char *printable = p_strndup(pool, text, max), *p;
-
-	for (p = printable; *p != '\0'; p++) {
-		if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
-			*p = '?';
-	}
-	return printable;
-}
 
 void spf_evaluation_trace(struct spf_evaluation *evaluation,
 			  const char *format, ...)
@@ -32,7 +21,7 @@ void spf_evaluation_trace(struct spf_evaluation *evaluation,
 		const char *line = t_strdup_vprintf(format, args);
 
 		request->trace(spf_printable(pool_datastack_create(), line,
-					     SPF_MAX_TRACE),
+					     SPF_MAX_TRACE, ""),
 			       request->trace_context);
 	} T_END;
 	va_end(args);
@@ -51,7 +40,7 @@ void spf_evaluation_fail(struct spf_evaluation *evaluation,
 		evaluation->problem =
 			spf_printable(evaluation->pool,
 				      t_strdup_vprintf(format, args),
-				      SPF_MAX_PROBLEM);
+				      SPF_MAX_PROBLEM, "");
 	} T_END;
 	va_end(args);
 	evaluation->failure = failure;
@@ -142,93 +131,4 @@ enum spf_dns_type
 spf_evaluation_address_type(const struct spf_evaluation *evaluation)
 {
 	return IPADDR_IS_V4(&evaluation->client_ip) ? SPF_DNS_A : SPF_DNS_AAAA;
-}
-
-/* The client's names */
-
-/* "1.2.0.192.in-addr.arpa", or nibbles and "ip6.arpa" */
-static const char *client_reverse_name(const struct ip_addr *ip)
-{
-	const unsigned char *bytes = IPADDR_IS_V4(ip) ?
-		(const void *)&ip->u.ip4 : (const void *)&ip->u.ip6;
-	string_t *name = t_str_new(80);
-	unsigned int i;
-
-	if (IPADDR_IS_V4(ip)) {
-		return t_strdup_printf("%u.%u.%u.%u.in-addr.arpa", bytes[3],
-				       bytes[2], bytes[1], bytes[0]);
-	}
-	for (i = sizeof(ip->u.ip6); i > 0; i--) {
-		str_printfa(name, "%x.%x.", bytes[i - 1] & 0xf,
-			    bytes[i - 1] >> 4);
-	}
-	str_append(name, "ip6.arpa");
-	return str_c(name);
-}
-
-static bool
-client_name_is_valid(struct spf_evaluation *evaluation, const char *name)
-{
-	const struct spf_dns_answer *answer;
-	unsigned int i;
-
-	answer = spf_evaluation_lookup(evaluation, name,
-				       spf_evaluation_address_type(evaluation));
-	if (answer->status != SPF_DNS_FOUND)
-		return FALSE;
-	for (i = 0; i < answer->count; i++) {
-		if (net_ip_compare(&answer->records[i].ip,
-				   &evaluation->client_ip))
-			return TRUE;
-	}
-	return FALSE;
-}
-
-/* 5.5: an error with PTR means no names, one with a name's address skips it;
-   of more than 10 names the rest is ignored. */
-static void client_names_find(struct spf_evaluation *evaluation)
-{
-	const struct spf_dns_answer *answer;
-	unsigned int i;
-	const char *name;
-
-	evaluation->client_names_known = TRUE;
-	p_array_init(&evaluation->client_names, evaluation->pool, 4);
-	answer = spf_evaluation_lookup(evaluation,
-		client_reverse_name(&evaluation->client_ip), SPF_DNS_PTR);
-	evaluation->client_names_void = answer->status == SPF_DNS_VOID;
-	if (answer->status != SPF_DNS_FOUND)
-		return;
-	for (i = 0; i < answer->count && i < SPF_MAX_PTR_NAMES; i++) {
-		name = answer->records[i].text;
-		if (client_name_is_valid(evaluation, name))
-			array_push_back(&evaluation->client_names, &name);
-	}
-}
-
-bool spf_evaluation_name_is_below(const char *name, const char *domain)
-{
-	size_t name_size = strlen(name), domain_size = strlen(domain);
-
-	return name_size > domain_size &&
-		name[name_size - domain_size - 1] == '.' &&
-		strcasecmp(name + name_size - domain_size, domain) == 0;
-}
-
-const char *
-spf_evaluation_client_name(struct spf_evaluation *evaluation, const char *domain)
-{
-	const char *name, *below = NULL, *any = NULL;
-
-	if (!evaluation->client_names_known)
-		client_names_find(evaluation);
-	array_foreach_elem(&evaluation->client_names, name) {
-		if (strcasecmp(name, domain) == 0)
-			return name;
-		if (below == NULL && spf_evaluation_name_is_below(name, domain))
-			below = name;
-		if (any == NULL)
-			any = name;
-	}
-	return below != NULL ? below : any;
 }

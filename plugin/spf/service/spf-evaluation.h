@@ -36,10 +36,6 @@ struct spf_evaluation {
 	bool decided:1;
 };
 
-/* At most max bytes of a hostile text, with "?" for all that is not printable
-   ASCII. */
-const char *spf_printable(pool_t pool, const char *text, size_t max);
-
 void spf_evaluation_trace(struct spf_evaluation *evaluation,
 			  const char *format, ...) ATTR_FORMAT(2, 3);
 
@@ -68,11 +64,5 @@ spf_evaluation_lookup(struct spf_evaluation *evaluation, const char *name,
 /* For the addresses of the client's family. */
 enum spf_dns_type
 spf_evaluation_address_type(const struct spf_evaluation *evaluation);
-
-/* Of the client's validated names (5.5) the one that says most (7.3): the domain itself,
-   else one below it, else any; NULL: there is none. */
-const char *
-spf_evaluation_client_name(struct spf_evaluation *evaluation, const char *domain);
-bool spf_evaluation_name_is_below(const char *name, const char *domain);
 
 #endif

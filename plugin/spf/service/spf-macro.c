@@ -1,6 +1,6 @@
-/* Macro strings: reading and expanding. libspf2's own expansion is not used: it knows neither "," nor
-   "/" as delimiters, reads "|" as one, escapes other characters than RFC 3986
-   asks for, and has had memory errors (CVE-2021-20314, CVE-2021-33912). */
+/* Macro strings: reading and expanding. libspf2's own expansion is not used: it knows
+   neither "," nor "/" as delimiters, reads "|" as one, escapes other characters than RFC
+   3986 asks for, and has had memory errors (CVE-2021-20314, CVE-2021-33912). */
 
 #include "lib.h"
 #include "array.h"
@@ -18,24 +18,13 @@
 /* more labels than a name can have */
 #define MACRO_MAX_PARTS 1000
 
-static const struct {
-	char letter;
-	const char *value;
-} macro_escapes[] = {
-	{ '%', "%" },
-	{ '_', " " },
-	{ '-', "%20" },
-};
-
 /* One piece of a macro string: literal text, or a macro. */
 struct spf_macro {
-	/* As it stands there. For literal text and %% %_ %-, value is what it
-	   stands for. */
-	const char *text, *end;
-	const char *value;
-	size_t value_size;
+	/* also what %% %_ %- stand for */
+	const char *literal;
+	size_t literal_size;
 
-	/* lower-case; '\0': no macro letter */
+	/* lower-case; '\0': no macro */
 	char letter;
 	/* an upper-case letter: what comes out is URL-escaped */
 	bool escape:1;
@@ -47,25 +36,10 @@ struct spf_macro {
 	size_t delimiters_size;
 };
 
-/* %% %_ %- */
-static bool macro_next_escape(char letter, struct spf_macro *macro)
-{
-	unsigned int i;
-
-	for (i = 0; i < N_ELEMENTS(macro_escapes); i++) {
-		if (macro_escapes[i].letter != letter)
-			continue;
-		macro->value = macro_escapes[i].value;
-		macro->value_size = strlen(macro->value);
-		macro->end = macro->text + 2;
-		return TRUE;
-	}
-	return FALSE;
-}
-
-/* transformers = *DIGIT [ "r" ]; *delimiter. Returns what is behind them. */
+/* transformers = *DIGIT [ "r" ]; *delimiter. Returns what is behind them, NULL where the
+   grammar is broken. */
 static const char *
-macro_next_transformers(const char *p, const char *end, struct spf_macro *macro)
+macro_read_transformers(const char *p, const char *end, struct spf_macro *macro)
 {
 	const char *digits = p;
 
@@ -90,35 +64,45 @@ macro_next_transformers(const char *p, const char *end, struct spf_macro *macro)
 	return p;
 }
 
-/* macro-expand, at its "%" */
-static bool
-macro_next_expand(const char *end, enum spf_macro_place place, struct spf_macro *macro)
+/* Behind "%{". Returns what is behind "}", NULL where the grammar is broken. */
+static const char *
+macro_read(const char *p, const char *end, enum spf_macro_place place,
+	   struct spf_macro *macro)
 {
-	const char *p = macro->text + 1;
-	char letter;
+	char letter = p < end ? i_tolower(*p) : '\0';
 
-	if (p < end && macro_next_escape(*p, macro))
-		return TRUE;
-	if (end - p < 2 || *p != '{')
-		return FALSE;
-	letter = i_tolower(p[1]);
 	if (letter == '\0' || strchr(MACRO_LETTERS, letter) == NULL ||
 	    (place != SPF_MACRO_IN_EXPLANATION &&
 	     strchr(MACRO_LETTERS_IN_EXPLANATION, letter) != NULL))
-		return FALSE;
+		return NULL;
 	macro->letter = letter;
-	macro->escape = p[1] != letter;
-	p = macro_next_transformers(p + 2, end, macro);
-	if (p == NULL || p >= end || *p != '}')
-		return FALSE;
-	macro->end = p + 1;
-	return TRUE;
+	macro->escape = *p != letter;
+	p = macro_read_transformers(p + 1, end, macro);
+	return p == NULL || p == end || *p != '}' ? NULL : p + 1;
 }
 
-static bool macro_is_literal(unsigned char c, enum spf_macro_place place)
+/* At "%", with one character behind it. Returns as macro_read(). */
+static const char *
+macro_read_percent(const char *p, const char *end, enum spf_macro_place place,
+		   struct spf_macro *macro)
 {
-	return (c > 0x20 && c < 0x7f && c != '%') ||
-		(c == ' ' && place == SPF_MACRO_IN_EXPLANATION);
+	switch (p[1]) {
+	case '{':
+		return macro_read(p + 2, end, place, macro);
+	case '%':
+		macro->literal = "%";
+		break;
+	case '_':
+		macro->literal = " ";
+		break;
+	case '-':
+		macro->literal = "%20";
+		break;
+	default:
+		return NULL;
+	}
+	macro->literal_size = strlen(macro->literal);
+	return p + 2;
 }
 
 /* Reads the next piece at *text, which ends at end, and moves *text behind it.
@@ -130,22 +114,20 @@ macro_next(const char **text, const char *end, enum spf_macro_place place,
 	const char *p = *text;
 
 	i_zero(macro_r);
-	if (p >= end)
+	if (p == end)
 		return 0;
-	macro_r->text = p;
-	if (*p == '%') {
-		if (!macro_next_expand(end, place, macro_r))
-			return -1;
-	} else {
-		while (p < end && macro_is_literal(*p, place))
+	if (*p == '%')
+		p = end - p < 2 ? NULL : macro_read_percent(p, end, place, macro_r);
+	else {
+		while (p < end && ((*p > 0x20 && *p < 0x7f && *p != '%') ||
+				   (*p == ' ' && place == SPF_MACRO_IN_EXPLANATION)))
 			p++;
-		macro_r->value = *text;
-		macro_r->value_size = p - *text;
-		macro_r->end = p;
+		macro_r->literal = *text;
+		macro_r->literal_size = p - *text;
 	}
-	if (macro_r->end == *text)
+	if (p == NULL || p == *text)
 		return -1;
-	*text = macro_r->end;
+	*text = p;
 	return 1;
 }
 
@@ -155,10 +137,80 @@ bool spf_macro_is_valid(const char *text, const char *end, enum spf_macro_place 
 	struct spf_macro macro;
 	int ret;
 
-	*literal_r = text;
-	while ((ret = macro_next(&text, end, place, &macro)) > 0)
-		*literal_r = *macro.text == '%' ? NULL : macro.text;
-	return ret == 0;
+	do {
+		*literal_r = text < end && *text == '%' ? NULL : text;
+		ret = macro_next(&text, end, place, &macro);
+	} while (ret > 0 && text < end);
+	return ret >= 0;
+}
+
+/* The client's names */
+
+static bool
+client_name_is_valid(struct spf_evaluation *evaluation, const char *name)
+{
+	const struct spf_dns_answer *answer;
+	unsigned int i;
+
+	answer = spf_evaluation_lookup(evaluation, name,
+				       spf_evaluation_address_type(evaluation));
+	if (answer->status != SPF_DNS_FOUND)
+		return FALSE;
+	for (i = 0; i < answer->count; i++) {
+		if (net_ip_compare(&answer->records[i].ip,
+				   &evaluation->client_ip))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* 5.5: an error with PTR means no names, one with a name's address skips it;
+   of more than 10 names the rest is ignored. */
+static void client_names_find(struct spf_evaluation *evaluation)
+{
+	const struct spf_dns_answer *answer;
+	unsigned int i;
+	const char *name;
+
+	evaluation->client_names_known = TRUE;
+	p_array_init(&evaluation->client_names, evaluation->pool, 4);
+	answer = spf_evaluation_lookup(evaluation,
+		spf_macro_target(evaluation, "%{ir}.%{v}.arpa", ""), SPF_DNS_PTR);
+	evaluation->client_names_void = answer->status == SPF_DNS_VOID;
+	if (answer->status != SPF_DNS_FOUND)
+		return;
+	for (i = 0; i < answer->count && i < SPF_MAX_PTR_NAMES; i++) {
+		name = answer->records[i].text;
+		if (client_name_is_valid(evaluation, name))
+			array_push_back(&evaluation->client_names, &name);
+	}
+}
+
+bool spf_macro_name_is_below(const char *name, const char *domain)
+{
+	size_t name_size = strlen(name), domain_size = strlen(domain);
+
+	return name_size > domain_size &&
+		name[name_size - domain_size - 1] == '.' &&
+		strcasecmp(name + name_size - domain_size, domain) == 0;
+}
+
+const char *
+spf_macro_client_name(struct spf_evaluation *evaluation, const char *domain)
+{
+	const char *name, *below = NULL, *any = NULL;
+
+	if (!evaluation->client_names_known)
+		client_names_find(evaluation);
+	array_foreach_elem(&evaluation->client_names, name) {
+		if (strcasecmp(name, domain) == 0)
+			return name;
+		if (below == NULL && spf_macro_name_is_below(name, domain))
+			below = name;
+		if (any == NULL)
+			any = name;
+	}
+	return below != NULL ? below : any;
 }
 
 /* What the letters stand for */
@@ -172,7 +224,7 @@ client_name_macro(struct spf_evaluation *evaluation, const char *domain)
 
 	if (!known && !spf_evaluation_count_term(evaluation))
 		return NULL;
-	name = spf_evaluation_client_name(evaluation, domain);
+	name = spf_macro_client_name(evaluation, domain);
 	if (!known && evaluation->client_names_void)
 		spf_evaluation_count_void(evaluation);
 	return name != NULL ? name : "unknown";
@@ -328,7 +380,7 @@ bool spf_macro_expand(struct spf_evaluation *evaluation,
 
 	while (macro_next(&text, end, place, &macro) > 0) {
 		if (macro.letter == '\0') {
-			str_append_data(dest, macro.value, macro.value_size);
+			str_append_data(dest, macro.literal, macro.literal_size);
 		} else T_BEGIN {
 			value = macro_value(evaluation, macro.letter, domain);
 			if (value != NULL)

@@ -35,4 +35,10 @@ const char *
 spf_macro_target(struct spf_evaluation *evaluation, const char *domain_spec,
 		 const char *domain);
 
+/* Of the client's validated names (5.5) the one that says most (7.3): the domain itself,
+   else one below it, else any; NULL: there is none. */
+const char *
+spf_macro_client_name(struct spf_evaluation *evaluation, const char *domain);
+bool spf_macro_name_is_below(const char *name, const char *domain);
+
 #endif

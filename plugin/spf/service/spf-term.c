@@ -13,12 +13,12 @@ static const struct spf_dns_answer no_records = { .status = SPF_DNS_FOUND };
 static bool
 client_name_matches(struct spf_evaluation *evaluation, const char *target)
 {
-	const char *name = spf_evaluation_client_name(evaluation, target);
+	const char *name = spf_macro_client_name(evaluation, target);
 
 	if (evaluation->client_names_void)
 		spf_evaluation_count_void(evaluation);
 	return name != NULL && (strcasecmp(name, target) == 0 ||
-				spf_evaluation_name_is_below(name, target));
+				spf_macro_name_is_below(name, target));
 }
 
 /* A question of a term. Empty answers count once a term (4.6.4). No records after the
