@@ -65,24 +65,19 @@ struct message_reader {
 
 /* Names */
 
-static const struct {
-	enum spf_dns_type type;
-	const char *name;
-} dns_types[] = {
-	{ SPF_DNS_A, "A" },
-	{ SPF_DNS_AAAA, "AAAA" },
-	{ SPF_DNS_MX, "MX" },
-	{ SPF_DNS_PTR, "PTR" },
-	{ SPF_DNS_TXT, "TXT" },
-};
-
 const char *spf_dns_type_name(enum spf_dns_type type)
 {
-	unsigned int i;
-
-	for (i = 0; i < N_ELEMENTS(dns_types); i++) {
-		if (dns_types[i].type == type)
-			return dns_types[i].name;
+	switch (type) {
+	case SPF_DNS_A:
+		return "A";
+	case SPF_DNS_AAAA:
+		return "AAAA";
+	case SPF_DNS_MX:
+		return "MX";
+	case SPF_DNS_PTR:
+		return "PTR";
+	case SPF_DNS_TXT:
+		return "TXT";
 	}
 	i_unreached();
 }

@@ -21,6 +21,7 @@ struct spf_dns_entry {
 	struct spf_dns_entry *prev, *next;
 	/* "16 example.com" */
 	char *key;
+	/* 0: of use to this evaluation only */
 	uint64_t expires_msecs;
 	struct spf_dns_answer answer;
 };
@@ -37,9 +38,6 @@ struct spf_dns {
 
 	HASH_TABLE(char *, struct spf_dns_entry *) cache;
 	struct spf_dns_entry *oldest, *newest;
-	/* answers of this evaluation that aren't worth keeping, and those that
-	   expired in it */
-	struct spf_dns_entry *spent;
 
 	/* no server answers: until then nobody waits long; 0: they do */
 	uint64_t silent_until_msecs;
@@ -71,23 +69,20 @@ struct spf_dns *spf_dns_init(const struct spf_dns_servers *servers,
 	return dns;
 }
 
-static void spf_dns_free_spent(struct spf_dns *dns)
+/* What has expired by then, and the oldest of too many. */
+static void spf_dns_expire(struct spf_dns *dns, uint64_t now)
 {
-	struct spf_dns_entry *entry;
+	struct spf_dns_entry *entry, *next;
 
-	while (dns->spent != NULL) {
-		entry = dns->spent;
-		DLLIST_REMOVE(&dns->spent, entry);
+	for (entry = dns->oldest; entry != NULL; entry = next) {
+		next = entry->next;
+		if (entry->expires_msecs > now &&
+		    hash_table_count(dns->cache) <= SPF_DNS_MAX_CACHED)
+			continue;
+		hash_table_remove(dns->cache, entry->key);
+		DLLIST2_REMOVE(&dns->oldest, &dns->newest, entry);
 		pool_unref(&entry->pool);
 	}
-}
-
-/* Out of the cache, but not yet freed: somebody may hold the answer. */
-static void spf_dns_forget(struct spf_dns *dns, struct spf_dns_entry *entry)
-{
-	hash_table_remove(dns->cache, entry->key);
-	DLLIST2_REMOVE(&dns->oldest, &dns->newest, entry);
-	DLLIST_PREPEND(&dns->spent, entry);
 }
 
 void spf_dns_deinit(struct spf_dns **_dns)
@@ -95,9 +90,7 @@ void spf_dns_deinit(struct spf_dns **_dns)
 	struct spf_dns *dns = *_dns;
 
 	*_dns = NULL;
-	while (dns->oldest != NULL)
-		spf_dns_forget(dns, dns->oldest);
-	spf_dns_free_spent(dns);
+	spf_dns_expire(dns, UINT64_MAX);
 	hash_table_destroy(&dns->cache);
 	i_free(dns);
 }
@@ -110,10 +103,9 @@ void spf_dns_before_asking(struct spf_dns *dns, spf_dns_asking_t *asking, void *
 
 void spf_dns_begin(struct spf_dns *dns, unsigned int timeout_msecs)
 {
-	while (hash_table_count(dns->cache) > SPF_DNS_MAX_CACHED)
-		spf_dns_forget(dns, dns->oldest);
-	spf_dns_free_spent(dns);
 	dns->started_msecs = spf_clock_msecs();
+	/* never later: somebody may hold an answer */
+	spf_dns_expire(dns, dns->started_msecs);
 	dns->deadline_msecs = dns->started_msecs + timeout_msecs;
 	dns->answered = FALSE;
 }
@@ -123,29 +115,13 @@ bool spf_dns_is_late(struct spf_dns *dns)
 	return spf_clock_msecs() >= dns->deadline_msecs;
 }
 
-static struct spf_dns_entry *
-spf_dns_find(struct spf_dns *dns, const char *key)
-{
-	struct spf_dns_entry *entry = hash_table_lookup(dns->cache, key);
-
-	if (entry == NULL || entry->expires_msecs > spf_clock_msecs())
-		return entry;
-	spf_dns_forget(dns, entry);
-	return NULL;
-}
-
 static void spf_dns_remember(struct spf_dns *dns, struct spf_dns_entry *entry)
 {
-	const struct spf_dns_answer *answer = &entry->answer;
-	unsigned int ttl = I_MIN(answer->ttl, SPF_DNS_MAX_TTL);
+	unsigned int ttl = I_MIN(entry->answer.ttl, SPF_DNS_MAX_TTL);
 
-	if (ttl == 0 ||
-	    pool_alloconly_get_total_used_size(entry->pool) >
-	    SPF_DNS_MAX_CACHED_SIZE) {
-		DLLIST_PREPEND(&dns->spent, entry);
-		return;
-	}
-	entry->expires_msecs = spf_clock_msecs() + ttl * 1000ULL;
+	if (ttl > 0 && pool_alloconly_get_total_used_size(entry->pool) <=
+	    SPF_DNS_MAX_CACHED_SIZE)
+		entry->expires_msecs = spf_clock_msecs() + ttl * 1000ULL;
 	hash_table_insert(dns->cache, entry->key, entry);
 	DLLIST2_APPEND(&dns->oldest, &dns->newest, entry);
 }
@@ -233,7 +209,7 @@ spf_dns_lookup(struct spf_dns *dns, const char *name, enum spf_dns_type type)
 
 	i_assert(spf_dns_name_is_valid(name));
 	key = t_strdup_printf("%d %s", type, lower);
-	entry = spf_dns_find(dns, key);
+	entry = hash_table_lookup(dns->cache, key);
 	if (entry != NULL)
 		return &entry->answer;
 
