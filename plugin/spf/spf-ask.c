@@ -4,7 +4,7 @@
 #include "lib.h"
 #include "net.h"
 #include "str.h"
-#include "spf-wire.h"
+#include "spf-protocol.h"
 
 #include <unistd.h>
 

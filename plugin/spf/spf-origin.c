@@ -4,7 +4,7 @@
 #include "net.h"
 #include "spf-fields.h"
 #include "spf-limits.h"
-#include "spf-networks.h"
+#include "spf-addresses.h"
 #include "spf-origin.h"
 #include "spf-received.h"
 

@@ -6,7 +6,7 @@
    exactly that shape; one bracket or blank too many, and it is no peer at all. */
 
 #include "lib.h"
-#include "spf-networks.h"
+#include "spf-addresses.h"
 #include "spf-received-private.h"
 
 /* Sendmail: the name of the address doesn't lead back to it. */

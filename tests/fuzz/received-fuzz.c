@@ -13,7 +13,7 @@
 #include "spf/spf-forged.h"
 #include "spf/spf-header.h"
 #include "spf/spf-limits.h"
-#include "spf/spf-networks.h"
+#include "spf/spf-addresses.h"
 #include "spf/spf-origin.h"
 #include "spf/spf-trusted.h"
 

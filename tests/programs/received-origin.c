@@ -9,7 +9,7 @@
 #include "lib.h"
 #include "istream.h"
 #include "net.h"
-#include "spf/spf-networks.h"
+#include "spf/spf-addresses.h"
 #include "spf/spf-origin.h"
 
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #include "str.h"
 #include "spf-check.h"
 #include "spf-evaluation.h"
-#include "spf-libspf2.h"
+#include "spf-term.h"
 #include "spf-macro.h"
 #include "spf/spf-limits.h"
 

@@ -5,7 +5,7 @@
 
 #include "lib.h"
 #include "byteorder.h"
-#include "spf/spf-wire.h"
+#include "spf/spf-protocol.h"
 #include "spf-dns-socket.h"
 
 #include <poll.h>

@@ -12,7 +12,7 @@
 #include "spf-dns.h"
 #include "spf-dns-socket.h"
 #include "spf/spf-limits.h"
-#include "spf/spf-wire.h"
+#include "spf/spf-protocol.h"
 
 /* One answer; its pool holds the entry too. */
 struct spf_dns_entry {

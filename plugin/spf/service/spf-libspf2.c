@@ -22,7 +22,6 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
-#include "spf-libspf2.h"
 #include "spf-term.h"
 #include "spf/spf-limits.h"
 

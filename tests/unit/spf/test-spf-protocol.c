@@ -1,10 +1,10 @@
-/* plugin/spf/spf-protocol.c and spf-wire.c: what is said comes out as it went in, and
-   nothing else is taken for it. */
+/* plugin/spf/spf-protocol.c: what is said comes out as it went in, and nothing else is
+   taken for it. */
 
 #include "unit.h"
 #include "net.h"
 #include "str.h"
-#include "spf/spf-wire.h"
+#include "spf/spf-protocol.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

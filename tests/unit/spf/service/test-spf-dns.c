@@ -7,7 +7,7 @@
 #include "spf/service/spf-dns.h"
 #include "spf/service/spf-dns-socket.h"
 #include "spf/spf-limits.h"
-#include "spf/spf-wire.h"
+#include "spf/spf-protocol.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
