@@ -2,10 +2,11 @@
    delivery no more than its timeout, and the result is temperror. */
 
 #include "lib.h"
-#include "net.h"
 #include "str.h"
 #include "spf-protocol.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define SPF_SERVICE_SOCKET "backscatter-spf"
@@ -21,10 +22,15 @@
 static int
 ask_connect(const char *socket_path, const char **error_r)
 {
-	/* doesn't block */
-	int fd = net_connect_unix(socket_path);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = -1;
 
-	if (fd >= 0)
+	if (i_strocpy(address.sun_path, socket_path, sizeof(address.sun_path)) < 0)
+		errno = ENAMETOOLONG;
+	else
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (const void *)&address,
+			       sizeof(address)) == 0)
 		return fd;
 	if (errno == EAGAIN) {
 		*error_r = "too many questions wait already: raise its "
@@ -36,6 +42,7 @@ ask_connect(const char *socket_path, const char **error_r)
 	} else {
 		*error_r = t_strdup_printf("connect() failed: %m");
 	}
+	i_close_fd(&fd);
 	return -1;
 }
 

@@ -10,7 +10,6 @@
 #include "spf-macro.h"
 #include "spf/spf-limits.h"
 
-#include <ctype.h>
 
 /* What stands for MAIL FROM (2.4, 4.3): for the null sender postmaster@HELO, and
    "postmaster" for a missing local part. */
@@ -43,15 +42,6 @@ check_set_sender(struct spf_evaluation *evaluation, enum spf_identity *identity_
 		evaluation->local_part, evaluation->sender_domain);
 }
 
-static bool check_is_all_digits(const char *label)
-{
-	for (; *label != '\0'; label++) {
-		if (!i_isdigit(*label))
-			return FALSE;
-	}
-	return TRUE;
-}
-
 /* 4.3: a multi-label name. No literal, no address, no U-label. */
 static const char *check_domain_problem(const char *domain)
 {
@@ -64,7 +54,7 @@ static const char *check_domain_problem(const char *domain)
 	if (!spf_dns_name_is_valid(domain) ||
 	    strpbrk(domain, SPF_NO_DOMAIN_CHARACTERS) != NULL)
 		return "not a domain name";
-	if (check_is_all_digits(dot + 1))
+	if (dot[1 + strspn(dot + 1, "0123456789")] == '\0')
 		return "an address, not a domain name";
 	return NULL;
 }

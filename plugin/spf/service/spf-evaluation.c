@@ -84,16 +84,11 @@ answer_text(const struct spf_dns_answer *answer, enum spf_dns_type type)
 	if (answer->count == 0)
 		return "nothing";
 	for (i = 0; i < answer->count && str_len(text) < SPF_MAX_TRACE; i++) {
-		if (i > 0)
-			str_append(text, ", ");
+		str_append(text, i > 0 ? ", " : "");
 		if (type == SPF_DNS_A || type == SPF_DNS_AAAA)
 			str_append(text, net_ip2addr(&answer->records[i].ip));
-		else if (type == SPF_DNS_TXT) {
+		else
 			str_printfa(text, "\"%s\"", answer->records[i].text);
-		} else {
-			str_append(text, answer->records[i].text[0] == '\0' ? "." :
-				   answer->records[i].text);
-		}
 	}
 	return str_c(text);
 }

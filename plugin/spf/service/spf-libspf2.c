@@ -266,21 +266,13 @@ static SPF_request_t *libspf2_request_new(SPF_server_t *server)
 	return request;
 }
 
-static enum spf_check_result libspf2_result(const SPF_result_t result)
-{
-	switch (result) {
-	case SPF_RESULT_PASS:
-		return SPF_CHECK_PASS;
-	case SPF_RESULT_FAIL:
-		return SPF_CHECK_FAIL;
-	case SPF_RESULT_SOFTFAIL:
-		return SPF_CHECK_SOFTFAIL;
-	case SPF_RESULT_NEUTRAL:
-		return SPF_CHECK_NEUTRAL;
-	default:
-		return SPF_CHECK_PERMERROR;
-	}
-}
+/* Of any other it is SPF_CHECK_NONE. */
+static const enum spf_check_result libspf2_results[SPF_RESULT_PERMERROR + 1] = {
+	[SPF_RESULT_PASS] = SPF_CHECK_PASS,
+	[SPF_RESULT_FAIL] = SPF_CHECK_FAIL,
+	[SPF_RESULT_SOFTFAIL] = SPF_CHECK_SOFTFAIL,
+	[SPF_RESULT_NEUTRAL] = SPF_CHECK_NEUTRAL,
+};
 
 /* What libspf2 says has to agree with the term that it said it of. That it doesn't must
    not happen (the fuzz target looks for it), and is never a pass. */
@@ -290,7 +282,7 @@ libspf2_finish(struct libspf2_check *check, SPF_response_t *response,
 {
 	bool matched = SPF_response_reason(response) == SPF_REASON_MECH;
 	enum spf_check_result result =
-		libspf2_result(SPF_response_result(response));
+		libspf2_results[SPF_response_result(response)];
 
 	if (spf_evaluation_has_failed(check->evaluation))
 		return;
