@@ -168,14 +168,17 @@ static void question_evaluate(struct question *question)
 /* The connection isn't accepted for later: lib-master closes it. */
 static void client_connected(struct master_service_connection *conn)
 {
-	struct question question = { .wire = { .fd = conn->fd } };
+	/* steps are added in other frames of the data stack than this one */
+	struct question question = {
+		.wire = { .fd = conn->fd }, .text = str_new(default_pool, 512)
+	};
 
 	T_BEGIN {
-		question.text = t_str_new(512);
 		if (question_read(&question) == 0)
 			question_evaluate(&question);
 		(void)question_send(&question);
 	} T_END;
+	str_free(&question.text);
 }
 
 /* In base_dir, where the master starts its processes. */
