@@ -8,20 +8,6 @@
 #include "spf-origin.h"
 #include "spf-received.h"
 
-static const char *const kind_names[] = {
-	[SPF_ORIGIN_UNKNOWN] = "unknown",
-	[SPF_ORIGIN_CLIENT] = "client",
-	[SPF_ORIGIN_LOCAL] = "local",
-	[SPF_ORIGIN_NETWORK] = "network",
-	[SPF_ORIGIN_FETCHED] = "fetched",
-};
-
-const char *spf_origin_kind_name(enum spf_origin_kind kind)
-{
-	i_assert(kind < N_ELEMENTS(kind_names));
-	return kind_names[kind];
-}
-
 static void
 origin_set(struct spf_origin *origin, enum spf_origin_kind kind,
 	   const char *reason)

@@ -4,9 +4,9 @@
 /* What is said over the socket of the service backscatter-spf. Version 1:
 
    One connection for each question. The client sends all that it has to say at once. The
-   service says hello as soon as a process of it has taken the connection, but where it has
-   the reply by then and sends them together. Lines end with LF, fields are separated by tabs, and in
-   a field TAB, LF, CR, NUL and \001 are written as Dovecot does it (str_tabescape()).
+   service says hello when a process of it has taken the connection and has to wait for
+   anything; else with the reply. Lines end with LF, fields are separated by tabs, and in a
+   field TAB, LF, CR, NUL and \001 are written as Dovecot does it (str_tabescape()).
 
      service: VERSION <tab> backscatter-spf <tab> 1 <tab> 0
      client:  VERSION <tab> backscatter-spf-client <tab> 1 <tab> 0
@@ -14,13 +14,13 @@
      service: step TEXT            any number of them, if STEPS is 1
      service: reply RESULT IDENTITY DOMAIN MECHANISM PROBLEM EXPLANATION
 
-   MSECS is the time that is left, 1 to SPF_MAX_TIMEOUT_MSECS, at the moment ASKED, in
+   MSECS is the time that was left, 1 to SPF_MAX_TIMEOUT_MSECS, at the moment ASKED, in
    milliseconds of CLOCK_MONOTONIC: both sides are on one host (0, or no number: now).
-   STEPS is 0 or 1; CLIENT is an address, or empty: unknown. The others are the members of struct
-   spf_check_request and struct spf_check_reply, whose NULL is an empty field. No line is
-   longer than SPF_MAX_LINE with its LF. Then the service closes the connection; it does
-   so at once, without an answer, if it is sent anything else. A minor version above 0
-   may add fields at the end of a line: they are not looked at. */
+   STEPS is 0 or 1; CLIENT is an address, or empty: unknown. The others are the members
+   of struct spf_check_request and struct spf_check_reply, whose NULL is an empty field.
+   No line is longer than SPF_MAX_LINE with its LF. Then the service closes the
+   connection; it does so at once, without an answer, if it is sent anything else. A minor
+   version above 0 may add fields at the end of a line: they are not looked at. */
 
 #include "spf.h"
 #include "spf-limits.h"
