@@ -192,7 +192,7 @@ check-fuzz: $(FUZZERS) ## the fuzz targets' seeds, and all that "make fuzz" ever
 FUZZED_report := plugin/report/*.c plugin/text/*.c
 FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c plugin/spf/service/spf-*.c
 FUZZED_received := plugin/spf/*.c
-FUZZED_ask := plugin/spf/spf-protocol.c plugin/spf/spf-wire.c plugin/spf/spf-networks.c plugin/spf/spf-result.c
+FUZZED_ask := plugin/spf/spf-protocol.c plugin/spf/spf-addresses.c plugin/spf/spf-result.c
 FUZZED_serial := plugin/sent-log/serial.c plugin/sent-log/hmac.c plugin/verdict/tag.c
 define FUZZ_RULE
 $(BUILD)/fuzz/$(1)-fuzz: tests/fuzz/$(1)-fuzz.c $(wildcard $(FUZZED_$(1)) $(dir $(FUZZED_$(1)))*.h)

@@ -4,7 +4,7 @@
 #include "hostpid.h"
 #include "compat/dovecot-compat.h"
 #include "spf/spf.h"
-#include "spf/spf-networks.h"
+#include "spf/spf-addresses.h"
 #include "doveadm-backscatter.h"
 #include "doveadm-compat.h"
 

@@ -7,9 +7,8 @@
 #include "str.h"
 #include "compat/dovecot-compat.h"
 #include "sent-log/sent-log.h"
-#include "spf/spf-dns-servers.h"
+#include "spf/spf-addresses.h"
 #include "spf/spf-limits.h"
-#include "spf/spf-networks.h"
 #include "backscatter-settings-private.h"
 
 #include <time.h>

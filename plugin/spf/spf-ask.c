@@ -2,10 +2,11 @@
    delivery no more than its timeout, and the result is temperror. */
 
 #include "lib.h"
-#include "net.h"
 #include "str.h"
-#include "spf-wire.h"
+#include "spf-protocol.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define SPF_SERVICE_SOCKET "backscatter-spf"
@@ -21,10 +22,15 @@
 static int
 ask_connect(const char *socket_path, const char **error_r)
 {
-	/* doesn't block */
-	int fd = net_connect_unix(socket_path);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = -1;
 
-	if (fd >= 0)
+	if (i_strocpy(address.sun_path, socket_path, sizeof(address.sun_path)) < 0)
+		errno = ENAMETOOLONG;
+	else
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (const void *)&address,
+			       sizeof(address)) == 0)
 		return fd;
 	if (errno == EAGAIN) {
 		*error_r = "too many questions wait already: raise its "
@@ -36,7 +42,27 @@ ask_connect(const char *socket_path, const char **error_r)
 	} else {
 		*error_r = t_strdup_printf("connect() failed: %m");
 	}
+	i_close_fd(&fd);
 	return -1;
+}
+
+/* The question goes with our hello, and waits in the socket until a process takes it. */
+static int
+ask_send(struct spf_wire *wire, const struct spf_check_request *request,
+	 const char **error_r)
+{
+	struct spf_check_request question = *request;
+	string_t *text = t_str_new(256);
+
+	question.timeout_msecs -= I_MIN(question.timeout_msecs / 10, SPF_ANSWER_MSECS);
+	question.asked_msecs = spf_clock_msecs();
+	str_append(text, SPF_PROTOCOL_HELLO(SPF_PROTOCOL_CLIENT));
+	if (!spf_question_write(text, &question)) {
+		*error_r = "the question is too long: are there so many addresses "
+			"in backscatter_spf_dns?";
+		return -1;
+	}
+	return spf_wire_send(wire, str_data(text), str_len(text), error_r);
 }
 
 static int ask_hello(struct spf_wire *wire, const char **error_r)
@@ -53,30 +79,6 @@ static int ask_hello(struct spf_wire *wire, const char **error_r)
 		return -1;
 	}
 	return 0;
-}
-
-static int
-ask_send_question(struct spf_wire *wire, const struct spf_check_request *request,
-		  const char **error_r)
-{
-	struct spf_check_request question = *request;
-	uint64_t now = spf_clock_msecs();
-	string_t *text = t_str_new(256);
-	unsigned int left;
-
-	if (now >= wire->deadline_msecs) {
-		*error_r = "no time left";
-		return -1;
-	}
-	left = wire->deadline_msecs - now;
-	question.timeout_msecs = left - I_MIN(left / 10, SPF_ANSWER_MSECS);
-	str_append(text, SPF_PROTOCOL_HELLO(SPF_PROTOCOL_CLIENT));
-	if (!spf_question_write(text, &question)) {
-		*error_r = "the question is too long: are there so many addresses "
-			"in backscatter_spf_dns?";
-		return -1;
-	}
-	return spf_wire_send(wire, str_data(text), str_len(text), error_r);
 }
 
 static int
@@ -102,34 +104,31 @@ ask_read_answer(struct spf_wire *wire, const struct spf_check_request *request,
 }
 
 static int
-ask_over(int fd, const struct spf_check_request *request, uint64_t deadline,
+ask_over(int fd, const struct spf_check_request *request,
 	 pool_t pool, struct spf_check_reply *reply_r, const char **error_r)
 {
-	uint64_t hello_deadline = spf_clock_msecs() + SPF_HELLO_MSECS;
+	uint64_t now = spf_clock_msecs();
 	struct spf_wire wire;
 
 	wire.fd = fd;
 	wire.used = 0;
-	wire.deadline_msecs = I_MIN(hello_deadline, deadline);
-	if (ask_hello(&wire, error_r) < 0)
+	wire.deadline_msecs = now + I_MIN(SPF_HELLO_MSECS, request->timeout_msecs);
+	if (ask_send(&wire, request, error_r) < 0 || ask_hello(&wire, error_r) < 0)
 		return -1;
-	wire.deadline_msecs = deadline;
-	if (ask_send_question(&wire, request, error_r) < 0)
-		return -1;
+	wire.deadline_msecs = now + request->timeout_msecs;
 	return ask_read_answer(&wire, request, pool, reply_r, error_r);
 }
 
 int spf_ask(const char *base_dir, const struct spf_check_request *request,
 	    pool_t pool, struct spf_check_reply *reply_r, const char **error_r)
 {
-	uint64_t deadline = spf_clock_msecs() + request->timeout_msecs;
 	const char *socket_path =
 		t_strconcat(base_dir, "/"SPF_SERVICE_SOCKET, NULL);
 	int fd, ret = -1;
 
 	fd = ask_connect(socket_path, error_r);
 	if (fd >= 0) {
-		ret = ask_over(fd, request, deadline, pool, reply_r, error_r);
+		ret = ask_over(fd, request, pool, reply_r, error_r);
 		i_close_fd(&fd);
 	}
 	if (ret < 0) {

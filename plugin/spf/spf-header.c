@@ -2,11 +2,11 @@
    before the word that would make it too long. */
 
 #include "lib.h"
+#include <ctype.h>
 #include "net.h"
 #include "str.h"
-#include "rfc822-parser.h"
 #include "spf-header.h"
-#include "spf-header-limits.h"
+#include "spf-limits.h"
 
 struct header_writer {
 	string_t *dest;
@@ -65,63 +65,32 @@ static void write_words(struct header_writer *writer, const char *words)
 	}
 }
 
-/* Cuts text to max bytes; each byte that isn't printable ASCII, or is one of
-   unwanted, becomes a question mark. */
-static const char *spf_header_safe(const char *text, size_t max, const char *unwanted)
+/* A value as both fields take it: as it is where it looks like a host's name, else
+   quoted. */
+static const char *spf_header_value(const char *text)
 {
-	char *copy = t_strdup_noconst(t_strndup(text, max)), *p;
-
-	for (p = copy; *p != '\0'; p++) {
-		if (*p < ' ' || *p >= 0x7f || strchr(unwanted, *p) != NULL)
-			*p = '?';
-	}
-	return copy;
-}
-
-/* In a comment: it must not end it, nor be more than one word. */
-static const char *safe_in_comment(const char *text, size_t max)
-{
-	return spf_header_safe(text, max, "()\\ ");
-}
-
-static const char *spf_header_quoted(const char *text)
-{
-	string_t *spf_header_quoted = t_str_new(128);
-
-	str_append_c(spf_header_quoted, '"');
-	for (; *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\')
-			str_append_c(spf_header_quoted, '\\');
-		str_append_c(spf_header_quoted, *text);
-	}
-	str_append_c(spf_header_quoted, '"');
-	return str_c(spf_header_quoted);
-}
-
-/* RFC 8601, 2.2: value is a token or a quoted string. */
-static const char *results_value(const char *text)
-{
-	const char *p;
-
-	for (p = text; *p != '\0'; p++) {
-		if (*p != '.' && !IS_ATEXT_NON_TSPECIAL(*p))
-			return spf_header_quoted(text);
-	}
-	return p == text ? spf_header_quoted(text) : text;
-}
-
-/* RFC 7208, 9.1: a value is a dot-atom or a quoted string. */
-static const char *received_spf_value(const char *text)
-{
+	string_t *quoted = t_str_new(128);
 	const char *p;
 	char last = '.';
 
-	for (p = text; *p != '\0'; p++) {
-		if (*p == '.' ? last == '.' : !IS_ATEXT(*p))
-			return spf_header_quoted(text);
+	for (p = text; i_isalnum(*p) || *p == '-' || *p == '_' ||
+	     (*p == '.' && last != '.'); p++)
 		last = *p;
+	if (*p == '\0' && last != '.')
+		return text;
+	str_append_c(quoted, '"');
+	for (p = text; *p != '\0'; p++) {
+		if (*p == '"' || *p == '\\')
+			str_append_c(quoted, '\\');
+		str_append_c(quoted, *p);
 	}
-	return last == '.' ? spf_header_quoted(text) : text;
+	str_append_c(quoted, '"');
+	return str_c(quoted);
+}
+
+static const char *header_safe(const char *text, size_t max, const char *unwanted)
+{
+	return spf_printable(pool_datastack_create(), text, max, unwanted);
 }
 
 static bool is_given(const char *text)
@@ -132,6 +101,8 @@ static bool is_given(const char *text)
 /* Who only looks for "spf=pass" must not find it in a value. */
 static const char *const unwanted_in_value = " =;()\"\\";
 static const char *const unwanted_in_reason = "=;\"\\";
+/* It must not end a comment, nor be more than one word in it. */
+static const char *const unwanted_in_comment = "()\\ ";
 
 /* spf=result reason="..." smtp.mailfrom=domain */
 static const char *results_method(const struct spf_header *header)
@@ -141,13 +112,13 @@ static const char *results_method(const struct spf_header *header)
 	str_printfa(text, "spf=%s", spf_check_result_name(header->result));
 	if (is_given(header->reason)) {
 		str_printfa(text, " reason=\"%s\"",
-			    spf_header_safe(header->reason, SPF_MAX_REASON,
+			    header_safe(header->reason, SPF_MAX_REASON,
 				 unwanted_in_reason));
 	}
 	if (is_given(header->domain)) {
 		str_printfa(text, " smtp.%s=%s",
 			    spf_identity_name(header->identity),
-			    results_value(spf_header_safe(header->domain, SPF_MAX_DOMAIN,
+			    spf_header_value(header_safe(header->domain, SPF_MAX_DOMAIN,
 					       unwanted_in_value)));
 	}
 	return str_c(text);
@@ -160,8 +131,8 @@ void spf_header_write_results(string_t *dest, const struct spf_header *header,
 	const char *result;
 
 	write_start(&writer, dest, "Authentication-Results", newline);
-	write_word(&writer, t_strconcat(results_value(
-		spf_header_safe(authserv_id, SPF_MAX_DOMAIN,
+	write_word(&writer, t_strconcat(spf_header_value(
+		header_safe(authserv_id, SPF_MAX_DOMAIN,
 				unwanted_in_value)), ";", NULL));
 	/* on one line, if it can be */
 	result = results_method(header);
@@ -176,9 +147,11 @@ static const char *comment_subject(const struct spf_header *header)
 {
 	if (header->identity == SPF_IDENTITY_MAILFROM &&
 	    is_given(header->mail_from))
-		return safe_in_comment(header->mail_from, SPF_MAX_ADDRESS);
+		return header_safe(header->mail_from, SPF_MAX_ADDRESS,
+				       unwanted_in_comment);
 	if (is_given(header->domain))
-		return safe_in_comment(header->domain, SPF_MAX_DOMAIN);
+		return header_safe(header->domain, SPF_MAX_DOMAIN,
+				       unwanted_in_comment);
 	return "unknown";
 }
 
@@ -188,19 +161,16 @@ comment_text(const struct spf_header *header, const char *client_ip)
 	const char *subject = comment_subject(header);
 
 	if (is_given(header->reason))
-		return spf_header_safe(header->reason, SPF_MAX_REASON, "()\\");
+		return header_safe(header->reason, SPF_MAX_REASON, "()\\");
 
 	switch (header->result) {
 	case SPF_CHECK_PASS:
-		return t_strdup_printf("domain of %s designates %s as "
-				       "permitted sender", subject, client_ip);
 	case SPF_CHECK_FAIL:
-		return t_strdup_printf("domain of %s does not designate %s as "
-				       "permitted sender", subject, client_ip);
 	case SPF_CHECK_SOFTFAIL:
-		return t_strdup_printf("domain of transitioning %s does not "
-				       "designate %s as permitted sender",
-				       subject, client_ip);
+		return t_strdup_printf("domain of %s%s %s %s as permitted sender",
+			header->result == SPF_CHECK_SOFTFAIL ? "transitioning " : "",
+			subject, header->result == SPF_CHECK_PASS ?
+			"designates" : "does not designate", client_ip);
 	case SPF_CHECK_NEUTRAL:
 		return t_strdup_printf("%s is neither permitted nor denied by "
 				       "domain of %s", client_ip, subject);
@@ -209,10 +179,9 @@ comment_text(const struct spf_header *header, const char *client_ip)
 				       "permitted sender hosts", subject);
 	case SPF_CHECK_TEMPERROR:
 	case SPF_CHECK_PERMERROR:
-		return t_strdup_printf("error in processing during lookup of %s",
-				       subject);
+		break;
 	}
-	i_unreached();
+	return t_strdup_printf("error in processing during lookup of %s", subject);
 }
 
 static void
@@ -222,7 +191,7 @@ write_pair(struct header_writer *writer, const char *key, const char *value,
 	if (value == NULL || strlen(value) > max)
 		return;
 	write_word(writer, t_strdup_printf("%s=%s;", key,
-		received_spf_value(spf_header_safe(value, max, ""))));
+		spf_header_value(header_safe(value, max, ""))));
 }
 
 void spf_header_write_received_spf(string_t *dest,
@@ -236,7 +205,7 @@ void spf_header_write_received_spf(string_t *dest,
 	write_start(&writer, dest, "Received-SPF", newline);
 	write_word(&writer, spf_check_result_name(header->result));
 	write_words(&writer, t_strdup_printf("(%s: %s)",
-		safe_in_comment(host, SPF_MAX_DOMAIN),
+		header_safe(host, SPF_MAX_DOMAIN, unwanted_in_comment),
 		comment_text(header, client_ip == NULL ? "unknown" :
 			     client_ip)));
 	write_pair(&writer, "receiver", host, SPF_MAX_DOMAIN);

@@ -1,7 +1,8 @@
 #ifndef SPF_LIMITS_H
 #define SPF_LIMITS_H
 
-/* Every bound on an evaluation, and on asking for one, in one place. */
+/* Every bound of the room, in one place: first on an evaluation, and on asking for
+   one. */
 
 /* A delivery doesn't wait longer for an evaluation. */
 #define SPF_MAX_TIMEOUT_MSECS (60 * 1000)
@@ -46,5 +47,25 @@
 /* RFC 5322's specials and quotes: in no domain, but in address literals, and
    dangerous in a header */
 #define SPF_NO_DOMAIN_CHARACTERS " \"(),:;<>@[]\\"
+
+/* What is read from and written into headers. What is longer counts as not
+   understood. */
+
+/* Received lines that are followed */
+#define SPF_MAX_HOPS 100
+/* bytes of one Received, Authentication-Results or Received-SPF field */
+#define SPF_MAX_FIELD 8192
+
+/* RFC 1035, 2.3.4, as text */
+#define SPF_MAX_DOMAIN 255
+/* RFC 5321, 4.5.3.1: local part and domain; MTAs know longer ones */
+#define SPF_MAX_ADDRESS 320
+/* our own words */
+#define SPF_MAX_REASON 200
+/* a directive of an SPF record (RFC 7208, 9.1: mechanism=) */
+#define SPF_MAX_MECHANISM 300
+
+/* Lines that we write are folded here, where there is a place for it. */
+#define SPF_HEADER_WIDTH 78
 
 #endif

@@ -3,24 +3,10 @@
 #include "lib.h"
 #include "net.h"
 #include "spf-fields.h"
-#include "spf-header-limits.h"
-#include "spf-networks.h"
+#include "spf-limits.h"
+#include "spf-addresses.h"
 #include "spf-origin.h"
 #include "spf-received.h"
-
-static const char *const kind_names[] = {
-	[SPF_ORIGIN_UNKNOWN] = "unknown",
-	[SPF_ORIGIN_CLIENT] = "client",
-	[SPF_ORIGIN_LOCAL] = "local",
-	[SPF_ORIGIN_NETWORK] = "network",
-	[SPF_ORIGIN_FETCHED] = "fetched",
-};
-
-const char *spf_origin_kind_name(enum spf_origin_kind kind)
-{
-	i_assert(kind < N_ELEMENTS(kind_names));
-	return kind_names[kind];
-}
 
 static void
 origin_set(struct spf_origin *origin, enum spf_origin_kind kind,
@@ -39,44 +25,42 @@ origin_set_client(struct spf_origin *origin, const struct ip_addr *ip,
 	origin->helo = helo;
 }
 
+/* What a relay's field says, and the way ends there. Other kinds lead on. */
+static const struct {
+	enum spf_origin_kind kind;
+	const char *reason;
+} ends[] = {
+	[SPF_RECEIVED_UNKNOWN] = { SPF_ORIGIN_UNKNOWN,
+		"Received field of a trusted relay not understood" },
+	[SPF_RECEIVED_AUTHENTICATED] = { SPF_ORIGIN_LOCAL,
+		"submitted by an authenticated user" },
+	[SPF_RECEIVED_SUBMITTED] = { SPF_ORIGIN_LOCAL,
+		"submitted on a trusted relay" },
+	[SPF_RECEIVED_FETCHED] = { SPF_ORIGIN_FETCHED, "fetched from elsewhere" },
+	[SPF_RECEIVED_HANDED_ON] = { .reason = NULL },
+	[SPF_RECEIVED_REQUEUED] = { .reason = NULL },
+};
+
 /* One more hop back. Returns TRUE if the next field was written by a relay
    too, FALSE if the origin is found. */
 static bool
 origin_hop(const struct spf_received *received,
 	   const struct spf_networks *relays, struct spf_origin *origin)
 {
-	switch (received->kind) {
-	case SPF_RECEIVED_UNKNOWN:
-		break;
-	case SPF_RECEIVED_CLIENT:
-		if (spf_networks_have(relays, &received->ip))
-			return TRUE;
-		if (received->lmtp) {
-			origin_set(origin, SPF_ORIGIN_UNKNOWN,
-				   "LMTP client is no trusted relay");
-		} else {
-			origin_set_client(origin, &received->ip, received->helo,
-					  "Received field of a trusted relay");
-		}
-		return FALSE;
-	case SPF_RECEIVED_AUTHENTICATED:
-		origin_set(origin, SPF_ORIGIN_LOCAL,
-			   "submitted by an authenticated user");
-		return FALSE;
-	case SPF_RECEIVED_SUBMITTED:
-		origin_set(origin, SPF_ORIGIN_LOCAL,
-			   "submitted on a trusted relay");
-		return FALSE;
-	case SPF_RECEIVED_FETCHED:
-		origin_set(origin, SPF_ORIGIN_FETCHED,
-			   "fetched from elsewhere");
-		return FALSE;
-	case SPF_RECEIVED_HANDED_ON:
-	case SPF_RECEIVED_REQUEUED:
-		return TRUE;
+	if (received->kind != SPF_RECEIVED_CLIENT) {
+		origin_set(origin, ends[received->kind].kind,
+			   ends[received->kind].reason);
+		return origin->reason == NULL;
 	}
-	origin_set(origin, SPF_ORIGIN_UNKNOWN,
-		   "Received field of a trusted relay not understood");
+	if (spf_networks_have(relays, &received->ip))
+		return TRUE;
+	if (received->lmtp) {
+		origin_set(origin, SPF_ORIGIN_UNKNOWN,
+			   "LMTP client is no trusted relay");
+	} else {
+		origin_set_client(origin, &received->ip, received->helo,
+				  "Received field of a trusted relay");
+	}
 	return FALSE;
 }
 

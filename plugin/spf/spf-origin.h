@@ -66,6 +66,4 @@ void spf_origin_find(const struct spf_origin_source *source, pool_t pool,
 size_t spf_origin_trusted_size(const void *header, size_t size,
 			       const struct spf_networks *relays);
 
-const char *spf_origin_kind_name(enum spf_origin_kind kind);
-
 #endif

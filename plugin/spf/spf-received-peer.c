@@ -6,7 +6,7 @@
    exactly that shape; one bracket or blank too many, and it is no peer at all. */
 
 #include "lib.h"
-#include "spf-networks.h"
+#include "spf-addresses.h"
 #include "spf-received-private.h"
 
 /* Sendmail: the name of the address doesn't lead back to it. */
@@ -20,7 +20,7 @@ peer_set_ip(struct received_peer *peer, const char *address, const char *helo)
 {
 	if (spf_ip_parse(address, &peer->ip) < 0)
 		return;
-	peer->kind = RECEIVED_PEER_ADDRESS;
+	peer->kind = SPF_RECEIVED_CLIENT;
 	peer->helo = helo;
 }
 
@@ -46,15 +46,21 @@ static bool exim_pairs_parse(const char *text, const char **helo_r)
 	return TRUE;
 }
 
-/* "[address]", whole. Returns NULL if it is something else. */
-static const char *literal_address(const char *text)
+/* "before[address]after". Returns FALSE if there is no such thing, or another bracket up to
+   there. */
+static bool
+split_brackets(const char *text, const char **before_r, const char **address_r,
+	       const char **after_r)
 {
-	size_t size = strlen(text);
+	const char *open = strchr(text, '['), *close = strchr(text, ']');
 
-	if (size < 2 || text[0] != '[' || text[size - 1] != ']')
-		return NULL;
-	text = t_strndup(text + 1, size - 2);
-	return strpbrk(text, brackets) == NULL ? text : NULL;
+	if (open == NULL || close == NULL || close < open)
+		return FALSE;
+	*before_r = t_strdup_until(text, open);
+	*address_r = t_strdup_until(open + 1, close);
+	*after_r = close + 1;
+	return strpbrk(*before_r, brackets) == NULL &&
+		strpbrk(*address_r, brackets) == NULL;
 }
 
 /* Exim: from [address] (helo=name), from [address] */
@@ -62,110 +68,73 @@ static bool
 exim_literal_parse(const char *name, const char *comment,
 		   struct received_peer *peer)
 {
-	const char *address = literal_address(name);
-	const char *helo = NULL;
+	const char *before, *address, *after, *helo = NULL;
 
-	if (address == NULL ||
+	if (!split_brackets(name, &before, &address, &after) ||
+	    *before != '\0' || *after != '\0' ||
 	    (comment != NULL && !exim_pairs_parse(comment, &helo)))
 		return FALSE;
 	peer_set_ip(peer, address, helo);
-	peer->lone = comment == NULL;
+	peer->lone = comment == NULL && peer->kind == SPF_RECEIVED_CLIENT;
 	return TRUE;
 }
 
-/* Exim, in parentheses: [address]:port helo=name ident=user. It writes no helo=
-   where it is the same as the name before the parenthesis. */
-static bool
-exim_comment_parse(const char *comment, const char *name,
-		   struct received_peer *peer)
-{
-	const char *address, *helo, *end = strchr(comment, ']');
-	const char *rest;
-
-	if (comment[0] != '[' || end == NULL || end[1] == '\0')
-		return FALSE;
-	address = literal_address(t_strdup_until(comment, end + 1));
-	rest = end + 1;
-	if (*rest == ':')
-		rest += 1 + strspn(rest + 1, "0123456789");
-	if (*rest == '\0')
-		helo = NULL;
-	else if (*rest != ' ' || !exim_pairs_parse(rest + 1, &helo))
-		return FALSE;
-	if (address == NULL)
-		return FALSE;
-	peer_set_ip(peer, address, helo == NULL ? name : helo);
-	return TRUE;
-}
-
-/* What others than Internet addresses stands in the brackets. */
+/* Behind Exim's "[address]": ":port helo=name ident=user". There is no helo= where it is
+   the same as the name before the parenthesis. */
 static void
-peer_set_bracketed(struct received_peer *peer, const char *text,
-		   const char *helo)
+exim_after_parse(const char *address, const char *after, const char *name,
+		 struct received_peer *peer)
 {
-	if (strcmp(text, "local") == 0) {
-		/* OpenSMTPD's socket for its own sendmail command */
-		peer->kind = RECEIVED_PEER_PROCESS;
-	} else if (strcasecmp(text, "unix socket") == 0) {
-		/* amavisd */
-		peer->kind = RECEIVED_PEER_SOCKET;
-	} else {
-		peer_set_ip(peer, text, helo);
-	}
+	const char *helo = NULL;
+
+	if (*after == ':')
+		after += 1 + strspn(after + 1, "0123456789");
+	if (*after == '\0' ||
+	    (*after == ' ' && exim_pairs_parse(after + 1, &helo)))
+		peer_set_ip(peer, address, helo == NULL ? name : helo);
 }
 
-/* Postfix, Sendmail, OpenSMTPD, amavisd, in parentheses: rdns [address],
-   user@rdns [address], [address]; the rdns may be missing. */
-static bool
-bracketed_parse(const char *comment, const char *helo,
-		struct received_peer *peer)
+/* Postfix, Sendmail, OpenSMTPD, amavisd: "rdns ", "user@rdns ", "user@" or nothing */
+static bool is_rdns(const char *before)
 {
-	size_t size = strlen(comment), forged_size = strlen(MAY_BE_FORGED);
-	const char *open, *rdns;
+	size_t size = strlen(before);
 
-	if (size > forged_size &&
-	    strcmp(comment + size - forged_size, MAY_BE_FORGED) == 0)
-		size -= forged_size;
-	if (size < 2 || comment[size - 1] != ']')
+	if (size == 0 || before[size - 1] == '@')
+		size++;
+	else if (before[size - 1] != ' ')
 		return FALSE;
-	comment = t_strndup(comment, size - 1);
-	open = strchr(comment, '[');
-	if (open == NULL || strpbrk(open + 1, brackets) != NULL)
-		return FALSE;
-
-	rdns = t_strdup_until(comment, open);
-	size = strlen(rdns);
-	if (size > 0 && rdns[size - 1] != ' ' && rdns[size - 1] != '@')
-		return FALSE;
-	if (size > 0 && rdns[size - 1] == ' ')
-		rdns = t_strndup(rdns, size - 1);
+	before = t_strndup(before, size - 1);
 	/* "=": Exim's helo=, and then the bracket belongs to the name */
-	if (strpbrk(rdns, brackets) != NULL || strpbrk(rdns, blanks) != NULL ||
-	    strchr(rdns, '=') != NULL)
-		return FALSE;
-	peer_set_bracketed(peer, open + 1, helo);
-	return TRUE;
+	return strpbrk(before, blanks) == NULL && strchr(before, '=') == NULL;
 }
 
-/* Exchange, qmail, in parentheses: address, user@address */
-static bool
-bare_parse(const char *comment, const char *helo, struct received_peer *peer)
-{
-	const char *at = strrchr(comment, '@');
-
-	if (strpbrk(comment, brackets) != NULL ||
-	    strpbrk(comment, blanks) != NULL)
-		return FALSE;
-	peer_set_ip(peer, at == NULL ? comment : at + 1, helo);
-	return TRUE;
-}
-
+/* What is in the parentheses. */
 static void
 comment_parse(const char *comment, const char *helo, struct received_peer *peer)
 {
-	if (!exim_comment_parse(comment, helo, peer) &&
-	    !bracketed_parse(comment, helo, peer))
-		(void)bare_parse(comment, helo, peer);
+	const char *before, *address, *after, *at;
+
+	if (strpbrk(comment, brackets) == NULL && strpbrk(comment, blanks) == NULL) {
+		/* Exchange, qmail: address, user@address */
+		at = strrchr(comment, '@');
+		peer_set_ip(peer, at == NULL ? comment : at + 1, helo);
+	} else if (split_brackets(comment, &before, &address, &after)) {
+		if (*after != '\0' && strcmp(after, MAY_BE_FORGED) != 0) {
+			/* no nameless peer is Exim's */
+			if (*before == '\0' && helo != NULL)
+				exim_after_parse(address, after, helo, peer);
+		} else if (!is_rdns(before)) {
+			return;
+		} else if (strcmp(address, "local") == 0) {
+			/* OpenSMTPD's socket for its own sendmail command */
+			peer->kind = SPF_RECEIVED_SUBMITTED;
+		} else if (strcasecmp(address, "unix socket") == 0) {
+			/* amavisd */
+			peer->kind = SPF_RECEIVED_HANDED_ON;
+		} else {
+			peer_set_ip(peer, address, helo);
+		}
+	}
 }
 
 bool received_peer_is_helo(const char *comment)
@@ -181,14 +150,14 @@ void received_peer_parse(const char *name, const char *comment,
 	if (exim_literal_parse(name, comment, peer_r))
 		return;
 	if (comment == NULL) {
-		peer_r->kind = *name == '\0' ?
-			RECEIVED_PEER_UNKNOWN : RECEIVED_PEER_NAME;
+		peer_r->lone = *name != '\0';
 	} else if (more != NULL) {
 		/* qmail: from rdns (HELO name) (address) */
 		comment_parse(more, comment + 5, peer_r);
 	} else if (strcmp(name, "localhost") == 0 &&
 		   strcmp(comment, "localhost") == 0) {
-		peer_r->kind = RECEIVED_PEER_LOCALHOST;
+		peer_r->kind = SPF_RECEIVED_SUBMITTED;
+		peer_r->localhost = TRUE;
 	} else {
 		comment_parse(comment, name, peer_r);
 	}
@@ -199,7 +168,7 @@ void received_peer_parse_nameless(const char *text,
 {
 	i_zero(peer_r);
 	if (strpbrk(text, brackets) == NULL)
-		peer_r->kind = RECEIVED_PEER_PROCESS;
+		peer_r->kind = SPF_RECEIVED_SUBMITTED;
 	else
-		(void)bracketed_parse(text, NULL, peer_r);
+		comment_parse(text, NULL, peer_r);
 }

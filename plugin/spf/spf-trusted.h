@@ -1,8 +1,7 @@
 #ifndef SPF_TRUSTED_H
 #define SPF_TRUSTED_H
 
-/* Results that others wrote: the one of our own MX that is believed, and the ones
-   that claim to be ours. */
+/* The result that our own MX wrote, which is believed. */
 
 #include "spf-result.h"
 
@@ -38,17 +37,8 @@ bool spf_trusted_result_find(const void *header, size_t header_size,
 			     const struct spf_networks *relays, pool_t pool,
 			     struct spf_trusted_result *result_r);
 
-/* Returns TRUE if an Authentication-Results field has authserv_id anywhere: in its
-   place, in a comment, a quoted reason, an encoded word, as a part of a longer id, or
-   torn apart by what some readers skip (spf-views.h). A Sieve script that asks whether
-   the field contains our id and a result doesn't care where. value: what follows the
-   colon, as it came, with all its lines. */
-bool spf_results_claim_id(const unsigned char *value, size_t size,
-			  const char *authserv_id);
-/* The same for Received-SPF: no two readers agree where the receiver's name is to
-   be found, so it is a field that names the host anywhere as a word of its own, but in
-   an address or as HELO's name: there other hosts write it who got mail from us. */
-bool spf_received_spf_claims_host(const unsigned char *value, size_t size,
-				  const char *host);
+/* Inside the room: does this Received-SPF field name the host where we look for it, be
+   its syntax broken or not? */
+bool spf_trusted_may_be_host(const unsigned char *value, size_t size, const char *host);
 
 #endif

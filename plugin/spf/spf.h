@@ -24,6 +24,8 @@ struct spf_check_request {
 	const char *receiver;
 	/* for all of it, SPF_MAX_TIMEOUT_MSECS at most */
 	unsigned int timeout_msecs;
+	/* since when, on spf_clock_msecs(); 0: since it is looked at */
+	uint64_t asked_msecs;
 	/* Servers to ask, separated by spaces or commas: "127.0.0.1:5353",
 	   "192.0.2.53", "[2001:db8::53]:5353", "fe80::53%eth0", at most 8. "":
 	   those of /etc/resolv.conf. */

@@ -119,6 +119,13 @@ def test_steps(dovecot, names):
     assert all(line.startswith(b"step\t") for line in lines[1:-1])
 
 
+def test_long_step(dovecot):
+    others = b"".join(text_record(b"x" * 240) for _ in range(3))
+    with BadNameServer(lambda asked: reply(asked, 0, text_record(b"v=spf1 +all") + others, 4)) as names:
+        lines = say(dovecot, CLIENT_HELLO + question(mail_from=SENDER.encode(), servers=names.where, steps=True))
+    assert max(map(len, lines)) > 700 and lines[-1].startswith(b"reply\tpass\t")
+
+
 @pytest.mark.parametrize("words", [
     b"", b"\n", b"nonsense\n", CLIENT_HELLO, CLIENT_HELLO + b"\n", CLIENT_HELLO + b"check\n", CLIENT_HELLO.replace(b"\t1\t", b"\t2\t"),
     CLIENT_HELLO + question(msecs=0), CLIENT_HELLO + question(msecs=60001), CLIENT_HELLO + question(client="127.1"),

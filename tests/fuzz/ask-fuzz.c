@@ -9,7 +9,7 @@
 #include "lib.h"
 #include "net.h"
 #include "str.h"
-#include "spf/spf-wire.h"
+#include "spf/spf-protocol.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

@@ -10,9 +10,10 @@
 #include "net.h"
 #include "str.h"
 #include "spf/spf-fields.h"
+#include "spf/spf-forged.h"
 #include "spf/spf-header.h"
-#include "spf/spf-header-limits.h"
-#include "spf/spf-networks.h"
+#include "spf/spf-limits.h"
+#include "spf/spf-addresses.h"
 #include "spf/spf-origin.h"
 #include "spf/spf-trusted.h"
 

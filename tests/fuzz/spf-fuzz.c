@@ -115,6 +115,7 @@ read_line(struct spf_zone *zone, struct spf_check_request *request,
 
 static void fuzz_check(const uint8_t *data, size_t size)
 {
+	pool_t pool = pool_alloconly_create("fuzz check", 4096);
 	struct spf_check_request request = {
 		.timeout_msecs = 5000, .trace = check_trace
 	};
@@ -130,9 +131,10 @@ static void fuzz_check(const uint8_t *data, size_t size)
 			line_end = end;
 		read_line(zone, &request, data, line_end - data);
 	}
-	spf_check_host(dns, &request, pool_datastack_create(), &reply);
+	spf_check_host(dns, &request, pool, &reply);
 	check_reply(&reply);
-	spf_dns_deinit(&dns);
+	pool_unref(&pool);
+	spf_zone_deinit(&zone, &dns);
 }
 
 static void fuzz_message(const uint8_t *data, size_t size)
@@ -150,8 +152,10 @@ static void fuzz_message(const uint8_t *data, size_t size)
 	spf_dns_question_write(&question, chain.name, type, FALSE);
 	if (size > 2)
 		memcpy(question.data, data + 1, 2);
-	if (spf_dns_message_answers(data + 1, size - 1, &question))
+	if (spf_dns_message_answers(data + 1, size - 1, &question)) {
 		(void)spf_dns_message_is_cut(data + 1);
+		(void)spf_dns_message_refuses_edns(data + 1, size - 1);
+	}
 
 	ret = spf_dns_message_read(pool, data + 1, size - 1, type, &chain,
 				   &answer);
@@ -164,7 +168,7 @@ static void fuzz_message(const uint8_t *data, size_t size)
 		i_assert(answer.ttl <= 100);
 	}
 	for (i = 0; ret > 0 && type == SPF_DNS_TXT && i < answer.count; i++)
-		i_assert(answer.texts[i].size <= size);
+		i_assert(answer.records[i].size <= size);
 	pool_unref(&pool);
 }
 

@@ -9,13 +9,21 @@
 #include "lib.h"
 #include "istream.h"
 #include "net.h"
-#include "spf/spf-networks.h"
+#include "spf/spf-addresses.h"
 #include "spf/spf-origin.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #define MAX_MESSAGE (1024 * 1024)
+
+static const char *const kind_names[] = {
+	[SPF_ORIGIN_UNKNOWN] = "unknown",
+	[SPF_ORIGIN_CLIENT] = "client",
+	[SPF_ORIGIN_LOCAL] = "local",
+	[SPF_ORIGIN_NETWORK] = "network",
+	[SPF_ORIGIN_FETCHED] = "fetched",
+};
 
 static const struct spf_networks *networks(pool_t pool, const char *list)
 {
@@ -33,7 +41,7 @@ static void print_origin(const struct spf_origin_source *source, pool_t pool)
 
 	spf_origin_find(source, pool, &origin);
 	fprintf(stderr, "%s\n", origin.reason);
-	printf("%s %s %s\n", spf_origin_kind_name(origin.kind),
+	printf("%s %s %s\n", kind_names[origin.kind],
 	       origin.kind == SPF_ORIGIN_CLIENT ?
 	       net_ip2addr(&origin.client_ip) : "-",
 	       origin.helo == NULL ? "-" : origin.helo);

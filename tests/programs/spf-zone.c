@@ -16,7 +16,6 @@ struct zone_record {
 };
 
 struct spf_zone {
-	struct spf_dns_source source;
 	pool_t pool;
 	ARRAY(struct zone_record) records;
 };
@@ -24,9 +23,7 @@ struct spf_zone {
 struct zone_reader {
 	pool_t pool;
 	enum spf_dns_type type;
-	ARRAY(struct ip_addr) addresses;
-	ARRAY_TYPE(const_string) names;
-	ARRAY(struct spf_dns_text) texts;
+	ARRAY(struct spf_dns_record) records;
 	struct spf_dns_answer *answer;
 };
 
@@ -43,30 +40,25 @@ static const char *zone_name(pool_t pool, const void *name, size_t size)
 static void
 zone_reader_add(struct zone_reader *reader, const struct zone_record *record)
 {
-	struct spf_dns_text *text;
-	struct ip_addr ip;
-	const char *name;
+	struct spf_dns_record add = { .text = "" };
 
 	switch (reader->type) {
 	case SPF_DNS_A:
 	case SPF_DNS_AAAA:
-		if (net_addr2ip(t_strndup(record->value, record->size), &ip) < 0 ||
-		    IPADDR_IS_V4(&ip) != (reader->type == SPF_DNS_A))
+		if (net_addr2ip(t_strndup(record->value, record->size), &add.ip) < 0 ||
+		    IPADDR_IS_V4(&add.ip) != (reader->type == SPF_DNS_A))
 			return;
-		array_push_back(&reader->addresses, &ip);
 		break;
 	case SPF_DNS_MX:
 	case SPF_DNS_PTR:
-		name = zone_name(reader->pool, record->value, record->size);
-		array_push_back(&reader->names, &name);
+		add.text = zone_name(reader->pool, record->value, record->size);
 		break;
 	case SPF_DNS_TXT:
-		text = array_append_space(&reader->texts);
-		text->data = record->value;
-		text->size = record->size;
+		add.text = (const char *)record->value;
+		add.size = record->size;
 		break;
 	}
-	reader->answer->count++;
+	array_push_back(&reader->records, &add);
 }
 
 /* Returns the name that a CNAME leads to, NULL if there is none. */
@@ -91,7 +83,7 @@ zone_lookup_name(struct spf_zone *zone, struct zone_reader *reader,
 				  t_strconcat("error ", type, NULL)) == 0)
 			error = TRUE;
 	}
-	if (reader->answer->count > 0) {
+	if (array_count(&reader->records) > 0) {
 		reader->answer->status = SPF_DNS_FOUND;
 		return NULL;
 	}
@@ -105,18 +97,16 @@ zone_lookup_name(struct spf_zone *zone, struct zone_reader *reader,
 }
 
 static void
-zone_lookup(struct spf_dns_source *source, pool_t pool, const char *name,
+zone_lookup(void *context, pool_t pool, const char *name,
 	    enum spf_dns_type type, struct spf_dns_answer *answer_r)
 {
-	struct spf_zone *zone = container_of(source, struct spf_zone, source);
+	struct spf_zone *zone = context;
 	struct zone_reader reader = {
 		.pool = pool, .type = type, .answer = answer_r
 	};
-	unsigned int i, count;
+	unsigned int i;
 
-	p_array_init(&reader.addresses, pool, 4);
-	p_array_init(&reader.names, pool, 4);
-	p_array_init(&reader.texts, pool, 4);
+	p_array_init(&reader.records, pool, 4);
 	answer_r->ttl = ZONE_TTL;
 	answer_r->status = SPF_DNS_VOID;
 	for (i = 0; name != NULL && *name != '\0'; i++) {
@@ -127,22 +117,7 @@ zone_lookup(struct spf_dns_source *source, pool_t pool, const char *name,
 		}
 		name = zone_lookup_name(zone, &reader, name);
 	}
-	answer_r->addresses = array_get(&reader.addresses, &count);
-	answer_r->names = array_get(&reader.names, &count);
-	answer_r->texts = array_get(&reader.texts, &count);
-}
-
-static void zone_begin(struct spf_dns_source *source ATTR_UNUSED,
-		       unsigned int timeout_msecs ATTR_UNUSED)
-{
-}
-
-static void zone_deinit(struct spf_dns_source *source)
-{
-	struct spf_zone *zone = container_of(source, struct spf_zone, source);
-	pool_t pool = zone->pool;
-
-	pool_unref(&pool);
+	answer_r->records = array_get(&reader.records, &answer_r->count);
 }
 
 struct spf_zone *spf_zone_init(struct spf_dns **dns_r)
@@ -152,11 +127,17 @@ struct spf_zone *spf_zone_init(struct spf_dns **dns_r)
 
 	zone->pool = pool;
 	p_array_init(&zone->records, pool, 64);
-	zone->source.begin = zone_begin;
-	zone->source.lookup = zone_lookup;
-	zone->source.deinit = zone_deinit;
-	*dns_r = spf_dns_init_source(&zone->source);
+	*dns_r = spf_dns_init_lookup(zone_lookup, zone);
 	return zone;
+}
+
+void spf_zone_deinit(struct spf_zone **_zone, struct spf_dns **dns)
+{
+	pool_t pool = (*_zone)->pool;
+
+	spf_dns_deinit(dns);
+	*_zone = NULL;
+	pool_unref(&pool);
 }
 
 void spf_zone_add(struct spf_zone *zone, const char *name, const char *type,

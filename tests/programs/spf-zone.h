@@ -8,8 +8,8 @@ struct spf_dns;
 
 struct spf_zone;
 
-/* Destroying dns frees the zone too. */
 struct spf_zone *spf_zone_init(struct spf_dns **dns_r);
+void spf_zone_deinit(struct spf_zone **zone, struct spf_dns **dns);
 
 /* type: A, AAAA, MX, PTR, TXT or CNAME; "error" if nothing answers for what has no
    record, "error A" for that type only. A and AAAA records have text as value; one

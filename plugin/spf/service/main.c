@@ -11,12 +11,13 @@
 #include "master-interface.h"
 #include "master-service.h"
 #include "restrict-access.h"
-#include "spf/spf-dns-servers.h"
-#include "spf/spf-wire.h"
+#include "spf/spf-addresses.h"
+#include "spf/spf-protocol.h"
 #include "spf-check.h"
 #include "spf-dns.h"
 #include "spf-waiting.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -47,38 +48,56 @@ struct question {
 	struct spf_wire wire;
 	struct spf_check_request request;
 	bool steps;
+	/* what is to be sent, the hello first of all */
+	string_t *text;
 	/* nobody listens any more */
 	bool gone;
 };
 
-static void question_answer(struct question *question, const string_t *text)
+/* Before anything that may take time. Returns FALSE if nobody listens any more. */
+static bool question_send(void *context)
 {
+	struct question *question = context;
 	const char *error;
 
-	if (!question->gone &&
-	    spf_wire_send(&question->wire, str_data(text), str_len(text),
-			  &error) < 0)
+	if (spf_wire_send(&question->wire, str_data(question->text),
+			  str_len(question->text), &error) < 0)
 		question->gone = TRUE;
+	str_truncate(question->text, 0);
+	return !question->gone;
 }
 
 static void question_trace(const char *line, void *context)
 {
-	string_t *text = t_str_new(128);
+	struct question *question = context;
 
-	spf_step_write(text, line);
-	question_answer(context, text);
+	spf_step_write(question->text, line);
+	(void)question_send(context);
 }
 
-/* Returns 0, or -1 if who asks is gone already (he has waited in the queue), or is not
-   one of us. */
+/* What is left of the time, 0: none. The question may have waited for this process. */
+static unsigned int question_time_left(const struct spf_check_request *request)
+{
+	uint64_t now = spf_clock_msecs(), waited = 0;
+
+	if (request->asked_msecs > 0 && request->asked_msecs < now)
+		waited = now - request->asked_msecs;
+	return waited >= request->timeout_msecs ? 0 : request->timeout_msecs - waited;
+}
+
+/* Returns 0, or -1 if who asks is not one of us, or nobody any more. */
 static int question_read(struct question *question)
 {
-	const char *hello = SPF_PROTOCOL_HELLO(SPF_PROTOCOL_SERVICE);
+	struct pollfd pollfd = { .fd = question->wire.fd, .events = POLLIN };
 	const char *line, *error;
 
 	question->wire.deadline_msecs = spf_clock_msecs() + QUESTION_MSECS;
-	if (spf_wire_send(&question->wire, hello, strlen(hello), &error) < 0 ||
-	    spf_wire_read_line(&question->wire, &line, &error) < 0)
+	str_append(question->text, SPF_PROTOCOL_HELLO(SPF_PROTOCOL_SERVICE));
+	/* Mostly the question is here already, and the answer known: then one packet
+	   says all, and who asks has to wake up only once. */
+	if (poll(&pollfd, 1, 0) <= 0 && !question_send(question))
+		return -1;
+	if (spf_wire_read_line(&question->wire, &line, &error) < 0)
 		return -1;
 	if (!spf_hello_is_right(line, SPF_PROTOCOL_CLIENT)) {
 		i_error("a client of another version asks: reload Dovecot");
@@ -89,6 +108,9 @@ static int question_read(struct question *question)
 		i_error("a question can't be read");
 		return -1;
 	}
+	question->request.timeout_msecs = question_time_left(&question->request);
+	if (question->request.timeout_msecs == 0)
+		return -1;
 	if (question->steps) {
 		question->request.trace = question_trace;
 		question->request.trace_context = question;
@@ -122,7 +144,7 @@ static int service_open_dns(const char *servers, const char **error_r)
 	return 0;
 }
 
-static void question_evaluate(struct question *question, string_t *text)
+static void question_evaluate(struct question *question)
 {
 	pool_t pool = pool_alloconly_create("spf reply", 1024);
 	struct spf_check_reply reply = {
@@ -134,26 +156,29 @@ static void question_evaluate(struct question *question, string_t *text)
 
 	if (service_open_dns(question->request.dns_servers, &error) < 0)
 		i_error("backscatter_spf_dns: %s", error);
-	else
+	else {
+		spf_dns_before_asking(service.dns, question_send, question);
 		spf_check_host(service.dns, &question->request, pool, &reply);
+	}
 	spf_waiting_end(service.waiting);
-	spf_reply_write(text, &reply);
+	spf_reply_write(question->text, &reply);
 	pool_unref(&pool);
 }
 
 /* The connection isn't accepted for later: lib-master closes it. */
 static void client_connected(struct master_service_connection *conn)
 {
-	struct question question = { .wire = { .fd = conn->fd } };
+	/* steps are added in other frames of the data stack than this one */
+	struct question question = {
+		.wire = { .fd = conn->fd }, .text = str_new(default_pool, 512)
+	};
 
 	T_BEGIN {
-		string_t *text = t_str_new(512);
-
-		if (question_read(&question) == 0) {
-			question_evaluate(&question, text);
-			question_answer(&question, text);
-		}
+		if (question_read(&question) == 0)
+			question_evaluate(&question);
+		(void)question_send(&question);
 	} T_END;
+	str_free(&question.text);
 }
 
 /* In base_dir, where the master starts its processes. */

@@ -6,11 +6,10 @@
 #include "str.h"
 #include "spf-check.h"
 #include "spf-evaluation.h"
-#include "spf-libspf2.h"
-#include "spf/spf-limits.h"
+#include "spf-term.h"
 #include "spf-macro.h"
+#include "spf/spf-limits.h"
 
-#include <ctype.h>
 
 /* What stands for MAIL FROM (2.4, 4.3): for the null sender postmaster@HELO, and
    "postmaster" for a missing local part. */
@@ -43,15 +42,6 @@ check_set_sender(struct spf_evaluation *evaluation, enum spf_identity *identity_
 		evaluation->local_part, evaluation->sender_domain);
 }
 
-static bool check_is_all_digits(const char *label)
-{
-	for (; *label != '\0'; label++) {
-		if (!i_isdigit(*label))
-			return FALSE;
-	}
-	return TRUE;
-}
-
 /* 4.3: a multi-label name. No literal, no address, no U-label. */
 static const char *check_domain_problem(const char *domain)
 {
@@ -64,53 +54,9 @@ static const char *check_domain_problem(const char *domain)
 	if (!spf_dns_name_is_valid(domain) ||
 	    strpbrk(domain, SPF_NO_DOMAIN_CHARACTERS) != NULL)
 		return "not a domain name";
-	if (check_is_all_digits(dot + 1))
+	if (dot[1 + strspn(dot + 1, "0123456789")] == '\0')
 		return "an address, not a domain name";
 	return NULL;
-}
-
-/* What the reply may show of a domain, valid or not. */
-static const char *check_show_domain(pool_t pool, const char *domain)
-{
-	char *shown = str_lcase(p_strdup(pool, spf_printable(pool, domain,
-							     SPF_MAX_NAME)));
-	char *p;
-
-	for (p = shown; *p != '\0'; p++) {
-		if (strchr(SPF_NO_DOMAIN_CHARACTERS, *p) != NULL)
-			*p = '?';
-	}
-	return shown;
-}
-
-static bool check_is_printable(const char *text, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i < size; i++) {
-		if ((unsigned char)text[i] < 0x20 ||
-		    (unsigned char)text[i] > 0x7e)
-			return FALSE;
-	}
-	return TRUE;
-}
-
-/* What the TXT record at exp= says. Returns NULL if it has no or more than one
-   record, or one that is broken. */
-static const struct spf_dns_text *
-check_explanation_text(struct spf_evaluation *evaluation, const char *target)
-{
-	const struct spf_dns_answer *answer;
-	const struct spf_dns_text *text;
-
-	answer = spf_evaluation_lookup(evaluation, target, SPF_DNS_TXT);
-	if (answer->status != SPF_DNS_FOUND || answer->count != 1)
-		return NULL;
-	text = &answer->texts[0];
-	if (text->size == 0 || text->size > SPF_MAX_RECORD ||
-	    !spf_explanation_is_valid(text->data, text->size))
-		return NULL;
-	return text;
 }
 
 /* exp= (6.2), or NULL: whatever is wrong with it is as if it weren't there. */
@@ -118,31 +64,32 @@ static const char *
 check_explanation(struct spf_evaluation *evaluation,
 		  const struct spf_libspf2_reply *reply)
 {
-	const char *domain = reply->explanation_domain, *target;
-	const char *explanation = NULL;
-	const struct spf_dns_text *text;
-	string_t *expanded;
+	const char *domain = reply->explanation_domain, *target, *text, *unused;
+	const struct spf_dns_answer *answer;
+	string_t *expanded = str_new(evaluation->pool, SPF_MAX_EXPLANATION + 1);
+	size_t size;
 
 	target = reply->explanation == NULL ? NULL :
-		spf_evaluation_target(evaluation, reply->explanation, domain);
-	text = target == NULL ? NULL :
-		check_explanation_text(evaluation, target);
-	if (text == NULL)
+		spf_macro_target(evaluation, reply->explanation, domain);
+	if (target == NULL)
 		return NULL;
-	expanded = str_new(default_pool, SPF_MAX_EXPLANATION + 1);
-	if (spf_macro_expand(evaluation, spf_evaluation_macro_value,
-			     t_strndup(text->data, text->size), domain,
-			     SPF_MACRO_IN_EXPLANATION, expanded) &&
-	    str_len(expanded) > 0 &&
-	    check_is_printable(str_c(expanded), str_len(expanded))) {
-		explanation = p_strndup(evaluation->pool, str_c(expanded),
-					SPF_MAX_EXPLANATION);
-	}
-	str_free(&expanded);
-	return explanation;
+	answer = spf_evaluation_lookup(evaluation, target, SPF_DNS_TXT);
+	if (answer->status != SPF_DNS_FOUND || answer->count != 1)
+		return NULL;
+	text = answer->records[0].text;
+	size = answer->records[0].size;
+	if (size > SPF_MAX_RECORD ||
+	    !spf_macro_is_valid(text, text + size, SPF_MACRO_IN_EXPLANATION,
+				&unused) ||
+	    !spf_macro_expand(evaluation, t_strndup(text, size), domain,
+			      SPF_MACRO_IN_EXPLANATION, expanded) ||
+	    str_len(expanded) == 0 ||
+	    !spf_is_printable(str_c(expanded), str_len(expanded)))
+		return NULL;
+	str_truncate(expanded, SPF_MAX_EXPLANATION);
+	return str_c(expanded);
 }
 
-/* Asks DNS: between spf_dns_begin() and _end(). */
 static void
 check_evaluate(struct spf_evaluation *evaluation, struct spf_check_reply *reply)
 {
@@ -162,7 +109,7 @@ check_evaluate(struct spf_evaluation *evaluation, struct spf_check_reply *reply)
 	}
 	reply->mechanism = libspf2_reply.mechanism == NULL ? "default" :
 		spf_printable(evaluation->pool, libspf2_reply.mechanism,
-			      SPF_MAX_PROBLEM);
+			      SPF_MAX_PROBLEM, "");
 	evaluation->decided = TRUE;
 	if (reply->result == SPF_CHECK_FAIL) {
 		reply->explanation = check_explanation(evaluation,
@@ -186,8 +133,9 @@ check_host(struct spf_evaluation *evaluation, struct spf_check_reply *reply)
 	const struct spf_check_request *request = evaluation->request;
 
 	check_set_sender(evaluation, &reply->identity);
-	reply->domain = check_show_domain(evaluation->pool,
-					  evaluation->sender_domain);
+	reply->domain = spf_printable(evaluation->pool,
+				      t_str_lcase(evaluation->sender_domain),
+				      SPF_MAX_NAME, SPF_NO_DOMAIN_CHARACTERS);
 	reply->problem = check_request_problem(request);
 	if (reply->problem == NULL)
 		reply->problem = check_domain_problem(evaluation->sender_domain);
@@ -195,27 +143,13 @@ check_host(struct spf_evaluation *evaluation, struct spf_check_reply *reply)
 		return;
 	spf_dns_begin(evaluation->dns, request->timeout_msecs);
 	check_evaluate(evaluation, reply);
-	spf_dns_end(evaluation->dns);
-}
-
-/* From the evaluation's pool into the caller's. */
-static void
-check_copy_reply(pool_t pool, const struct spf_check_reply *reply,
-		 struct spf_check_reply *reply_r)
-{
-	*reply_r = *reply;
-	reply_r->domain = p_strdup(pool, reply->domain);
-	reply_r->explanation = p_strdup(pool, reply->explanation);
-	reply_r->problem = p_strdup(pool, reply->problem);
-	reply_r->mechanism = p_strdup(pool, reply->mechanism);
 }
 
 void spf_check_host(struct spf_dns *dns, const struct spf_check_request *request,
 		    pool_t pool, struct spf_check_reply *reply_r)
 {
-	struct spf_check_reply reply = { .result = SPF_CHECK_NONE };
 	struct spf_evaluation evaluation = {
-		.pool = pool_alloconly_create("spf evaluation", 4096),
+		.pool = pool,
 		.dns = dns,
 		.request = request,
 		.client_ip = request->client_ip,
@@ -224,17 +158,14 @@ void spf_check_host(struct spf_dns *dns, const struct spf_check_request *request
 
 	(void)net_ipv6_mapped_ipv4_convert(&request->client_ip,
 					   &evaluation.client_ip);
-	if (request->helo != NULL) {
-		evaluation.helo = p_strndup(evaluation.pool, request->helo,
-					    SPF_MAX_IDENTITY);
-	}
+	if (request->helo != NULL)
+		evaluation.helo = p_strndup(pool, request->helo, SPF_MAX_IDENTITY);
+	i_zero(reply_r);
 	T_BEGIN {
-		check_host(&evaluation, &reply);
+		check_host(&evaluation, reply_r);
 	} T_END;
 	spf_evaluation_trace(&evaluation, "result: %s (%s)",
-			     spf_check_result_name(reply.result),
-			     reply.problem != NULL ?
-			     reply.problem : reply.mechanism);
-	check_copy_reply(pool, &reply, reply_r);
-	pool_unref(&evaluation.pool);
+			     spf_check_result_name(reply_r->result),
+			     reply_r->problem != NULL ?
+			     reply_r->problem : reply_r->mechanism);
 }

@@ -24,7 +24,12 @@
 #define FLAG_RECURSION_DESIRED 0x0100
 #define FLAGS_OPCODE 0x7800
 #define FLAGS_RCODE 0x000f
+#define RCODE_FORMERR 1
 #define RCODE_NXDOMAIN 3
+#define RCODE_NOTIMP 4
+/* the part of it that stands in EDNS' record, in place of a TTL (RFC 6891, 6.1.3) */
+#define RCODE_BADVERS 16
+#define OPT_RCODE(ttl) ((ttl) >> 24 << 4)
 
 #define CLASS_IN 1
 #define TYPE_CNAME 5
@@ -55,12 +60,47 @@ struct message_reader {
 	enum spf_dns_type type;
 	struct spf_dns_answer *answer;
 
-	ARRAY(struct ip_addr) addresses;
-	ARRAY_TYPE(const_string) names;
-	ARRAY(struct spf_dns_text) texts;
+	ARRAY(struct spf_dns_record) records;
 };
 
 /* Names */
+
+const char *spf_dns_type_name(enum spf_dns_type type)
+{
+	switch (type) {
+	case SPF_DNS_A:
+		return "A";
+	case SPF_DNS_AAAA:
+		return "AAAA";
+	case SPF_DNS_MX:
+		return "MX";
+	case SPF_DNS_PTR:
+		return "PTR";
+	case SPF_DNS_TXT:
+		return "TXT";
+	}
+	i_unreached();
+}
+
+bool spf_dns_name_is_valid(const char *name)
+{
+	const char *label = name, *p;
+
+	if (strlen(name) > SPF_MAX_NAME)
+		return FALSE;
+	for (p = name; ; p++) {
+		if (*p == '.' || *p == '\0') {
+			if (p == label || p - label > SPF_MAX_LABEL)
+				return FALSE;
+			if (*p == '\0')
+				return TRUE;
+			label = p + 1;
+		} else if ((unsigned char)*p < 0x20 ||
+			   (unsigned char)*p > 0x7e) {
+			return FALSE;
+		}
+	}
+}
 
 static void wire_name_write(struct wire_name *wire, const char *name)
 {
@@ -140,6 +180,17 @@ static unsigned int message_number(const unsigned char *data, size_t pos)
 	return be16_to_cpu_unaligned(data + pos);
 }
 
+static unsigned int message_rcode(const unsigned char *data)
+{
+	return message_number(data, 2) & FLAGS_RCODE;
+}
+
+static bool message_has_not_understood(const unsigned char *data)
+{
+	return message_rcode(data) == RCODE_FORMERR ||
+		message_rcode(data) == RCODE_NOTIMP;
+}
+
 bool spf_dns_message_answers(const unsigned char *data, size_t size,
 			     const struct spf_dns_question *question)
 {
@@ -151,7 +202,7 @@ bool spf_dns_message_answers(const unsigned char *data, size_t size,
 		return FALSE;
 	/* who can't read the question doesn't repeat it */
 	if (message_number(data, 4) == 0)
-		return spf_dns_message_rcode(data) == SPF_DNS_RCODE_FORMERR;
+		return message_has_not_understood(data);
 	/* a server may change letters' case */
 	return message_number(data, 4) == 1 && size >= question->plain_size &&
 		i_memcasecmp(data + HEADER_SIZE, question->data + HEADER_SIZE,
@@ -161,11 +212,6 @@ bool spf_dns_message_answers(const unsigned char *data, size_t size,
 bool spf_dns_message_is_cut(const unsigned char *data)
 {
 	return (message_number(data, 2) & FLAG_TRUNCATED) != 0;
-}
-
-unsigned int spf_dns_message_rcode(const unsigned char *data)
-{
-	return message_number(data, 2) & FLAGS_RCODE;
 }
 
 /* Reading: -1 and FALSE mean that the message is broken. */
@@ -224,18 +270,38 @@ reader_record(struct message_reader *reader, struct message_record *record_r)
 	return reader->pos <= reader->size;
 }
 
-static bool reader_address(struct message_reader *reader,
-			   const struct message_record *record)
+/* Moves behind the header and the question. */
+static bool reader_question(struct message_reader *reader)
 {
-	struct ip_addr *ip = array_append_space(&reader->addresses);
-	bool ip4 = reader->type == SPF_DNS_A;
+	struct wire_name asked;
 
-	if (record->size != (ip4 ? sizeof(ip->u.ip4) : sizeof(ip->u.ip6)))
+	reader->pos = HEADER_SIZE;
+	if (reader->size < HEADER_SIZE ||
+	    !reader_name(reader, &reader->pos, &asked) ||
+	    reader->size - reader->pos < 4)
 		return FALSE;
-	ip->family = ip4 ? AF_INET : AF_INET6;
-	memcpy(ip4 ? (void *)&ip->u.ip4 : (void *)&ip->u.ip6,
-	       reader->data + record->pos, record->size);
+	reader->pos += 4;
+	reader->answers_pos = reader->pos;
 	return TRUE;
+}
+
+bool spf_dns_message_refuses_edns(const unsigned char *data, size_t size)
+{
+	struct message_reader reader = { .data = data, .size = size };
+	struct message_record record;
+	unsigned int count = message_number(data, 6) + message_number(data, 8) +
+		message_number(data, 10);
+
+	if (message_has_not_understood(data))
+		return TRUE;
+	if (message_rcode(data) != (RCODE_BADVERS & FLAGS_RCODE) ||
+	    !reader_question(&reader))
+		return FALSE;
+	while (count-- > 0 && reader_record(&reader, &record)) {
+		if (record.type == TYPE_OPT)
+			return OPT_RCODE(record.ttl) == RCODE_BADVERS;
+	}
+	return FALSE;
 }
 
 /* The name that is a record's data, behind skip bytes. */
@@ -250,20 +316,20 @@ static bool reader_record_name(const struct message_reader *reader,
 }
 
 /* The strings of a TXT record, joined (RFC 7208, 3.3). */
-static bool reader_text(struct message_reader *reader,
-			const struct message_record *record)
+static bool reader_text(const struct message_reader *reader,
+			const struct message_record *record,
+			struct spf_dns_record *dest)
 {
 	const unsigned char *p = reader->data + record->pos;
 	const unsigned char *end = p + record->size;
-	struct spf_dns_text *text = array_append_space(&reader->texts);
-	unsigned char *joined = p_malloc(reader->pool, record->size + 1);
+	char *joined = p_malloc(reader->pool, record->size + 1);
 
-	text->data = joined;
+	dest->text = joined;
 	for (; p < end; p += 1 + *p) {
 		if (*p >= end - p)
 			return FALSE;
-		memcpy(joined + text->size, p + 1, *p);
-		text->size += *p;
+		memcpy(joined + dest->size, p + 1, *p);
+		dest->size += *p;
 	}
 	return TRUE;
 }
@@ -272,24 +338,30 @@ static bool reader_text(struct message_reader *reader,
 static bool reader_take(struct message_reader *reader,
 			const struct message_record *record)
 {
+	struct spf_dns_record *dest = array_append_space(&reader->records);
+	const unsigned char *data = reader->data + record->pos;
 	struct wire_name wire;
-	const char *name;
 
-	reader->answer->count++;
 	switch (reader->type) {
 	case SPF_DNS_A:
+		dest->ip.family = AF_INET;
+		if (record->size == sizeof(dest->ip.u.ip4))
+			memcpy(&dest->ip.u.ip4, data, record->size);
+		return record->size == sizeof(dest->ip.u.ip4);
 	case SPF_DNS_AAAA:
-		return reader_address(reader, record);
+		dest->ip.family = AF_INET6;
+		if (record->size == sizeof(dest->ip.u.ip6))
+			memcpy(&dest->ip.u.ip6, data, record->size);
+		return record->size == sizeof(dest->ip.u.ip6);
 	case SPF_DNS_TXT:
-		return reader_text(reader, record);
+		return reader_text(reader, record, dest);
 	case SPF_DNS_MX:
 	case SPF_DNS_PTR:
 		if (!reader_record_name(reader, record,
 					reader->type == SPF_DNS_MX ? 2 : 0,
 					&wire))
 			return FALSE;
-		name = wire_name_text(reader->pool, &wire);
-		array_push_back(&reader->names, &name);
+		dest->text = wire_name_text(reader->pool, &wire);
 		return TRUE;
 	}
 	i_unreached();
@@ -357,7 +429,7 @@ reader_follow(struct message_reader *reader, struct spf_dns_chain *chain)
 
 	wire_name_write(&owner, chain->name);
 	while ((ret = reader_owner(reader, &owner, &end.ttl, &cname)) > 0 &&
-	       reader->answer->count == 0) {
+	       array_count(&reader->records) == 0) {
 		owner = cname;
 		if (++end.cnames > SPF_DNS_MAX_CNAMES)
 			return -1;
@@ -366,10 +438,10 @@ reader_follow(struct message_reader *reader, struct spf_dns_chain *chain)
 		return -1;
 	answer_ttl = end.ttl;
 	ret = 1;
-	if (reader->answer->count == 0 &&
+	if (array_count(&reader->records) == 0 &&
 	    !reader_void_ttl(reader, &answer_ttl) &&
 	    end.cnames > chain->cnames &&
-	    spf_dns_message_rcode(reader->data) != RCODE_NXDOMAIN) {
+	    message_rcode(reader->data) != RCODE_NXDOMAIN) {
 		end.name = wire_name_text(reader->pool, &owner);
 		/* "CNAME .": nothing there */
 		ret = spf_dns_name_is_valid(end.name) ? 0 : 1;
@@ -384,23 +456,15 @@ static int
 reader_read(struct message_reader *reader, struct spf_dns_chain *chain)
 {
 	struct spf_dns_answer *answer = reader->answer;
-	struct wire_name asked;
-	unsigned int count;
 	int ret;
 
-	if (reader->size < HEADER_SIZE ||
-	    message_number(reader->data, 4) != 1 ||
-	    !reader_name(reader, &reader->pos, &asked) ||
-	    reader->size - reader->pos < 4)
+	if (!reader_question(reader) || message_number(reader->data, 4) != 1)
 		return -1;
-	reader->answers_pos = reader->pos + 4;
 	ret = reader_follow(reader, chain);
 	if (ret <= 0)
 		return ret;
+	answer->records = array_get(&reader->records, &answer->count);
 	answer->status = answer->count > 0 ? SPF_DNS_FOUND : SPF_DNS_VOID;
-	answer->addresses = array_get(&reader->addresses, &count);
-	answer->names = array_get(&reader->names, &count);
-	answer->texts = array_get(&reader->texts, &count);
 	return 1;
 }
 
@@ -409,17 +473,15 @@ int spf_dns_message_read(pool_t pool, const unsigned char *data, size_t size,
 			 struct spf_dns_answer *answer_r)
 {
 	struct message_reader reader = {
-		.pool = pool, .data = data, .size = size, .pos = HEADER_SIZE,
+		.pool = pool, .data = data, .size = size,
 		.type = type, .answer = answer_r
 	};
 	const char *error = "server failure";
-	unsigned int rcode = size < HEADER_SIZE ? 0 : spf_dns_message_rcode(data);
+	unsigned int rcode = size < HEADER_SIZE ? 0 : message_rcode(data);
 	int ret = -1;
 
 	i_zero(answer_r);
-	p_array_init(&reader.addresses, pool, 4);
-	p_array_init(&reader.names, pool, 4);
-	p_array_init(&reader.texts, pool, 4);
+	p_array_init(&reader.records, pool, 4);
 	if (rcode == 0 || rcode == RCODE_NXDOMAIN) {
 		error = "unreadable answer";
 		ret = reader_read(&reader, chain);

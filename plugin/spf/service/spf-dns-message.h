@@ -1,16 +1,61 @@
 #ifndef SPF_DNS_MESSAGE_H
 #define SPF_DNS_MESSAGE_H
 
-/* DNS messages as they are on the wire (RFC 1035, 4). Inside plugin/spf/service/ only. */
+/* DNS messages as they are on the wire (RFC 1035, 4), and what they say. Inside
+   plugin/spf/service/ only. */
 
-#include "spf-dns.h"
+#include "net.h"
 
 /* header, name, type, class, and EDNS' record */
 #define SPF_DNS_QUESTION_SIZE (12 + 255 + 4 + 11)
 #define SPF_DNS_MESSAGE_SIZE 65535
 
-/* RFC 1035, 4.1.1 */
-#define SPF_DNS_RCODE_FORMERR 1
+enum spf_dns_type {
+	SPF_DNS_A = 1,
+	SPF_DNS_PTR = 12,
+	SPF_DNS_MX = 15,
+	SPF_DNS_TXT = 16,
+	SPF_DNS_AAAA = 28
+};
+
+enum spf_dns_status {
+	/* at least one record */
+	SPF_DNS_FOUND,
+	/* no such name, or no such record there ("void", RFC 7208, 4.6.4) */
+	SPF_DNS_VOID,
+	/* no answer, or one that says nothing: temperror */
+	SPF_DNS_ERROR
+};
+
+struct spf_dns_record {
+	/* A, AAAA */
+	struct ip_addr ip;
+	/* MX, PTR: the name, without final dot; one that text can't express (a dot or a
+	   byte that isn't printable ASCII in a label) is "". TXT: its strings, joined;
+	   may contain any byte. */
+	const char *text;
+	size_t size;
+};
+
+struct spf_dns_answer {
+	enum spf_dns_status status;
+	/* seconds; with void and error too. 0: not to be kept. */
+	unsigned int ttl;
+	/* with error: why, in our own words */
+	const char *error;
+	/* with error: nobody has answered in time, now or when this was asked */
+	bool late:1;
+
+	/* found: of the type that was asked for, CNAMEs followed */
+	unsigned int count;
+	const struct spf_dns_record *records;
+};
+
+const char *spf_dns_type_name(enum spf_dns_type type);
+
+/* May be asked for (RFC 1035, 2.3.4): labels of 1 to 63 bytes, at most 253 in all
+   and without final dot, printable ASCII or spaces. */
+bool spf_dns_name_is_valid(const char *name);
 
 struct spf_dns_question {
 	unsigned char data[SPF_DNS_QUESTION_SIZE];
@@ -37,7 +82,9 @@ void spf_dns_question_write(struct spf_dns_question *question, const char *name,
 bool spf_dns_message_answers(const unsigned char *data, size_t size,
 			     const struct spf_dns_question *question);
 bool spf_dns_message_is_cut(const unsigned char *data);
-unsigned int spf_dns_message_rcode(const unsigned char *data);
+/* It says that a question with EDNS can't be read, in one of three ways (RFC 6891, 6.1.3
+   and 7): FORMERR, NOTIMP, BADVERS. */
+bool spf_dns_message_refuses_edns(const unsigned char *data, size_t size);
 
 /* Reads a whole message, with the CNAMEs in it. Returns 1 with what was found, or
    that there is nothing, in answer_r; 0 if the message doesn't say: chain->name

@@ -5,7 +5,7 @@
 
 #include "lib.h"
 #include "byteorder.h"
-#include "spf/spf-wire.h"
+#include "spf/spf-protocol.h"
 #include "spf-dns-socket.h"
 
 #include <poll.h>
@@ -213,8 +213,7 @@ static int asking_answered(struct socket_asking *asking,
 	int ret = -1;
 
 	*asking->answered = TRUE;
-	if (try->edns &&
-	    spf_dns_message_rcode(answer) == SPF_DNS_RCODE_FORMERR) {
+	if (try->edns && spf_dns_message_refuses_edns(answer, size)) {
 		asking_send(asking, try->server, FALSE);
 		return -1;
 	}

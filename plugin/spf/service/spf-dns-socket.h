@@ -4,7 +4,7 @@
 /* One question to the servers, until one of them answers. Inside plugin/spf/service/ only. */
 
 #include "spf-dns-message.h"
-#include "spf/spf-dns-servers.h"
+#include "spf/spf-addresses.h"
 #include "spf-waiting.h"
 
 /* How long to wait; times are of spf_clock_msecs(). */

@@ -1,14 +1,18 @@
-/* The cache in front of whoever answers, and the deadline of an evaluation. */
+/* The cache in front of the servers, the deadline of an evaluation, and how long an error
+   is worth keeping.
+
+   It can't be told whether it is a name's servers that say nothing or our own. So
+   after an evaluation in which no server said anything the next ones wait shorter,
+   for a while, or until any server says something. */
 
 #include "lib.h"
 #include "hash.h"
 #include "llist.h"
 #include "str.h"
 #include "spf-dns.h"
+#include "spf-dns-socket.h"
 #include "spf/spf-limits.h"
-#include "spf/spf-wire.h"
-
-#include <ctype.h>
+#include "spf/spf-protocol.h"
 
 /* One answer; its pool holds the entry too. */
 struct spf_dns_entry {
@@ -17,96 +21,68 @@ struct spf_dns_entry {
 	struct spf_dns_entry *prev, *next;
 	/* "16 example.com" */
 	char *key;
+	/* 0: of use to this evaluation only */
 	uint64_t expires_msecs;
 	struct spf_dns_answer answer;
 };
 
 struct spf_dns {
-	struct spf_dns_source *source;
+	struct spf_dns_servers servers;
+	struct spf_waiting *waiting;
+	/* instead of servers; NULL: none */
+	spf_dns_lookup_t *lookup;
+	void *lookup_context;
+
+	spf_dns_asking_t *asking;
+	void *asking_context;
+
 	HASH_TABLE(char *, struct spf_dns_entry *) cache;
 	struct spf_dns_entry *oldest, *newest;
-	/* answers of this evaluation that aren't worth keeping, and those that
-	   expired in it */
-	struct spf_dns_entry *spent;
 
-	uint64_t deadline_msecs;
-	bool evaluating:1;
+	/* no server answers: until then nobody waits long; 0: they do */
+	uint64_t silent_until_msecs;
+	/* when a server said something; 0: not yet, or not since */
+	uint64_t answered_msecs;
+
+	/* this evaluation */
+	uint64_t started_msecs, deadline_msecs;
+	bool answered:1;
 };
 
-static const struct {
-	enum spf_dns_type type;
-	const char *name;
-} dns_types[] = {
-	{ SPF_DNS_A, "A" },
-	{ SPF_DNS_AAAA, "AAAA" },
-	{ SPF_DNS_MX, "MX" },
-	{ SPF_DNS_PTR, "PTR" },
-	{ SPF_DNS_TXT, "TXT" },
-};
-
-const char *spf_dns_type_name(enum spf_dns_type type)
+struct spf_dns *spf_dns_init_lookup(spf_dns_lookup_t *lookup, void *context)
 {
-	unsigned int i;
+	struct spf_dns *dns = i_new(struct spf_dns, 1);
 
-	for (i = 0; i < N_ELEMENTS(dns_types); i++) {
-		if (dns_types[i].type == type)
-			return dns_types[i].name;
-	}
-	i_unreached();
-}
-
-bool spf_dns_name_is_valid(const char *name)
-{
-	const char *label = name, *p;
-
-	if (strlen(name) > SPF_MAX_NAME)
-		return FALSE;
-	for (p = name; ; p++) {
-		if (*p == '.' || *p == '\0') {
-			if (p == label || p - label > SPF_MAX_LABEL)
-				return FALSE;
-			if (*p == '\0')
-				return TRUE;
-			label = p + 1;
-		} else if ((unsigned char)*p < 0x20 ||
-			   (unsigned char)*p > 0x7e) {
-			return FALSE;
-		}
-	}
+	dns->lookup = lookup;
+	dns->lookup_context = context;
+	hash_table_create(&dns->cache, default_pool, 0, str_hash, strcmp);
+	return dns;
 }
 
 struct spf_dns *spf_dns_init(const struct spf_dns_servers *servers,
 			     struct spf_waiting *waiting)
 {
-	return spf_dns_init_source(spf_dns_source_init_client(servers, waiting));
-}
+	struct spf_dns *dns = spf_dns_init_lookup(NULL, NULL);
 
-struct spf_dns *spf_dns_init_source(struct spf_dns_source *source)
-{
-	struct spf_dns *dns = i_new(struct spf_dns, 1);
-
-	dns->source = source;
-	hash_table_create(&dns->cache, default_pool, 0, str_hash, strcmp);
+	dns->servers = *servers;
+	dns->waiting = waiting;
 	return dns;
 }
 
-static void spf_dns_free_spent(struct spf_dns *dns)
+/* What has expired by then, and the oldest of too many. */
+static void spf_dns_expire(struct spf_dns *dns, uint64_t now)
 {
-	struct spf_dns_entry *entry;
+	struct spf_dns_entry *entry, *next;
 
-	while (dns->spent != NULL) {
-		entry = dns->spent;
-		DLLIST_REMOVE(&dns->spent, entry);
+	for (entry = dns->oldest; entry != NULL; entry = next) {
+		next = entry->next;
+		if (entry->expires_msecs > now &&
+		    hash_table_count(dns->cache) <= SPF_DNS_MAX_CACHED)
+			continue;
+		hash_table_remove(dns->cache, entry->key);
+		DLLIST2_REMOVE(&dns->oldest, &dns->newest, entry);
 		pool_unref(&entry->pool);
 	}
-}
-
-/* Out of the cache, but not yet freed: somebody may hold the answer. */
-static void spf_dns_forget(struct spf_dns *dns, struct spf_dns_entry *entry)
-{
-	hash_table_remove(dns->cache, entry->key);
-	DLLIST2_REMOVE(&dns->oldest, &dns->newest, entry);
-	DLLIST_PREPEND(&dns->spent, entry);
 }
 
 void spf_dns_deinit(struct spf_dns **_dns)
@@ -114,30 +90,24 @@ void spf_dns_deinit(struct spf_dns **_dns)
 	struct spf_dns *dns = *_dns;
 
 	*_dns = NULL;
-	i_assert(!dns->evaluating);
-	while (dns->oldest != NULL)
-		spf_dns_forget(dns, dns->oldest);
-	spf_dns_free_spent(dns);
+	spf_dns_expire(dns, UINT64_MAX);
 	hash_table_destroy(&dns->cache);
-	dns->source->deinit(dns->source);
 	i_free(dns);
+}
+
+void spf_dns_before_asking(struct spf_dns *dns, spf_dns_asking_t *asking, void *context)
+{
+	dns->asking = asking;
+	dns->asking_context = context;
 }
 
 void spf_dns_begin(struct spf_dns *dns, unsigned int timeout_msecs)
 {
-	i_assert(!dns->evaluating);
-	dns->evaluating = TRUE;
-	while (hash_table_count(dns->cache) > SPF_DNS_MAX_CACHED)
-		spf_dns_forget(dns, dns->oldest);
-	spf_dns_free_spent(dns);
-	dns->deadline_msecs = spf_clock_msecs() + timeout_msecs;
-	dns->source->begin(dns->source, timeout_msecs);
-}
-
-void spf_dns_end(struct spf_dns *dns)
-{
-	i_assert(dns->evaluating);
-	dns->evaluating = FALSE;
+	dns->started_msecs = spf_clock_msecs();
+	/* never later: somebody may hold an answer */
+	spf_dns_expire(dns, dns->started_msecs);
+	dns->deadline_msecs = dns->started_msecs + timeout_msecs;
+	dns->answered = FALSE;
 }
 
 bool spf_dns_is_late(struct spf_dns *dns)
@@ -145,31 +115,89 @@ bool spf_dns_is_late(struct spf_dns *dns)
 	return spf_clock_msecs() >= dns->deadline_msecs;
 }
 
-static struct spf_dns_entry *
-spf_dns_find(struct spf_dns *dns, const char *key)
-{
-	struct spf_dns_entry *entry = hash_table_lookup(dns->cache, key);
-
-	if (entry == NULL || entry->expires_msecs > spf_clock_msecs())
-		return entry;
-	spf_dns_forget(dns, entry);
-	return NULL;
-}
-
 static void spf_dns_remember(struct spf_dns *dns, struct spf_dns_entry *entry)
 {
-	const struct spf_dns_answer *answer = &entry->answer;
-	unsigned int ttl = I_MIN(answer->ttl, SPF_DNS_MAX_TTL);
+	unsigned int ttl = I_MIN(entry->answer.ttl, SPF_DNS_MAX_TTL);
 
-	if (ttl == 0 ||
-	    pool_alloconly_get_total_used_size(entry->pool) >
-	    SPF_DNS_MAX_CACHED_SIZE) {
-		DLLIST_PREPEND(&dns->spent, entry);
-		return;
-	}
-	entry->expires_msecs = spf_clock_msecs() + ttl * 1000ULL;
+	if (ttl > 0 && pool_alloconly_get_total_used_size(entry->pool) <=
+	    SPF_DNS_MAX_CACHED_SIZE)
+		entry->expires_msecs = spf_clock_msecs() + ttl * 1000ULL;
 	hash_table_insert(dns->cache, entry->key, entry);
 	DLLIST2_APPEND(&dns->oldest, &dns->newest, entry);
+}
+
+static struct spf_dns_deadline spf_dns_deadline(const struct spf_dns *dns)
+{
+	struct spf_dns_deadline deadline = {
+		.last_msecs = dns->deadline_msecs,
+		.free_msecs = dns->started_msecs + SPF_DNS_SILENT_WAIT_MSECS,
+		.waiting = dns->waiting
+	};
+
+	if (dns->started_msecs < dns->silent_until_msecs) {
+		deadline.last_msecs = I_MIN(deadline.last_msecs,
+					    deadline.free_msecs);
+	}
+	return deadline;
+}
+
+/* Returns how many seconds an error is worth keeping: if a server said so, it is the
+   name's fault. Silence is if a server has answered lately, and there was time
+   enough, which is not for who asks to say: he may be any user of this host. */
+static unsigned int
+spf_dns_error_ttl(const struct spf_dns *dns, uint64_t asked_msecs, bool late)
+{
+	uint64_t lately = dns->answered_msecs +
+		(late ? SPF_DNS_SILENT_MSECS : 0);
+
+	if (dns->answered_msecs == 0 || lately < asked_msecs ||
+	    (late && spf_clock_msecs() <
+	     asked_msecs + SPF_DNS_SILENT_WAIT_MSECS))
+		return 0;
+	return SPF_DNS_ERROR_TTL;
+}
+
+static void spf_dns_silent(struct spf_dns *dns)
+{
+	if (dns->answered || spf_clock_msecs() <
+	    dns->started_msecs + SPF_DNS_SILENT_WAIT_MSECS)
+		return;
+	dns->answered_msecs = 0;
+	if (dns->started_msecs >= dns->silent_until_msecs) {
+		dns->silent_until_msecs = spf_clock_msecs() +
+			SPF_DNS_SILENT_MSECS;
+	}
+}
+
+static void
+spf_dns_ask(struct spf_dns *dns, pool_t pool, const char *name,
+	    enum spf_dns_type type, struct spf_dns_answer *answer_r)
+{
+	struct spf_dns_chain chain = { .name = name, .ttl = SPF_DNS_MAX_TTL };
+	struct spf_dns_deadline deadline;
+	uint64_t asked_msecs;
+	bool answered;
+	int ret;
+
+	/* A recursive server follows CNAMEs itself; this is for others. */
+	do T_BEGIN {
+		asked_msecs = spf_clock_msecs();
+		deadline = spf_dns_deadline(dns);
+		ret = spf_dns_socket_ask(&dns->servers, pool, type,
+					 &deadline, &chain,
+					 answer_r, &answered);
+		if (answered) {
+			dns->answered = TRUE;
+			dns->answered_msecs = spf_clock_msecs();
+			dns->silent_until_msecs = 0;
+		}
+	} T_END; while (ret == 0);
+	if (ret < 0) {
+		answer_r->ttl = spf_dns_error_ttl(dns, asked_msecs,
+						 answer_r->late);
+		if (answer_r->late)
+			spf_dns_silent(dns);
+	}
 }
 
 const struct spf_dns_answer *
@@ -179,9 +207,9 @@ spf_dns_lookup(struct spf_dns *dns, const char *name, enum spf_dns_type type)
 	struct spf_dns_entry *entry;
 	pool_t pool;
 
-	i_assert(dns->evaluating && spf_dns_name_is_valid(name));
+	i_assert(spf_dns_name_is_valid(name));
 	key = t_strdup_printf("%d %s", type, lower);
-	entry = spf_dns_find(dns, key);
+	entry = hash_table_lookup(dns->cache, key);
 	if (entry != NULL)
 		return &entry->answer;
 
@@ -189,13 +217,15 @@ spf_dns_lookup(struct spf_dns *dns, const char *name, enum spf_dns_type type)
 	entry = p_new(pool, struct spf_dns_entry, 1);
 	entry->pool = pool;
 	entry->key = p_strdup(pool, key);
-	if (spf_dns_is_late(dns)) {
+	if (spf_dns_is_late(dns) ||
+	    (dns->asking != NULL && !dns->asking(dns->asking_context))) {
 		entry->answer.status = SPF_DNS_ERROR;
 		entry->answer.late = TRUE;
 		entry->answer.error = "no time left";
+	} else if (dns->lookup != NULL) {
+		dns->lookup(dns->lookup_context, pool, lower, type, &entry->answer);
 	} else {
-		dns->source->lookup(dns->source, pool, lower, type,
-				    &entry->answer);
+		spf_dns_ask(dns, pool, lower, type, &entry->answer);
 	}
 	spf_dns_remember(dns, entry);
 	return &entry->answer;

@@ -1,15 +1,12 @@
-/* The state of one evaluation: limits, questions to DNS, names. What decides
-   between terms is libspf2's (spf-libspf2.c). */
+/* The state of one evaluation: limits, questions to DNS, the first thing that went wrong. */
 
 #include "lib.h"
 #include "array.h"
 #include "str.h"
 #include "spf-evaluation.h"
 #include "spf/spf-limits.h"
-#include "spf-macro.h"
 
 #include <stdarg.h>
-#include <time.h>
 
 void spf_evaluation_trace(struct spf_evaluation *evaluation,
 			  const char *format, ...)
@@ -24,7 +21,7 @@ void spf_evaluation_trace(struct spf_evaluation *evaluation,
 		const char *line = t_strdup_vprintf(format, args);
 
 		request->trace(spf_printable(pool_datastack_create(), line,
-					     SPF_MAX_TRACE),
+					     SPF_MAX_TRACE, ""),
 			       request->trace_context);
 	} T_END;
 	va_end(args);
@@ -43,7 +40,7 @@ void spf_evaluation_fail(struct spf_evaluation *evaluation,
 		evaluation->problem =
 			spf_printable(evaluation->pool,
 				      t_strdup_vprintf(format, args),
-				      SPF_MAX_PROBLEM);
+				      SPF_MAX_PROBLEM, "");
 	} T_END;
 	va_end(args);
 	evaluation->failure = failure;
@@ -87,18 +84,11 @@ answer_text(const struct spf_dns_answer *answer, enum spf_dns_type type)
 	if (answer->count == 0)
 		return "nothing";
 	for (i = 0; i < answer->count && str_len(text) < SPF_MAX_TRACE; i++) {
-		if (i > 0)
-			str_append(text, ", ");
+		str_append(text, i > 0 ? ", " : "");
 		if (type == SPF_DNS_A || type == SPF_DNS_AAAA)
-			str_append(text, net_ip2addr(&answer->addresses[i]));
-		else if (type == SPF_DNS_TXT) {
-			str_printfa(text, "\"%s\"",
-				    t_strndup(answer->texts[i].data,
-					      answer->texts[i].size));
-		} else {
-			str_append(text, answer->names[i][0] == '\0' ? "." :
-				   answer->names[i]);
-		}
+			str_append(text, net_ip2addr(&answer->records[i].ip));
+		else
+			str_printfa(text, "\"%s\"", answer->records[i].text);
 	}
 	return str_c(text);
 }
@@ -132,226 +122,8 @@ spf_evaluation_lookup(struct spf_evaluation *evaluation, const char *name,
 	return answer;
 }
 
-const struct spf_dns_answer *
-spf_evaluation_lookup_addresses(struct spf_evaluation *evaluation,
-				const char *name)
+enum spf_dns_type
+spf_evaluation_address_type(const struct spf_evaluation *evaluation)
 {
-	return spf_evaluation_lookup(evaluation, name,
-				     IPADDR_IS_V4(&evaluation->client_ip) ?
-				     SPF_DNS_A : SPF_DNS_AAAA);
-}
-
-/* The client's names */
-
-/* "1.2.0.192.in-addr.arpa", or nibbles and "ip6.arpa" */
-static const char *client_reverse_name(const struct ip_addr *ip)
-{
-	const unsigned char *bytes = IPADDR_IS_V4(ip) ?
-		(const void *)&ip->u.ip4 : (const void *)&ip->u.ip6;
-	string_t *name = t_str_new(80);
-	unsigned int i;
-
-	if (IPADDR_IS_V4(ip)) {
-		return t_strdup_printf("%u.%u.%u.%u.in-addr.arpa", bytes[3],
-				       bytes[2], bytes[1], bytes[0]);
-	}
-	for (i = sizeof(ip->u.ip6); i > 0; i--) {
-		str_printfa(name, "%x.%x.", bytes[i - 1] & 0xf,
-			    bytes[i - 1] >> 4);
-	}
-	str_append(name, "ip6.arpa");
-	return str_c(name);
-}
-
-static bool
-client_name_is_valid(struct spf_evaluation *evaluation, const char *name)
-{
-	const struct spf_dns_answer *answer;
-	unsigned int i;
-
-	answer = spf_evaluation_lookup_addresses(evaluation, name);
-	if (answer->status != SPF_DNS_FOUND)
-		return FALSE;
-	for (i = 0; i < answer->count; i++) {
-		if (net_ip_compare(&answer->addresses[i],
-				   &evaluation->client_ip))
-			return TRUE;
-	}
-	return FALSE;
-}
-
-/* 5.5: an error with PTR means no names, one with a name's address skips it;
-   of more than 10 names the rest is ignored. */
-static void client_names_find(struct spf_evaluation *evaluation)
-{
-	const struct spf_dns_answer *answer;
-	unsigned int i;
-	const char *name;
-
-	evaluation->client_names_known = TRUE;
-	p_array_init(&evaluation->client_names, evaluation->pool, 4);
-	answer = spf_evaluation_lookup(evaluation,
-		client_reverse_name(&evaluation->client_ip), SPF_DNS_PTR);
-	evaluation->client_names_void = answer->status == SPF_DNS_VOID;
-	if (answer->status != SPF_DNS_FOUND)
-		return;
-	for (i = 0; i < answer->count && i < SPF_MAX_PTR_NAMES; i++) {
-		name = answer->names[i];
-		if (client_name_is_valid(evaluation, name))
-			array_push_back(&evaluation->client_names, &name);
-	}
-}
-
-static bool name_is_below(const char *name, const char *domain)
-{
-	size_t name_size = strlen(name), domain_size = strlen(domain);
-
-	return name_size > domain_size &&
-		name[name_size - domain_size - 1] == '.' &&
-		strcasecmp(name + name_size - domain_size, domain) == 0;
-}
-
-bool spf_evaluation_ptr_matches(struct spf_evaluation *evaluation,
-				const char *target)
-{
-	const char *name;
-
-	if (!evaluation->client_names_known)
-		client_names_find(evaluation);
-	if (evaluation->client_names_void)
-		spf_evaluation_count_void(evaluation);
-	array_foreach_elem(&evaluation->client_names, name) {
-		if (strcasecmp(name, target) == 0 ||
-		    name_is_below(name, target))
-			return TRUE;
-	}
-	return FALSE;
-}
-
-/* %{p}: the domain itself if it is among the names, else one below it, else any
-   (7.3). Its question counts as a term's would (4.6.4). */
-static const char *
-client_name_choose(struct spf_evaluation *evaluation, const char *domain)
-{
-	const char *name, *below = NULL, *any = NULL;
-
-	if (!evaluation->client_names_known) {
-		if (!spf_evaluation_count_term(evaluation))
-			return NULL;
-		client_names_find(evaluation);
-		if (evaluation->client_names_void)
-			spf_evaluation_count_void(evaluation);
-	}
-	array_foreach_elem(&evaluation->client_names, name) {
-		if (strcasecmp(name, domain) == 0)
-			return name;
-		if (below == NULL && name_is_below(name, domain))
-			below = name;
-		if (any == NULL)
-			any = name;
-	}
-	if (below != NULL)
-		return below;
-	return any != NULL ? any : "unknown";
-}
-
-/* Macros (7.3) */
-
-/* %{i}: IPv6 in nibbles with dots */
-static const char *client_ip_dotted(const struct ip_addr *ip)
-{
-	string_t *dotted = t_str_new(64);
-	unsigned int i;
-
-	if (IPADDR_IS_V4(ip))
-		return net_ip2addr(ip);
-	for (i = 0; i < sizeof(ip->u.ip6.s6_addr); i++) {
-		str_printfa(dotted, "%s%X.%X", i == 0 ? "" : ".",
-			    ip->u.ip6.s6_addr[i] >> 4,
-			    ip->u.ip6.s6_addr[i] & 0xf);
-	}
-	return str_c(dotted);
-}
-
-static bool is_ascii(const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text >= 0x80)
-			return FALSE;
-	}
-	return TRUE;
-}
-
-const char *
-spf_evaluation_macro_value(struct spf_evaluation *evaluation, char letter,
-			   const char *domain)
-{
-	const struct spf_check_request *request = evaluation->request;
-	const struct ip_addr *ip = &evaluation->client_ip;
-
-	switch (letter) {
-	case 's':
-		return is_ascii(evaluation->local_part) ?
-			evaluation->sender : NULL;
-	case 'l':
-		return is_ascii(evaluation->local_part) ?
-			evaluation->local_part : NULL;
-	case 'o':
-		return evaluation->sender_domain;
-	case 'd':
-		return domain;
-	case 'i':
-		return client_ip_dotted(ip);
-	case 'p':
-		return client_name_choose(evaluation, domain);
-	case 'v':
-		return IPADDR_IS_V4(ip) ? "in-addr" : "ip6";
-	case 'h':
-		return evaluation->helo;
-	case 'c':
-		return net_ip2addr(ip);
-	case 'r':
-		return request->receiver != NULL ?
-			request->receiver : "unknown";
-	case 't':
-		return t_strdup_printf("%"PRIdTIME_T, time(NULL));
-	default:
-		i_unreached();
-	}
-}
-
-/* Cuts a name that is too long, label by label from the left. */
-static const char *target_cut(const char *target)
-{
-	const char *dot;
-
-	while (strlen(target) > SPF_MAX_NAME) {
-		dot = strchr(target, '.');
-		if (dot == NULL)
-			break;
-		target = dot + 1;
-	}
-	return target;
-}
-
-const char *
-spf_evaluation_target(struct spf_evaluation *evaluation, const char *domain_spec,
-		      const char *domain)
-{
-	const char *target = NULL;
-	string_t *name;
-	size_t size;
-
-	if (domain_spec == NULL)
-		return domain;
-	name = str_new(default_pool, SPF_MAX_NAME + 1);
-	if (spf_macro_expand(evaluation, spf_evaluation_macro_value, domain_spec,
-			     domain, SPF_MACRO_IN_RECORD, name)) {
-		size = str_len(name);
-		if (size > 0 && str_c(name)[size - 1] == '.')
-			str_truncate(name, size - 1);
-		target = p_strdup(evaluation->pool, target_cut(str_c(name)));
-	}
-	str_free(&name);
-	return target;
+	return IPADDR_IS_V4(&evaluation->client_ip) ? SPF_DNS_A : SPF_DNS_AAAA;
 }

@@ -7,7 +7,6 @@
 
 #include "spf/spf.h"
 #include "spf-dns.h"
-#include "spf-record.h"
 
 struct spf_evaluation {
 	pool_t pool;
@@ -61,26 +60,9 @@ void spf_evaluation_count_void(struct spf_evaluation *evaluation);
 const struct spf_dns_answer *
 spf_evaluation_lookup(struct spf_evaluation *evaluation, const char *name,
 		      enum spf_dns_type type);
-/* The same for the addresses of the client's family. */
-const struct spf_dns_answer *
-spf_evaluation_lookup_addresses(struct spf_evaluation *evaluation,
-				const char *name);
 
-/* Target name of a domain-spec (4.8), macros expanded, cut to fit (7.3), without
-   final dot; NULL domain-spec: the current domain itself. May not be valid. Returns
-   NULL if it can't be expanded: then the term doesn't match. */
-const char *
-spf_evaluation_target(struct spf_evaluation *evaluation, const char *domain_spec,
-		      const char *domain);
-
-/* What a macro letter stands for in a record of this domain; NULL: can't be
-   expanded. */
-const char *
-spf_evaluation_macro_value(struct spf_evaluation *evaluation, char letter,
-			   const char *domain);
-
-/* ptr (5.5): the client's validated names that are the target or below it. */
-bool spf_evaluation_ptr_matches(struct spf_evaluation *evaluation,
-				const char *target);
+/* For the addresses of the client's family. */
+enum spf_dns_type
+spf_evaluation_address_type(const struct spf_evaluation *evaluation);
 
 #endif

@@ -1,15 +1,16 @@
-/* Macro strings: reading and expanding. What each letter stands for is in
-   spf-evaluation.c. libspf2's own expansion is not used: it knows neither "," nor
-   "/" as delimiters, reads "|" as one, escapes other characters than RFC 3986
-   asks for, and has had memory errors (CVE-2021-20314, CVE-2021-33912). */
+/* Macro strings: reading and expanding. libspf2's own expansion is not used: it knows
+   neither "," nor "/" as delimiters, reads "|" as one, escapes other characters than RFC
+   3986 asks for, and has had memory errors (CVE-2021-20314, CVE-2021-33912). */
 
 #include "lib.h"
 #include "array.h"
 #include "str.h"
-#include "spf/spf-limits.h"
+#include "spf-evaluation.h"
 #include "spf-macro.h"
+#include "spf/spf-limits.h"
 
 #include <ctype.h>
+#include <time.h>
 
 #define MACRO_LETTERS "slodiphcrtv"
 #define MACRO_LETTERS_IN_EXPLANATION "crt"
@@ -17,43 +18,28 @@
 /* more labels than a name can have */
 #define MACRO_MAX_PARTS 1000
 
-static const struct {
+/* One piece of a macro string: literal text, or a macro. */
+struct spf_macro {
+	/* also what %% %_ %- stand for */
+	const char *literal;
+	size_t literal_size;
+
+	/* lower-case; '\0': no macro */
 	char letter;
-	const char *value;
-} macro_escapes[] = {
-	{ '%', "%" },
-	{ '_', " " },
-	{ '-', "%20" },
+	/* an upper-case letter: what comes out is URL-escaped */
+	bool escape:1;
+	bool reverse:1;
+	/* right-hand parts to keep, 0: all */
+	unsigned int parts;
+	/* as written, "." if there are none */
+	const char *delimiters;
+	size_t delimiters_size;
 };
 
-static int
-macro_error(const char *text, const char *end, const char *what,
-	    const char **error_r)
-{
-	*error_r = t_strdup_printf("%s: %s", what,
-				   t_strdup_until(text, end));
-	return -1;
-}
-
-/* %% %_ %- */
-static bool macro_next_escape(char letter, struct spf_macro *macro)
-{
-	unsigned int i;
-
-	for (i = 0; i < N_ELEMENTS(macro_escapes); i++) {
-		if (macro_escapes[i].letter != letter)
-			continue;
-		macro->value = macro_escapes[i].value;
-		macro->value_size = strlen(macro->value);
-		macro->end = macro->text + 2;
-		return TRUE;
-	}
-	return FALSE;
-}
-
-/* transformers = *DIGIT [ "r" ]; *delimiter. Returns what is behind them. */
+/* transformers = *DIGIT [ "r" ]; *delimiter. Returns what is behind them, NULL where the
+   grammar is broken. */
 static const char *
-macro_next_transformers(const char *p, const char *end, struct spf_macro *macro)
+macro_read_transformers(const char *p, const char *end, struct spf_macro *macro)
 {
 	const char *digits = p;
 
@@ -78,69 +64,236 @@ macro_next_transformers(const char *p, const char *end, struct spf_macro *macro)
 	return p;
 }
 
-/* macro-expand, at its "%" */
-static int
-macro_next_expand(const char *end, enum spf_macro_place place,
-		  struct spf_macro *macro, const char **error_r)
+/* Behind "%{". Returns what is behind "}", NULL where the grammar is broken. */
+static const char *
+macro_read(const char *p, const char *end, enum spf_macro_place place,
+	   struct spf_macro *macro)
 {
-	const char *p = macro->text + 1;
-	char letter;
+	char letter = p < end ? i_tolower(*p) : '\0';
 
-	if (p < end && macro_next_escape(*p, macro))
-		return 1;
-	if (end - p < 2 || *p != '{')
-		return macro_error(macro->text, end, "% without macro", error_r);
-	letter = i_tolower(p[1]);
-	if (letter == '\0' || strchr(MACRO_LETTERS, letter) == NULL)
-		return macro_error(macro->text, end, "unknown macro", error_r);
-	if (place != SPF_MACRO_IN_EXPLANATION &&
-	    strchr(MACRO_LETTERS_IN_EXPLANATION, letter) != NULL) {
-		return macro_error(macro->text, end,
-				   "macro only for explanations", error_r);
-	}
+	if (letter == '\0' || strchr(MACRO_LETTERS, letter) == NULL ||
+	    (place != SPF_MACRO_IN_EXPLANATION &&
+	     strchr(MACRO_LETTERS_IN_EXPLANATION, letter) != NULL))
+		return NULL;
 	macro->letter = letter;
-	macro->escape = p[1] != letter;
-	p = macro_next_transformers(p + 2, end, macro);
-	if (p == NULL || p >= end || *p != '}')
-		return macro_error(macro->text, end, "broken macro", error_r);
-	macro->end = p + 1;
-	return 1;
+	macro->escape = *p != letter;
+	p = macro_read_transformers(p + 1, end, macro);
+	return p == NULL || p == end || *p != '}' ? NULL : p + 1;
 }
 
-static bool macro_is_literal(unsigned char c, enum spf_macro_place place)
+/* At "%", with one character behind it. Returns as macro_read(). */
+static const char *
+macro_read_percent(const char *p, const char *end, enum spf_macro_place place,
+		   struct spf_macro *macro)
 {
-	return (c > 0x20 && c < 0x7f && c != '%') ||
-		(c == ' ' && place == SPF_MACRO_IN_EXPLANATION);
+	switch (p[1]) {
+	case '{':
+		return macro_read(p + 2, end, place, macro);
+	case '%':
+		macro->literal = "%";
+		break;
+	case '_':
+		macro->literal = " ";
+		break;
+	case '-':
+		macro->literal = "%20";
+		break;
+	default:
+		return NULL;
+	}
+	macro->literal_size = strlen(macro->literal);
+	return p + 2;
 }
 
-int spf_macro_next(const char **text, const char *end, enum spf_macro_place place,
-		   struct spf_macro *macro_r, const char **error_r)
+/* Reads the next piece at *text, which ends at end, and moves *text behind it.
+   Returns 1, 0 at the end, or -1 where the grammar is broken. */
+static int
+macro_next(const char **text, const char *end, enum spf_macro_place place,
+	   struct spf_macro *macro_r)
 {
 	const char *p = *text;
 
 	i_zero(macro_r);
-	if (p >= end)
+	if (p == end)
 		return 0;
-	macro_r->text = p;
-	if (*p == '%') {
-		if (macro_next_expand(end, place, macro_r, error_r) < 0)
-			return -1;
-		*text = macro_r->end;
-		return 1;
+	if (*p == '%')
+		p = end - p < 2 ? NULL : macro_read_percent(p, end, place, macro_r);
+	else {
+		while (p < end && ((*p > 0x20 && *p < 0x7f && *p != '%') ||
+				   (*p == ' ' && place == SPF_MACRO_IN_EXPLANATION)))
+			p++;
+		macro_r->literal = *text;
+		macro_r->literal_size = p - *text;
 	}
-	while (p < end && macro_is_literal(*p, place))
-		p++;
-	if (p == *text) {
-		*error_r = t_strdup_printf("character 0x%02x is not allowed",
-					   (unsigned char)*p);
+	if (p == NULL || p == *text)
 		return -1;
-	}
-	macro_r->value = *text;
-	macro_r->value_size = p - *text;
-	macro_r->end = p;
 	*text = p;
 	return 1;
 }
+
+bool spf_macro_is_valid(const char *text, const char *end, enum spf_macro_place place,
+			const char **literal_r)
+{
+	struct spf_macro macro;
+	int ret;
+
+	do {
+		*literal_r = text < end && *text == '%' ? NULL : text;
+		ret = macro_next(&text, end, place, &macro);
+	} while (ret > 0 && text < end);
+	return ret >= 0;
+}
+
+/* The client's names */
+
+static bool
+client_name_is_valid(struct spf_evaluation *evaluation, const char *name)
+{
+	const struct spf_dns_answer *answer;
+	unsigned int i;
+
+	answer = spf_evaluation_lookup(evaluation, name,
+				       spf_evaluation_address_type(evaluation));
+	if (answer->status != SPF_DNS_FOUND)
+		return FALSE;
+	for (i = 0; i < answer->count; i++) {
+		if (net_ip_compare(&answer->records[i].ip,
+				   &evaluation->client_ip))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* 5.5: an error with PTR means no names, one with a name's address skips it;
+   of more than 10 names the rest is ignored. */
+static void client_names_find(struct spf_evaluation *evaluation)
+{
+	const struct spf_dns_answer *answer;
+	unsigned int i;
+	const char *name;
+
+	evaluation->client_names_known = TRUE;
+	p_array_init(&evaluation->client_names, evaluation->pool, 4);
+	answer = spf_evaluation_lookup(evaluation,
+		spf_macro_target(evaluation, "%{ir}.%{v}.arpa", ""), SPF_DNS_PTR);
+	evaluation->client_names_void = answer->status == SPF_DNS_VOID;
+	if (answer->status != SPF_DNS_FOUND)
+		return;
+	for (i = 0; i < answer->count && i < SPF_MAX_PTR_NAMES; i++) {
+		name = answer->records[i].text;
+		if (client_name_is_valid(evaluation, name))
+			array_push_back(&evaluation->client_names, &name);
+	}
+}
+
+bool spf_macro_name_is_below(const char *name, const char *domain)
+{
+	size_t name_size = strlen(name), domain_size = strlen(domain);
+
+	return name_size > domain_size &&
+		name[name_size - domain_size - 1] == '.' &&
+		strcasecmp(name + name_size - domain_size, domain) == 0;
+}
+
+const char *
+spf_macro_client_name(struct spf_evaluation *evaluation, const char *domain)
+{
+	const char *name, *below = NULL, *any = NULL;
+
+	if (!evaluation->client_names_known)
+		client_names_find(evaluation);
+	array_foreach_elem(&evaluation->client_names, name) {
+		if (strcasecmp(name, domain) == 0)
+			return name;
+		if (below == NULL && spf_macro_name_is_below(name, domain))
+			below = name;
+		if (any == NULL)
+			any = name;
+	}
+	return below != NULL ? below : any;
+}
+
+/* What the letters stand for */
+
+/* %{p}. Its question counts as a term's would (4.6.4). */
+static const char *
+client_name_macro(struct spf_evaluation *evaluation, const char *domain)
+{
+	bool known = evaluation->client_names_known;
+	const char *name;
+
+	if (!known && !spf_evaluation_count_term(evaluation))
+		return NULL;
+	name = spf_macro_client_name(evaluation, domain);
+	if (!known && evaluation->client_names_void)
+		spf_evaluation_count_void(evaluation);
+	return name != NULL ? name : "unknown";
+}
+
+/* %{i}: IPv6 in nibbles with dots */
+static const char *client_ip_dotted(const struct ip_addr *ip)
+{
+	string_t *dotted = t_str_new(64);
+	unsigned int i;
+
+	if (IPADDR_IS_V4(ip))
+		return net_ip2addr(ip);
+	for (i = 0; i < sizeof(ip->u.ip6.s6_addr); i++) {
+		str_printfa(dotted, "%s%X.%X", i == 0 ? "" : ".",
+			    ip->u.ip6.s6_addr[i] >> 4,
+			    ip->u.ip6.s6_addr[i] & 0xf);
+	}
+	return str_c(dotted);
+}
+
+static bool is_ascii(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text >= 0x80)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* NULL: can't be expanded */
+static const char *
+macro_value(struct spf_evaluation *evaluation, char letter, const char *domain)
+{
+	const struct spf_check_request *request = evaluation->request;
+	const struct ip_addr *ip = &evaluation->client_ip;
+
+	switch (letter) {
+	case 's':
+		return is_ascii(evaluation->local_part) ?
+			evaluation->sender : NULL;
+	case 'l':
+		return is_ascii(evaluation->local_part) ?
+			evaluation->local_part : NULL;
+	case 'o':
+		return evaluation->sender_domain;
+	case 'd':
+		return domain;
+	case 'i':
+		return client_ip_dotted(ip);
+	case 'p':
+		return client_name_macro(evaluation, domain);
+	case 'v':
+		return IPADDR_IS_V4(ip) ? "in-addr" : "ip6";
+	case 'h':
+		return evaluation->helo;
+	case 'c':
+		return net_ip2addr(ip);
+	case 'r':
+		return request->receiver != NULL ?
+			request->receiver : "unknown";
+	case 't':
+		return t_strdup_printf("%"PRIdTIME_T, time(NULL));
+	default:
+		i_unreached();
+	}
+}
+
+/* Expanding */
 
 /* unreserved of RFC 3986 */
 static bool macro_is_unreserved(unsigned char c)
@@ -219,16 +372,15 @@ static void macro_trim(string_t *dest, enum spf_macro_place place)
 }
 
 bool spf_macro_expand(struct spf_evaluation *evaluation,
-		      spf_macro_value_t *macro_value, const char *text,
-		      const char *domain, enum spf_macro_place place,
-		      string_t *dest)
+		      const char *text, const char *domain,
+		      enum spf_macro_place place, string_t *dest)
 {
-	const char *value, *error, *end = text + strlen(text);
+	const char *value, *end = text + strlen(text);
 	struct spf_macro macro;
 
-	while (spf_macro_next(&text, end, place, &macro, &error) > 0) {
+	while (macro_next(&text, end, place, &macro) > 0) {
 		if (macro.letter == '\0') {
-			str_append_data(dest, macro.value, macro.value_size);
+			str_append_data(dest, macro.literal, macro.literal_size);
 		} else T_BEGIN {
 			value = macro_value(evaluation, macro.letter, domain);
 			if (value != NULL)
@@ -241,4 +393,37 @@ bool spf_macro_expand(struct spf_evaluation *evaluation,
 		macro_trim(dest, place);
 	}
 	return TRUE;
+}
+
+/* Cuts a name that is too long, label by label from the left. */
+static const char *target_cut(const char *target)
+{
+	const char *dot;
+
+	while (strlen(target) > SPF_MAX_NAME) {
+		dot = strchr(target, '.');
+		if (dot == NULL)
+			break;
+		target = dot + 1;
+	}
+	return target;
+}
+
+const char *
+spf_macro_target(struct spf_evaluation *evaluation, const char *domain_spec,
+		 const char *domain)
+{
+	string_t *name;
+	size_t size;
+
+	if (domain_spec == NULL)
+		return domain;
+	name = str_new(evaluation->pool, SPF_MAX_NAME + 1);
+	if (!spf_macro_expand(evaluation, domain_spec,
+			      domain, SPF_MACRO_IN_RECORD, name))
+		return NULL;
+	size = str_len(name);
+	if (size > 0 && str_c(name)[size - 1] == '.')
+		str_truncate(name, size - 1);
+	return target_cut(str_c(name));
 }

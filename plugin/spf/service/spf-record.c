@@ -5,9 +5,9 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
-#include "spf/spf-limits.h"
 #include "spf-macro.h"
 #include "spf-record.h"
+#include "spf/spf-limits.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -52,25 +52,14 @@ static const struct {
 #define RECORD_IP4_BITS 32
 #define RECORD_IP6_BITS 128
 
-bool spf_record_has_version(const unsigned char *text, size_t size)
+bool spf_record_has_version(const char *text, size_t size)
 {
 	const size_t version_size = strlen(SPF_VERSION);
 
 	return size >= version_size &&
-		strncasecmp((const char *)text, SPF_VERSION,
+		strncasecmp(text, SPF_VERSION,
 			    version_size) == 0 &&
 		(size == version_size || text[version_size] == ' ');
-}
-
-const char *spf_printable(pool_t pool, const char *text, size_t max)
-{
-	char *printable = p_strndup(pool, text, max), *p;
-
-	for (p = printable; *p != '\0'; p++) {
-		if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
-			*p = '?';
-	}
-	return printable;
 }
 
 /* toplabel = ( *alphanum ALPHA *alphanum ) /
@@ -105,241 +94,151 @@ static bool record_is_domain_end(const char *literal, const char *end)
 	return dot != NULL && record_is_toplabel(dot + 1, end);
 }
 
-static int
-record_check_macros(const char *text, const char *end, const char **literal_r,
-		    const char **error_r)
-{
-	struct spf_macro macro;
-	int ret;
-
-	*literal_r = text;
-	while ((ret = spf_macro_next(&text, end, SPF_MACRO_IN_RECORD, &macro,
-				     error_r)) > 0)
-		*literal_r = *macro.text == '%' ? NULL : macro.text;
-	return ret;
-}
-
 /* domain-spec = macro-string domain-end */
-static int
+static bool
 record_parse_domain_spec(pool_t pool, const char *text, const char *end,
-			 const char **domain_spec_r, const char **error_r)
+			 const char **domain_spec_r)
 {
 	const char *literal;
 
-	if (text == end) {
-		*error_r = "domain is missing";
-		return -1;
-	}
-	if (record_check_macros(text, end, &literal, error_r) < 0)
-		return -1;
-	if (!record_is_domain_end(literal, end)) {
-		*error_r = "domain doesn't end in a top-level domain";
-		return -1;
-	}
+	if (text == end ||
+	    !spf_macro_is_valid(text, end, SPF_MACRO_IN_RECORD, &literal) ||
+	    !record_is_domain_end(literal, end))
+		return FALSE;
 	*domain_spec_r = p_strdup_until(pool, text, end);
-	return 0;
+	return TRUE;
 }
 
-/* The slash in front of the digits at the end, NULL if there is none. */
-static const char *record_find_length(const char *text, const char *end)
+/* "/" ("0" / %x31-39 *DIGIT), not above max, at the end of the text, where it may be
+   missing. Moves *end in front of it. */
+static bool
+record_parse_length(const char *text, const char **end, unsigned int max,
+		    unsigned int *bits)
 {
-	const char *digits = end;
+	const char *digits = *end, *p;
+	unsigned int number = 0;
 
 	while (digits > text && i_isdigit(digits[-1]))
 		digits--;
-	return digits > text && digits < end && digits[-1] == '/' ?
-		digits - 1 : NULL;
-}
-
-/* "/" ("0" / %x31-39 *DIGIT), not above max */
-static int
-record_parse_length(const char *slash, const char *end, unsigned int max,
-		    unsigned int *bits_r, const char **error_r)
-{
-	const char *p = slash + 1;
-	unsigned int bits = 0;
-	bool leading_zero = *p == '0' && end - p > 1;
-
-	for (; p < end && bits <= max; p++)
-		bits = bits * 10 + (*p - '0');
-	if (bits > max || leading_zero) {
-		*error_r = "prefix length is wrong";
-		return -1;
-	}
-	*bits_r = bits;
-	return 0;
+	if (digits == text || digits == *end || digits[-1] != '/')
+		return TRUE;
+	for (p = digits; p < *end && number <= max; p++)
+		number = number * 10 + (*p - '0');
+	if (number > max || (*digits == '0' && *end - digits > 1))
+		return FALSE;
+	*end = digits - 1;
+	*bits = number;
+	return TRUE;
 }
 
 /* dual-cidr-length = [ ip4-cidr-length ] [ "/" ip6-cidr-length ], from the right
    end: a domain-spec may contain a slash, but can't end in one and digits. Moves
    *end in front of it. */
-static int
-record_parse_lengths(const char *text, const char **end, struct spf_term *term,
-		     const char **error_r)
+static bool
+record_parse_lengths(const char *text, const char **end, struct spf_term *term)
 {
-	const char *slash = record_find_length(text, *end);
+	const char *slash = *end;
 
-	if (slash != NULL && slash > text && slash[-1] == '/') {
-		if (record_parse_length(slash, *end, RECORD_IP6_BITS,
-					&term->ip6_bits, error_r) < 0)
-			return -1;
-		*end = slash - 1;
-		slash = record_find_length(text, *end);
+	while (slash > text && i_isdigit(slash[-1]))
+		slash--;
+	if (slash - text >= 2 && slash < *end && slash[-1] == '/' && slash[-2] == '/') {
+		if (!record_parse_length(text, end, RECORD_IP6_BITS,
+					 &term->ip6_bits))
+			return FALSE;
+		(*end)--;
 	}
-	if (slash == NULL)
-		return 0;
-	if (record_parse_length(slash, *end, RECORD_IP4_BITS, &term->ip4_bits,
-				error_r) < 0)
-		return -1;
-	*end = slash;
-	return 0;
+	return record_parse_length(text, end, RECORD_IP4_BITS, &term->ip4_bits);
 }
 
 /* ip4-network [ ip4-cidr-length ] / ip6-network [ ip6-cidr-length ] */
-static int
-record_parse_network(const char *text, const char *end, struct spf_term *term,
-		     const char **error_r)
+static bool
+record_parse_network(const char *text, const char *end, struct spf_term *term)
 {
 	bool ip4 = term->type == SPF_TERM_IP4;
-	const char *slash = record_find_length(text, end);
-	void *address = ip4 ? (void *)&term->ip.u.ip4 : (void *)&term->ip.u.ip6;
 
-	if (slash != NULL) {
-		if (record_parse_length(slash, end,
-					ip4 ? RECORD_IP4_BITS : RECORD_IP6_BITS,
-					ip4 ? &term->ip4_bits : &term->ip6_bits,
-					error_r) < 0)
-			return -1;
-		end = slash;
-	}
-	/* inet_pton() reads exactly what the grammar allows, nothing shorter */
+	if (!record_parse_length(text, &end, ip4 ? RECORD_IP4_BITS : RECORD_IP6_BITS,
+				 ip4 ? &term->ip4_bits : &term->ip6_bits))
+		return FALSE;
 	term->ip.family = ip4 ? AF_INET : AF_INET6;
-	if (inet_pton(term->ip.family, t_strdup_until(text, end), address) != 1) {
-		*error_r = "not an address";
-		return -1;
-	}
-	return 0;
+	/* inet_pton() reads exactly what the grammar allows, nothing shorter */
+	return inet_pton(term->ip.family, t_strdup_until(text, end),
+			 ip4 ? (void *)&term->ip.u.ip4 :
+			 (void *)&term->ip.u.ip6) == 1;
 }
 
 /* What stands behind the mechanism's name. */
-static int
+static bool
 record_parse_argument(pool_t pool, const struct mechanism *mechanism,
-		      const char *text, const char *end, struct spf_term *term,
-		      const char **error_r)
+		      const char *text, const char *end, struct spf_term *term)
 {
-	if (mechanism->lengths &&
-	    record_parse_lengths(text, &end, term, error_r) < 0)
-		return -1;
-	if (text == end) {
-		if (mechanism->argument != RECORD_ARGUMENT_REQUIRED)
-			return 0;
-		*error_r = "argument is missing";
-		return -1;
-	}
-	if (*text != ':' || mechanism->argument == RECORD_ARGUMENT_NONE) {
-		*error_r = "unexpected text behind the name";
-		return -1;
-	}
+	if (mechanism->lengths && !record_parse_lengths(text, &end, term))
+		return FALSE;
+	if (text == end)
+		return mechanism->argument != RECORD_ARGUMENT_REQUIRED;
+	if (*text != ':' || mechanism->argument == RECORD_ARGUMENT_NONE)
+		return FALSE;
 	if (term->type == SPF_TERM_IP4 || term->type == SPF_TERM_IP6)
-		return record_parse_network(text + 1, end, term, error_r);
-	return record_parse_domain_spec(pool, text + 1, end, &term->domain_spec,
-					error_r);
-}
-
-static const struct mechanism *mechanism_find(const char *name, size_t size)
-{
-	unsigned int i;
-
-	for (i = 0; i < N_ELEMENTS(mechanisms); i++) {
-		if (strlen(mechanisms[i].name) == size &&
-		    strncasecmp(mechanisms[i].name, name, size) == 0)
-			return &mechanisms[i];
-	}
-	return NULL;
+		return record_parse_network(text + 1, end, term);
+	return record_parse_domain_spec(pool, text + 1, end, &term->domain_spec);
 }
 
 /* directive = [ qualifier ] mechanism */
-static int
+static bool
 record_parse_directive(pool_t pool, const char *text, const char *end,
-		       struct spf_record *record, const char **error_r)
+		       struct spf_record *record)
 {
-	const struct mechanism *mechanism;
-	struct spf_term *term;
+	struct spf_term *term = array_append_space(&record->terms);
+	unsigned int i, qualifier = 0;
 	size_t name_size;
-	unsigned int i;
 
-	term = array_append_space(&record->terms);
-	term->qualifier = SPF_CHECK_PASS;
-	term->ip4_bits = RECORD_IP4_BITS;
-	term->ip6_bits = RECORD_IP6_BITS;
 	for (i = 0; i < N_ELEMENTS(qualifiers); i++) {
 		if (qualifiers[i].letter == *text) {
-			term->qualifier = qualifiers[i].result;
+			qualifier = i;
 			text++;
 			break;
 		}
 	}
+	term->qualifier = qualifiers[qualifier].result;
+	term->qualifier_letter = qualifiers[qualifier].letter;
+	term->ip4_bits = RECORD_IP4_BITS;
+	term->ip6_bits = RECORD_IP6_BITS;
 	term->text = p_strdup_until(pool, text, end);
 	name_size = strcspn(term->text, ":/");
-	mechanism = mechanism_find(text, name_size);
-	if (mechanism == NULL) {
-		*error_r = "unknown mechanism";
-		return -1;
+	for (i = 0; i < N_ELEMENTS(mechanisms); i++) {
+		if (strlen(mechanisms[i].name) != name_size ||
+		    strncasecmp(mechanisms[i].name, text, name_size) != 0)
+			continue;
+		term->type = mechanisms[i].type;
+		return record_parse_argument(pool, &mechanisms[i],
+					     text + name_size, end, term);
 	}
-	term->type = mechanism->type;
-	return record_parse_argument(pool, mechanism, text + name_size, end,
-				     term, error_r);
+	return FALSE;
 }
 
-static int
-record_parse_redirect(pool_t pool, const char *value, const char *text,
-		      const char *end, struct spf_record *record,
-		      const char **error_r)
+/* modifier = redirect / explanation / unknown-modifier; the first two only once */
+static bool
+record_parse_modifier(pool_t pool, const char *text, const char *value,
+		      const char *end, struct spf_record *record)
 {
+	const char *name = t_strdup_until(text, value - 1), *literal;
 	struct spf_term *term;
 
-	if (record->redirect != NULL) {
-		*error_r = "redirect= twice";
-		return -1;
-	}
-	term = p_new(pool, struct spf_term, 1);
-	term->type = SPF_TERM_REDIRECT;
-	term->text = p_strdup_until(pool, text, end);
-	record->redirect = term;
-	return record_parse_domain_spec(pool, value, end, &term->domain_spec,
-					error_r);
-}
-
-static int
-record_parse_explanation(pool_t pool, const char *value, const char *end,
-			 struct spf_record *record, const char **error_r)
-{
-	if (record->explanation != NULL) {
-		*error_r = "exp= twice";
-		return -1;
-	}
-	return record_parse_domain_spec(pool, value, end, &record->explanation,
-					error_r);
-}
-
-/* modifier = redirect / explanation / unknown-modifier */
-static int
-record_parse_modifier(pool_t pool, const char *text, const char *value,
-		      const char *end, struct spf_record *record,
-		      const char **error_r)
-{
-	const char *name, *literal;
-
-	name = t_strdup_until(text, value - 1);
 	if (strcasecmp(name, "redirect") == 0) {
-		return record_parse_redirect(pool, value, text, end, record,
-					     error_r);
+		term = p_new(pool, struct spf_term, 1);
+		term->type = SPF_TERM_REDIRECT;
+		term->text = p_strdup_until(pool, text, end);
+		if (record->redirect != NULL)
+			return FALSE;
+		record->redirect = term;
+		return record_parse_domain_spec(pool, value, end,
+						&term->domain_spec);
 	}
 	if (strcasecmp(name, "exp") == 0) {
-		return record_parse_explanation(pool, value, end, record,
-						error_r);
+		return record->explanation == NULL &&
+			record_parse_domain_spec(pool, value, end,
+						 &record->explanation);
 	}
-	return record_check_macros(value, end, &literal, error_r);
+	return spf_macro_is_valid(value, end, SPF_MACRO_IN_RECORD, &literal);
 }
 
 /* name = ALPHA *( ALPHA / DIGIT / "-" / "_" / "." ), then "=". Returns what is
@@ -354,44 +253,18 @@ static const char *record_find_modifier_value(const char *text, const char *end)
 	return text < end && *text == '=' ? text + 1 : NULL;
 }
 
-static int
+static bool
 record_parse_term(pool_t pool, const char *text, const char *end,
-		  struct spf_record *record, const char **error_r)
+		  struct spf_record *record)
 {
-	const char *value, *error;
-	int ret;
+	const char *value = record_find_modifier_value(text, end);
 
-	value = record_find_modifier_value(text, end);
-	ret = value != NULL ?
-		record_parse_modifier(pool, text, value, end, record, &error) :
-		record_parse_directive(pool, text, end, record, &error);
-	if (ret < 0) {
-		*error_r = t_strdup_printf("%s: %s", t_strdup_until(text, end),
-					   error);
-	}
-	return ret;
+	return value != NULL ?
+		record_parse_modifier(pool, text, value, end, record) :
+		record_parse_directive(pool, text, end, record);
 }
 
-/* Between terms there are spaces and nothing else (no tab, no line break), and
-   what isn't ASCII can't be in any term. */
-static int record_check_characters(const char *text, size_t size,
-				   const char **error_r)
-{
-	size_t i;
-
-	for (i = 0; i < size; i++) {
-		if ((unsigned char)text[i] < 0x20 ||
-		    (unsigned char)text[i] > 0x7e) {
-			*error_r = t_strdup_printf(
-				"character 0x%02x is not allowed",
-				(unsigned char)text[i]);
-			return -1;
-		}
-	}
-	return 0;
-}
-
-int spf_record_parse(pool_t pool, const unsigned char *text, size_t size,
+int spf_record_parse(pool_t pool, const char *text, size_t size,
 		     struct spf_record *record_r, const char **error_r)
 {
 	const char *term, *p;
@@ -399,34 +272,23 @@ int spf_record_parse(pool_t pool, const unsigned char *text, size_t size,
 	i_assert(spf_record_has_version(text, size));
 	i_zero(record_r);
 	p_array_init(&record_r->terms, pool, 16);
-	if (size > SPF_MAX_RECORD) {
-		*error_r = t_strdup_printf("longer than %u bytes",
-					   SPF_MAX_RECORD);
+	if (size > SPF_MAX_RECORD || memchr(text, '\0', size) != NULL) {
+		*error_r = "record is too long, or has a NUL";
 		return -1;
 	}
-	if (record_check_characters((const char *)text, size, error_r) < 0)
-		return -1;
 	p = t_strndup(text, size) + strlen(SPF_VERSION);
 	for (;;) {
+		/* nothing else stands between terms: no tab, no line break */
 		while (*p == ' ')
 			p++;
 		if (*p == '\0')
 			return 0;
 		term = p;
 		p += strcspn(p, " ");
-		if (record_parse_term(pool, term, p, record_r, error_r) < 0)
+		if (!record_parse_term(pool, term, p, record_r)) {
+			*error_r = t_strdup_printf("%s: not a valid term",
+						   t_strdup_until(term, p));
 			return -1;
+		}
 	}
-}
-
-bool spf_explanation_is_valid(const unsigned char *text, size_t size)
-{
-	const char *p = (const char *)text, *end = p + size, *error;
-	struct spf_macro macro;
-	int ret;
-
-	while ((ret = spf_macro_next(&p, end, SPF_MACRO_IN_EXPLANATION, &macro,
-				     &error)) > 0)
-		;
-	return ret == 0;
 }

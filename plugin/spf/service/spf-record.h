@@ -25,6 +25,7 @@ struct spf_term {
 	enum spf_term_type type;
 	/* what a match means: pass, fail, softfail or neutral */
 	enum spf_check_result qualifier;
+	char qualifier_letter;
 	/* as written, without qualifier */
 	const char *text;
 	/* domain-spec, macros not expanded; NULL: none, the current domain */
@@ -45,20 +46,11 @@ struct spf_record {
 };
 
 /* The text is an SPF record at all (4.5): "v=spf1", then a space or nothing. */
-bool spf_record_has_version(const unsigned char *text, size_t size);
+bool spf_record_has_version(const char *text, size_t size);
 
 /* Reads a record that has the version. Returns 0, or -1 and an error that says
-   which term is wrong (it quotes the record: hostile text, see
-   spf_printable()). Allocated from pool. */
-int spf_record_parse(pool_t pool, const unsigned char *text, size_t size,
+   which term is wrong (it quotes the record: hostile text). Allocated from pool. */
+int spf_record_parse(pool_t pool, const char *text, size_t size,
 		     struct spf_record *record_r, const char **error_r);
-
-/* An explanation's text (explain-string, 6.2) has no broken macro and nothing but
-   printable ASCII. */
-bool spf_explanation_is_valid(const unsigned char *text, size_t size);
-
-/* At most max bytes of a hostile text, with "?" for all that is not printable
-   ASCII. */
-const char *spf_printable(pool_t pool, const char *text, size_t max);
 
 #endif

@@ -6,7 +6,7 @@
 #include "net.h"
 #include "hostpid.h"
 #include "settings/backscatter-settings-private.h"
-#include "spf/spf-networks.h"
+#include "spf/spf-addresses.h"
 
 #include <time.h>
 

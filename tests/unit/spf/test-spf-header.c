@@ -3,8 +3,8 @@
 #include "unit.h"
 #include "str.h"
 #include "spf/spf-header.h"
-#include "spf/spf-header-limits.h"
-#include "spf/spf-networks.h"
+#include "spf/spf-limits.h"
+#include "spf/spf-addresses.h"
 #include "spf/spf-trusted.h"
 
 #define ID "delivery.mx.example.org"

@@ -1,10 +1,10 @@
-/* plugin/spf/spf-protocol.c and spf-wire.c: what is said comes out as it went in, and
-   nothing else is taken for it. */
+/* plugin/spf/spf-protocol.c: what is said comes out as it went in, and nothing else is
+   taken for it. */
 
 #include "unit.h"
 #include "net.h"
 #include "str.h"
-#include "spf/spf-wire.h"
+#include "spf/spf-protocol.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,6 +39,7 @@ assert_question_comes_back(const struct spf_check_request *request)
 
 	assert_int_equal(spf_question_read(question_line(request), &read, &steps), 0);
 	assert_int_equal(read.timeout_msecs, request->timeout_msecs);
+	assert_int_equal(read.asked_msecs, request->asked_msecs);
 	assert_int_equal(steps, request->trace != NULL);
 	assert_int_equal(read.client_ip.family, request->client_ip.family);
 	assert_true(read.client_ip.family == 0 ||
@@ -60,7 +61,7 @@ static void test_question(void **state ATTR_UNUSED)
 		struct spf_check_request request = {
 			.helo = texts[i], .mail_from = texts[(i + 1) % N_ELEMENTS(texts)],
 			.receiver = texts[i], .dns_servers = texts[i],
-			.timeout_msecs = 1 + i * 1000,
+			.timeout_msecs = 1 + i * 1000, .asked_msecs = i * 1000000000ULL,
 			.trace = i % 2 == 0 ? NULL : trace_nothing
 		};
 		const char *client = clients[i % N_ELEMENTS(clients)];

@@ -3,7 +3,7 @@
 
 #include "unit.h"
 #include "str.h"
-#include "spf/spf-header-limits.h"
+#include "spf/spf-limits.h"
 #include "spf/spf-received.h"
 
 struct received_test {

@@ -2,7 +2,8 @@
 
 #include "unit.h"
 #include "str.h"
-#include "spf/spf-networks.h"
+#include "spf/spf-addresses.h"
+#include "spf/spf-forged.h"
 #include "spf/spf-trusted.h"
 
 #include <time.h>

@@ -10,6 +10,16 @@
 
 #define NIBBLES_0 "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0"
 
+/* One for all evaluations, as long as the test runs. */
+static pool_t test_pool(void)
+{
+	static pool_t pool = NULL;
+
+	if (pool == NULL)
+		pool = pool_alloconly_create("test", 4096);
+	return pool;
+}
+
 /* host.test is 192.0.2.1 and 2001:db8::1, and so are its names. */
 static const struct {
 	const char *name, *type, *value;
@@ -185,7 +195,7 @@ check(struct spf_dns *dns, const char *client, const char *mail_from,
 
 	if (net_addr2ip(client, &request.client_ip) < 0)
 		i_unreached();
-	spf_check_host(dns, &request, pool_datastack_create(), reply_r);
+	spf_check_host(dns, &request, test_pool(), reply_r);
 }
 
 #define IP4 "192.0.2.1"
@@ -327,7 +337,7 @@ static void test_cases(void **state ATTR_UNUSED)
 		assert_true((reply.problem != NULL) ==
 			    (reply.mechanism == NULL));
 	}
-	spf_dns_deinit(&dns);
+	spf_zone_deinit(&zone, &dns);
 }
 
 static const struct {
@@ -379,7 +389,7 @@ static void test_explanations(void **state ATTR_UNUSED)
 	check(dns, IP6, "a@p.test", &reply);
 	assert_string_equal(reply.explanation, "HOST.test 2001:db8::1 2.0.0.1."
 		"0.D.B.8."NIBBLES_0".1");
-	spf_dns_deinit(&dns);
+	spf_zone_deinit(&zone, &dns);
 }
 
 static void test_long_explanation_is_cut(void **state ATTR_UNUSED)
@@ -396,7 +406,7 @@ static void test_long_explanation_is_cut(void **state ATTR_UNUSED)
 	check(dns, IP4, "jane@long.test", &reply);
 	assert_int_equal(reply.result, SPF_CHECK_FAIL);
 	assert_int_equal(strlen(reply.explanation), SPF_MAX_EXPLANATION);
-	spf_dns_deinit(&dns);
+	spf_zone_deinit(&zone, &dns);
 }
 
 static void test_null_sender(void **state ATTR_UNUSED)
@@ -428,12 +438,12 @@ static void test_null_sender(void **state ATTR_UNUSED)
 		};
 
 		(void)net_addr2ip(IP4, &request.client_ip);
-		spf_check_host(dns, &request, pool_datastack_create(), &reply);
+		spf_check_host(dns, &request, test_pool(), &reply);
 		assert_int_equal(reply.identity, SPF_IDENTITY_HELO);
 		assert_string_equal(reply.domain, helos[i].domain);
 		assert_int_equal(reply.result, helos[i].result);
 	}
-	spf_dns_deinit(&dns);
+	spf_zone_deinit(&zone, &dns);
 }
 
 static void test_no_client(void **state ATTR_UNUSED)
@@ -443,9 +453,9 @@ static void test_no_client(void **state ATTR_UNUSED)
 	struct spf_dns *dns = zone_init(&zone);
 	struct spf_check_reply reply;
 
-	spf_check_host(dns, &request, pool_datastack_create(), &reply);
+	spf_check_host(dns, &request, test_pool(), &reply);
 	assert_int_equal(reply.result, SPF_CHECK_NONE);
-	spf_dns_deinit(&dns);
+	spf_zone_deinit(&zone, &dns);
 }
 
 /* libspf2 forgets what is behind 511 bytes, and counts terms in a byte. */
@@ -476,7 +486,7 @@ static void test_long_records(void **state ATTR_UNUSED)
 					   (counts[i] - 1) % 256),
 		      "a@big.test", &reply);
 		assert_int_equal(reply.result, SPF_CHECK_PASS);
-		spf_dns_deinit(&dns);
+		spf_zone_deinit(&zone, &dns);
 	}
 }
 
@@ -506,7 +516,7 @@ static void test_mx_and_ptr_names(void **state ATTR_UNUSED)
 	assert_int_equal(reply.result, SPF_CHECK_PERMERROR);
 	check(dns, "192.0.2.9", "a@ptr10.test", &reply);
 	assert_int_equal(reply.result, SPF_CHECK_FAIL);
-	spf_dns_deinit(&dns);
+	spf_zone_deinit(&zone, &dns);
 }
 
 static void test_ptr_errors_are_skipped(void **state ATTR_UNUSED)
@@ -524,16 +534,16 @@ static void test_ptr_errors_are_skipped(void **state ATTR_UNUSED)
 	assert_int_equal(reply.result, SPF_CHECK_PASS);
 	check(dns, "192.0.2.8", "a@skip.test", &reply);
 	assert_int_equal(reply.result, SPF_CHECK_FAIL);
-	spf_dns_deinit(&dns);
+	spf_zone_deinit(&zone, &dns);
 }
 
 /* A source where every name has the record, and addresses never come in time. */
-static void late_lookup(struct spf_dns_source *source ATTR_UNUSED, pool_t pool,
+static void late_lookup(void *context ATTR_UNUSED, pool_t pool,
 			const char *name ATTR_UNUSED, enum spf_dns_type type,
 			struct spf_dns_answer *answer_r)
 {
 	static const char record[] = "v=spf1 ptr:host.test -all";
-	struct spf_dns_text *text;
+	struct spf_dns_record *text;
 
 	if (type != SPF_DNS_TXT) {
 		answer_r->status = SPF_DNS_ERROR;
@@ -541,32 +551,19 @@ static void late_lookup(struct spf_dns_source *source ATTR_UNUSED, pool_t pool,
 		answer_r->late = TRUE;
 		return;
 	}
-	text = p_new(pool, struct spf_dns_text, 1);
-	text->data = (const unsigned char *)record;
+	text = p_new(pool, struct spf_dns_record, 1);
+	text->text = record;
 	text->size = sizeof(record) - 1;
 	answer_r->status = SPF_DNS_FOUND;
-	answer_r->texts = text;
+	answer_r->records = text;
 	answer_r->count = 1;
-}
-
-static void late_begin(struct spf_dns_source *source ATTR_UNUSED,
-		       unsigned int timeout_msecs ATTR_UNUSED)
-{
-}
-
-static void late_nothing(struct spf_dns_source *source ATTR_UNUSED)
-{
 }
 
 /* But what didn't come in time is none of the errors that ptr skips, be there time
    left or not. */
 static void test_ptr_late_is_temperror(void **state ATTR_UNUSED)
 {
-	struct spf_dns_source source = {
-		.begin = late_begin,
-		.lookup = late_lookup, .deinit = late_nothing
-	};
-	struct spf_dns *dns = spf_dns_init_source(&source);
+	struct spf_dns *dns = spf_dns_init_lookup(late_lookup, NULL);
 	struct spf_check_reply reply;
 
 	check(dns, "192.0.2.9", "a@late.test", &reply);
@@ -598,7 +595,7 @@ static void test_long_name(void **state ATTR_UNUSED)
 	zone_add(zone, "nodot.test", "TXT", "v=spf1 exists:%{l}%{l}%{l} -all");
 	check(dns, IP4, t_strconcat(local, local, "@nodot.test", NULL), &reply);
 	assert_int_equal(reply.result, SPF_CHECK_FAIL);
-	spf_dns_deinit(&dns);
+	spf_zone_deinit(&zone, &dns);
 }
 
 static void collect_line(const char *line, void *context)
@@ -623,14 +620,15 @@ static void test_trace(void **state ATTR_UNUSED)
 	struct spf_check_reply reply;
 
 	(void)net_addr2ip(OUTSIDE, &request.client_ip);
-	spf_check_host(dns, &request, pool_datastack_create(), &reply);
+	spf_check_host(dns, &request, test_pool(), &reply);
 	assert_non_null(strstr(str_c(lines), "dns: include.test TXT: \"v=spf1 "));
 	assert_non_null(strstr(str_c(lines), "include.test: include:ip.test\n"));
 	assert_non_null(strstr(str_c(lines), "ip.test: all\n"));
+	assert_non_null(strstr(str_c(lines), "libspf2: softfail\n"));
 	assert_non_null(strstr(str_c(lines), "result: softfail (all)\n"));
 	request.mail_from = "\033[2Jx\r\n@exp-local.test";
-	spf_check_host(dns, &request, pool_datastack_create(), &reply);
-	spf_dns_deinit(&dns);
+	spf_check_host(dns, &request, test_pool(), &reply);
+	spf_zone_deinit(&zone, &dns);
 }
 
 int main(void)

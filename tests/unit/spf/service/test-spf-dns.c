@@ -4,9 +4,10 @@
 #include "array.h"
 #include "buffer.h"
 #include "net.h"
+#include "spf/service/spf-dns.h"
 #include "spf/service/spf-dns-socket.h"
 #include "spf/spf-limits.h"
-#include "spf/spf-wire.h"
+#include "spf/spf-protocol.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -37,9 +38,12 @@ enum server_trick {
 	TRICK_OTHER_QUESTION,
 	/* promises more records than it sends */
 	TRICK_SHORT,
-	/* knows no EDNS: an error, with the question and without; nothing at all */
+	/* knows no EDNS: an error, with the question and without; not its version;
+	   nothing at all */
 	TRICK_NO_EDNS,
 	TRICK_NO_EDNS_SHORT,
+	TRICK_NO_EDNS_NOTIMP,
+	TRICK_NO_EDNS_BADVERS,
 	TRICK_NO_EDNS_SILENT
 };
 
@@ -82,6 +86,8 @@ static const struct server_record {
 	{ "other-id.test", 1, 60, DATA("\300\0\2\1") },
 	{ "no-edns.test", 1, 60, DATA("\300\0\2\1") },
 	{ "no-edns-short.test", 1, 60, DATA("\300\0\2\1") },
+	{ "no-edns-notimp.test", 1, 60, DATA("\300\0\2\1") },
+	{ "no-edns-badvers.test", 1, 60, DATA("\300\0\2\1") },
 	{ "no-edns-silent.test", 1, 60, DATA("\300\0\2\1") },
 	{ "brief-alias.test", 5, 7, DATA("\1a\4test\0") },
 	{ "long-alias.test", 5, 600, DATA("\1a\4test\0") },
@@ -102,6 +108,8 @@ static const struct {
 	{ "short.test", TRICK_SHORT, 0 },
 	{ "no-edns.test", TRICK_NO_EDNS, 0 },
 	{ "no-edns-short.test", TRICK_NO_EDNS_SHORT, 0 },
+	{ "no-edns-notimp.test", TRICK_NO_EDNS_NOTIMP, 0 },
+	{ "no-edns-badvers.test", TRICK_NO_EDNS_BADVERS, 0 },
 	{ "no-edns-silent.test", TRICK_NO_EDNS_SILENT, 0 },
 	{ "missing.test", TRICK_NONE, 3 },
 	{ "nothing.test", TRICK_NONE, 3 },
@@ -238,6 +246,28 @@ static bool name_is_below(const char *name, const char *domain)
 		(name_size == size || name[name_size - size - 1] == '.');
 }
 
+/* question_size: without EDNS' record */
+static void
+packet_add_no_edns(struct packet *packet, const unsigned char *question,
+		   size_t question_size, enum server_trick trick)
+{
+	static const unsigned char badvers[] = { 0, 0, 41, 4, 208, 1, 0, 0, 0, 0, 0 };
+	unsigned int rcode = trick == TRICK_NO_EDNS_NOTIMP ? 4 :
+		(trick == TRICK_NO_EDNS_BADVERS ? 0 : 1);
+
+	packet_add(packet, question, 2);
+	packet_add_number(packet, 0x8180 | rcode, 2);
+	packet_add(packet, "\0\0\0\0\0\0\0\0", 8);
+	if (trick != TRICK_NO_EDNS_SHORT) {
+		packet->data[5] = 1;
+		packet_add(packet, question + 12, question_size - 12);
+	}
+	if (trick == TRICK_NO_EDNS_BADVERS) {
+		packet->data[11] = 1;
+		packet_add(packet, badvers, sizeof(badvers));
+	}
+}
+
 static bool
 server_answer(const unsigned char *question, size_t size, bool tcp,
 	      struct packet *packet)
@@ -269,12 +299,7 @@ server_answer(const unsigned char *question, size_t size, bool tcp,
 	}
 	if (trick >= TRICK_NO_EDNS && trick <= TRICK_NO_EDNS_SILENT &&
 	    server.edns_size > 0) {
-		packet_add(packet, question, 2);
-		packet_add(packet, "\201\201\0\0\0\0\0\0\0\0", 10);
-		if (trick == TRICK_NO_EDNS) {
-			packet->data[5] = 1;
-			packet_add(packet, question + 12, pos + 4 - 12);
-		}
+		packet_add_no_edns(packet, question, pos + 4, trick);
 		return trick != TRICK_NO_EDNS_SILENT;
 	}
 	packet_add(packet, question, 2);
@@ -468,6 +493,8 @@ static const struct {
 	/* EDNS is left out where it isn't understood */
 	{ "no-edns.test", SPF_DNS_A, SPF_DNS_FOUND, 1, "192.0.2.1" },
 	{ "no-edns-short.test", SPF_DNS_A, SPF_DNS_FOUND, 1, "192.0.2.1" },
+	{ "no-edns-notimp.test", SPF_DNS_A, SPF_DNS_FOUND, 1, "192.0.2.1" },
+	{ "no-edns-badvers.test", SPF_DNS_A, SPF_DNS_FOUND, 1, "192.0.2.1" },
 	{ "no-edns-silent.test", SPF_DNS_A, SPF_DNS_FOUND, 1, "192.0.2.1" },
 	{ "other-id.test", SPF_DNS_A, SPF_DNS_FOUND, 1, "192.0.2.1" },
 	{ "dangling.test", SPF_DNS_A, SPF_DNS_VOID, 0, NULL },
@@ -486,11 +513,12 @@ answer_first(const struct spf_dns_answer *answer, enum spf_dns_type type)
 	switch (type) {
 	case SPF_DNS_A:
 	case SPF_DNS_AAAA:
-		return net_ip2addr(&answer->addresses[0]);
+		return net_ip2addr(&answer->records[0].ip);
 	case SPF_DNS_TXT:
-		return t_strndup(answer->texts[0].data, answer->texts[0].size);
+		return t_strndup(answer->records[0].text,
+				 answer->records[0].size);
 	default:
-		return answer->names[0];
+		return answer->records[0].text;
 	}
 }
 
@@ -513,7 +541,6 @@ static void test_lookups(void **state ATTR_UNUSED)
 			assert_string_equal(answer_first(answer, lookups[i].type),
 					    lookups[i].first);
 		}
-		spf_dns_end(dns);
 	}
 	spf_dns_deinit(&dns);
 }
@@ -525,10 +552,9 @@ static void test_names_that_text_cannot_express(void **state ATTR_UNUSED)
 
 	spf_dns_begin(dns, TEST_TIMEOUT_MSECS);
 	answer = spf_dns_lookup(dns, "mx.test", SPF_DNS_MX);
-	assert_string_equal(answer->names[1], "");
-	assert_string_equal(answer->names[2], "");
-	assert_string_equal(answer->names[3], "foo:b.test");
-	spf_dns_end(dns);
+	assert_string_equal(answer->records[1].text, "");
+	assert_string_equal(answer->records[2].text, "");
+	assert_string_equal(answer->records[3].text, "foo:b.test");
 	spf_dns_deinit(&dns);
 }
 
@@ -540,9 +566,8 @@ static void test_truncated_answer_comes_over_tcp(void **state ATTR_UNUSED)
 	spf_dns_begin(dns, TEST_TIMEOUT_MSECS);
 	answer = spf_dns_lookup(dns, "big.test", SPF_DNS_TXT);
 	assert_int_equal(answer->status, SPF_DNS_FOUND);
-	assert_int_equal(answer->texts[0].size,
+	assert_int_equal(answer->records[0].size,
 			 SERVER_BIG_STRINGS * SERVER_BIG_STRING_SIZE);
-	spf_dns_end(dns);
 	spf_dns_deinit(&dns);
 }
 
@@ -553,7 +578,6 @@ static unsigned int count_questions(struct spf_dns *dns, const char *name)
 	for (i = 0; i < 3; i++) {
 		spf_dns_begin(dns, TEST_SHORT_MSECS);
 		(void)spf_dns_lookup(dns, name, SPF_DNS_A);
-		spf_dns_end(dns);
 	}
 	return server.questions - before;
 }
@@ -599,7 +623,6 @@ static void test_cache_is_bounded(void **state ATTR_UNUSED)
 		spf_dns_begin(dns, TEST_TIMEOUT_MSECS);
 		(void)spf_dns_lookup(dns, t_strdup_printf("n%u.test", i),
 				     SPF_DNS_A);
-		spf_dns_end(dns);
 	} T_END;
 	assert_int_equal(count_questions(dns, "n0.test"), 1);
 	assert_int_equal(count_questions(dns, t_strdup_printf("n%u.test", i - 1)),
@@ -617,7 +640,6 @@ lookup_msecs(struct spf_dns *dns, const char *name, unsigned int timeout_msecs)
 	spf_dns_begin(dns, timeout_msecs);
 	answer = spf_dns_lookup(dns, name, SPF_DNS_A);
 	assert_int_equal(answer->status, SPF_DNS_ERROR);
-	spf_dns_end(dns);
 	return spf_clock_msecs() - start;
 }
 
@@ -626,7 +648,6 @@ static void assert_found(struct spf_dns *dns, const char *name)
 	spf_dns_begin(dns, 1000);
 	assert_int_equal(spf_dns_lookup(dns, name, SPF_DNS_A)->status,
 			 SPF_DNS_FOUND);
-	spf_dns_end(dns);
 }
 
 /* Who asks for an instant only must not make others go without an answer. */
@@ -674,7 +695,6 @@ static void test_deadline_is_for_all_questions(void **state ATTR_UNUSED)
 			SPF_DNS_A)->status, SPF_DNS_ERROR);
 		assert_true(spf_dns_is_late(dns));
 	}
-	spf_dns_end(dns);
 	assert_true(spf_clock_msecs() - start < TEST_SHORT_MSECS + 1000);
 	spf_dns_deinit(&dns);
 }
@@ -719,7 +739,6 @@ static void test_silence_after_an_answer(void **state ATTR_UNUSED)
 	spf_dns_begin(dns, 1500);
 	(void)spf_dns_lookup(dns, "a.test", SPF_DNS_A);
 	assert_true(spf_dns_lookup(dns, "silent.test", SPF_DNS_A)->late);
-	spf_dns_end(dns);
 	assert_in_range(lookup_msecs(dns, "2.silent.test", 1500), 1500, 1950);
 	spf_dns_deinit(&dns);
 }
@@ -733,12 +752,10 @@ static void test_late_is_known(void **state ATTR_UNUSED)
 	for (i = 0; i < 2; i++) {
 		spf_dns_begin(dns, TEST_SHORT_MSECS);
 		assert_true(spf_dns_lookup(dns, "silent.test", SPF_DNS_A)->late);
-		spf_dns_end(dns);
 	}
 	spf_dns_begin(dns, TEST_SHORT_MSECS);
 	assert_false(spf_dns_lookup(dns, "failing.test", SPF_DNS_A)->late);
 	assert_false(spf_dns_lookup(dns, "a.test", SPF_DNS_A)->late);
-	spf_dns_end(dns);
 	spf_dns_deinit(&dns);
 }
 
@@ -787,7 +804,6 @@ static void test_late_answer_counts(void **state ATTR_UNUSED)
 		assert_int_equal(spf_dns_lookup(dns, "slow.test",
 						SPF_DNS_A)->status,
 				 SPF_DNS_FOUND);
-		spf_dns_end(dns);
 		assert_int_equal(server.questions, questions + 1);
 		spf_dns_deinit(&dns);
 		i_free(servers[i]);
@@ -823,7 +839,6 @@ static void test_ttl(void **state ATTR_UNUSED)
 		assert_int_equal(spf_dns_lookup(dns, ttls[i].name,
 						SPF_DNS_A)->ttl, ttls[i].ttl);
 	}
-	spf_dns_end(dns);
 	spf_dns_deinit(&dns);
 }
 
@@ -858,7 +873,6 @@ static void test_no_socket_is_left_open(void **state ATTR_UNUSED)
 	for (i = 0; i < N_ELEMENTS(names); i++) {
 		spf_dns_begin(dns, TEST_SHORT_MSECS);
 		(void)spf_dns_lookup(dns, names[i], SPF_DNS_TXT);
-		spf_dns_end(dns);
 		assert_int_equal(count_fds(), before);
 	}
 	spf_dns_deinit(&dns);
