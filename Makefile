@@ -26,7 +26,7 @@ WARNINGS += -Werror
 endif
 CFLAGS ?= -g -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
 OUR_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) -MMD -MP \
-	-Iplugin -Itests/unit -Itests/programs -I$(BUILD)/gen
+	-I. -Iplugin -Itests/unit -Itests/programs -I$(BUILD)/gen
 DOVECOT_CFLAGS = -DHAVE_CONFIG_H $(call dovecot_var,LIBDOVECOT_INCLUDE)
 LIB_CFLAGS = $(shell pkg-config --cflags sqlite3 libcrypto) $(call soname,SQLITE,sqlite3) $(call soname,LIBCRYPTO,crypto)
 # The modules load them by name when they are first needed (plugin/sent-log/hmac.h).
@@ -51,10 +51,13 @@ DOVECOT_MINOR := $(shell sed -n 's/^.define DOVECOT_VERSION_MINOR //p' \
 SETTINGS_MODULE := $(if $(filter-out 3,$(DOVECOT_MINOR)),$(BUILD)/modules/settings/libbackscatter_settings.so)
 MODULES := $(PLUGIN) $(SUBMISSION_PLUGIN) $(DOVEADM_PLUGIN) $(SETTINGS_MODULE)
 SPF_SERVICE := $(BUILD)/libexec/backscatter-spf
-UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(foreach room,$(ROOMS),$(wildcard tests/unit/$(room)/test-*.c)))
+# The milter beside the MTA needs nothing of Dovecot; it is left out where a library of its own is missing.
+MILTER_PACKAGES := milter libcurl json-c
+MILTER := $(if $(shell pkg-config --exists $(MILTER_PACKAGES) && echo yes),$(BUILD)/sbin/backscatter-milter)
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(foreach room,$(ROOMS) $(if $(MILTER),milter),$(wildcard tests/unit/$(room)/test-*.c)))
 
 .PHONY: all
-all: $(MODULES) $(SPF_SERVICE) ## build the modules, and the service for SPF
+all: $(MODULES) $(SPF_SERVICE) $(MILTER) ## build the modules, the service for SPF, and the milter
 
 # A module is its entry points and what they need of the rooms; so it loads no library that it doesn't need, and shows
 # no entry point of another module (Dovecot 2.4's settings).
@@ -82,6 +85,17 @@ $(SPF_SERVICE): $(BUILD)/plugin/spf/service/main.o $(BUILD)/spf/service.a $(BUIL
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie $(LDFLAGS) -o $@ $^ $(DOVECOT_LIBS) $(SPF_LIBS)
 
+# The milter: of plugin/ it has serials and the site key's file, no store.
+MILTER_LIBS = $(LIB_LIBS) $(shell pkg-config --libs $(MILTER_PACKAGES)) -pthread
+$(BUILD)/milter.a: $(call objects,$(filter-out milter/main.c,$(wildcard milter/*.c)) \
+		$(addprefix plugin/sent-log/,serial.c site-key.c store/store-text.c))
+$(BUILD)/sbin/backscatter-milter: $(BUILD)/milter/main.o $(BUILD)/milter.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pie $(LDFLAGS) -o $@ $^ $(MILTER_LIBS)
+
+.PHONY: milter
+milter: $(BUILD)/sbin/backscatter-milter ## build the milter only
+
 # No storage symbols in it, or doveconf can't load it.
 $(BUILD)/modules/settings/libbackscatter_settings.so: $(BUILD)/plugin/settings/settings-2.4.o $(ARCHIVES)
 	@mkdir -p $(@D)
@@ -98,10 +112,14 @@ $(DOVECOT_ABI): FORCE
 	@grep DOVECOT_ABI_VERSION $(call dovecot_var,dovecot_pkgincludedir)/config.h > $@.new || :
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-# The sent log's room knows no Dovecot.
+# The sent log's room knows no Dovecot, nor does the milter.
 $(BUILD)/plugin/sent-log/%.o: plugin/sent-log/%.c $(BUILD)/gen/sent-log-migrations.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(LIB_CFLAGS) -c -o $@ $<
+
+$(BUILD)/milter/%.o: milter/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(LIB_CFLAGS) -pthread -c -o $@ $<
 
 $(BUILD)/%.o: %.c $(DOVECOT_ABI)
 	@mkdir -p $(@D)
@@ -130,6 +148,10 @@ $(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(if $(filter spf/servi
 endef
 $(foreach room,$(ROOMS),$(eval $(call UNIT_RULE,$(room))))
 
+# Also with the plugin's rooms whose rules the milter has to follow.
+$(BUILD)/tests/unit/milter/%: $(BUILD)/tests/unit/milter/%.o $(BUILD)/milter.a $(call archives,$(call stands_on,verdict))
+	$(Q)$(CC) -o $@ -Wl,--start-group $^ -Wl,--end-group $(DOVECOT_LIBS) $(MILTER_LIBS) $(UNIT_LIBS)
+
 # Programs that the tests run.
 PROGRAMS := $(addprefix $(BUILD)/tests/programs/,spf-suite-check received-origin corpus-verdict inspect)
 $(BUILD)/tests/programs/spf-suite-check: $(BUILD)/tests/programs/spf-zone.o
@@ -140,7 +162,7 @@ $(PROGRAMS): %: %.o $(ARCHIVES)
 need_root = $(if $(filter-out 0,$(shell id -u)),$(error run make $@ as root))
 INSTALL_PACKAGES := tests/tools/install-packages
 # Of all tests; what the others need: see there.
-TEST_PACKAGES := build demo test fuzz
+TEST_PACKAGES := build milter demo test fuzz
 
 .PHONY: deps
 deps: ## install the Debian packages that are missing, of every target (as root)
@@ -282,8 +304,14 @@ check-conf: $(MADE_CONFS)
 CONF := conf.d/95-backscatter$(if $(SETTINGS_MODULE),-2.4).conf
 CONF_DIR = $(DESTDIR)/etc/dovecot/conf.d
 
+SBIN_DIR = $(DESTDIR)$(PREFIX)/sbin
+
+.PHONY: install-milter
+install-milter: milter ## the milter only, where Dovecot is on another host
+	install -D -m 755 $(BUILD)/sbin/backscatter-milter $(SBIN_DIR)/backscatter-milter
+
 .PHONY: install
-install: all ## into the directories of dovecot-config, below DESTDIR
+install: all $(if $(MILTER),install-milter) ## into the directories of dovecot-config, below DESTDIR
 	install -d $(CONF_DIR)
 	for module in $(patsubst $(BUILD)/modules/%,%,$(MODULES)); do \
 		install -D -m 644 $(BUILD)/modules/$$module $(DESTDIR)$(MODULE_DIR)/$$module; done
@@ -299,7 +327,7 @@ uninstall: ## after the configuration was taken out; the users' logs stay
 		echo "First take $(CONF_DIR)/95-backscatter.conf out and reload Dovecot:"; \
 		echo "it asks for the plugin, and without it nothing is delivered."; exit 1; }
 	rm -f $(patsubst $(BUILD)/modules/%,$(DESTDIR)$(MODULE_DIR)/%,$(MODULES)) \
-		$(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE))
+		$(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE)) $(SBIN_DIR)/backscatter-milter
 
 .PHONY: clean
 clean: ## remove build/
@@ -313,4 +341,4 @@ help: ## this list
 # kept: make would remove them as intermediate files
 .SECONDARY:
 
--include $(shell find $(BUILD)/plugin $(BUILD)/tests -name '*.d' -type f 2>/dev/null)
+-include $(shell find $(BUILD)/plugin $(BUILD)/milter $(BUILD)/tests -name '*.d' -type f 2>/dev/null)

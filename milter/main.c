@@ -1,0 +1,9 @@
+/* backscatter-milter. */
+
+#include "log.h"
+
+int main(void)
+{
+	log_info("starting");
+	return 0;
+}
