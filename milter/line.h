@@ -50,13 +50,15 @@
    LINE_MAX_CONNECTIONS at a time; others wait in the socket's queue. Nobody who asks is
    answered later than this and the row's 500 ms, and Dovecot's answer, take. */
 
-#include <stddef.h>
-
-struct message_settings;
+struct sending;
 
 #define LINE_VERSION "1"
 #define LINE_MAX_REQUEST (1024 * 1024)
 #define LINE_DEADLINE_MSECS 5000
 #define LINE_MAX_CONNECTIONS 64
+
+/* Takes the socket, whose path has been locked (socket.h), and serves it from now on. Returns
+   0, or -1 and a malloced error. */
+int line_start(const struct sending *sending, char **error_r);
 
 #endif
