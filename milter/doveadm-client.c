@@ -1,32 +1,26 @@
-/* Calls over HTTP: libcurl's part, the key, and whose turn it is. What an answer says is
+/* Calls over HTTP: libcurl's part, and whose turn it is. What an answer says is
    read in doveadm-answer.c. */
 
 #include "doveadm-client.h"
 #include "doveadm-answer.h"
+#include "doveadm-key.h"
 #include "log.h"
 #include "text.h"
 
-#include <ctype.h>
 #include <curl/curl.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <json-c/json.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
 #define API_PATH "/doveadm/v1"
 /* The host is not looked at on a unix socket. */
 #define UNIX_URL "http://localhost" API_PATH
-#define KEY_MAX_SIZE 1024
 #define HTTP_OK 200
 #define HTTP_BAD_REQUEST 400
 #define HTTP_UNAUTHORIZED 401
@@ -66,61 +60,6 @@ static int64_t monotonic_msecs(void)
 }
 
 /* Settings */
-
-static int read_key(const char *path, char key_r[KEY_MAX_SIZE + 1],
-		    char **error_r)
-{
-	/* a FIFO must not be waited for */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-	ssize_t size = -1;
-
-	if (fd >= 0 && fstat(fd, &st) == 0) {
-		if (!S_ISREG(st.st_mode))
-			errno = EINVAL;
-		else
-			size = read(fd, key_r, KEY_MAX_SIZE);
-	}
-	if (size < 0) {
-		*error_r = text_format("doveadm_api_key = %s: can't read it: %s",
-				       path, strerror(errno));
-	}
-	if (fd >= 0)
-		(void)close(fd);
-	if (size < 0)
-		return -1;
-	key_r[size] = '\0';
-	key_r[strcspn(key_r, "\r\n")] = '\0';
-	if (*key_r == '\0') {
-		*error_r = text_format("doveadm_api_key = %s: there is no key in "
-				       "its first line", path);
-		return -1;
-	}
-	if ((st.st_mode & (S_IROTH | S_IWOTH)) != 0) {
-		log_warning("doveadm_api_key = %s: all users of this host may "
-			    "read or write it: chmod o= it", path);
-	}
-	return 0;
-}
-
-/* As Dovecot wants it, from the file. */
-static int make_authorization(const char *key_file, char **line_r,
-			      char **error_r)
-{
-	unsigned char encoded[(KEY_MAX_SIZE + 2) / 3 * 4 + 1];
-	char key[KEY_MAX_SIZE + 1];
-	int ret = read_key(key_file, key, error_r);
-
-	if (ret == 0) {
-		(void)EVP_EncodeBlock(encoded, (const unsigned char *)key,
-				      (int)strlen(key));
-		*line_r = text_format("Authorization: X-Dovecot-API %s",
-				      (const char *)encoded);
-	}
-	OPENSSL_cleanse(key, sizeof(key));
-	OPENSSL_cleanse(encoded, sizeof(encoded));
-	return ret;
-}
 
 /* http://HOST:PORT and nothing else; "/" may follow. */
 static bool is_http_address(const char *text)
@@ -193,7 +132,7 @@ int doveadm_client_init(const struct doveadm_client_settings *set,
 	client->key_file = text_copy(set->api_key_file);
 	*client_r = client;
 	if (set_address(client, set->socket, error_r) == 0 &&
-	    make_authorization(set->api_key_file, &client->authorization,
+	    doveadm_key_read(set->api_key_file, &client->authorization,
 			       error_r) == 0)
 		return 0;
 	doveadm_client_deinit(client_r);
@@ -398,6 +337,11 @@ static void explain_failure(struct doveadm_call *call,
 	long error = 0;
 
 	(void)curl_easy_getinfo(exchange->curl, CURLINFO_OS_ERRNO, &error);
+	if (atomic_load(&exchange->client->stopped)) {
+		set_all(call, DOVEADM_NO_CONNECTION);
+		call->error_r = text_copy("the milter ends");
+		return;
+	}
 	if (!was_connected(exchange->curl)) {
 		set_all(call, DOVEADM_NO_CONNECTION);
 		call->error_r = text_format("can't connect to %s: %s", where,
@@ -417,7 +361,7 @@ static void read_key_again(struct doveadm_client *client)
 {
 	char *line, *error;
 
-	if (make_authorization(client->key_file, &line, &error) < 0) {
+	if (doveadm_key_read(client->key_file, &line, &error) < 0) {
 		log_warning("%s", error);
 		free(error);
 		return;
