@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <libmilter/mfapi.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -19,8 +18,6 @@
 /* A header field comes in one packet, and libmilter's own 64 KiB are fewer than what
    Postfix lets through (header_size_limit). A larger one ends the session. */
 #define PACKET_MAX_SIZE (256 * 1024)
-/* What is written after a callback has returned is on its way then. */
-#define REPLY_MSECS 50
 
 struct session {
 	/* from this host, not by SMTP */
@@ -32,12 +29,6 @@ struct session {
 };
 
 static const struct sending *sending;
-
-/* Messages at their end */
-static pthread_mutex_t ending_mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t ending_changed;
-static unsigned int ending;
-static bool stopped;
 
 static char MACRO_LOGIN[] = "{auth_authen}";
 static char MACRO_SENDER[] = "{mail_addr}";
@@ -86,6 +77,8 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
 			  "without serials");
 	}
 	if ((*actions_r & SMFIF_SETSYMLIST) != 0) {
+		/* The second one is always there: without any macro for this MAIL libmilter
+		   would keep those of the session's last one, with its login. */
 		static char macros[] = "{auth_authen} {mail_addr}";
 
 		(void)smfi_setsymlist(ctx, SMFIM_ENVFROM, macros);
@@ -290,40 +283,12 @@ static sfsistat end_message(SMFICTX *ctx, struct session *session)
 	return reply;
 }
 
-static bool begin_ending(void)
-{
-	bool begun;
-
-	(void)pthread_mutex_lock(&ending_mutex);
-	begun = !stopped;
-	if (begun)
-		ending++;
-	(void)pthread_mutex_unlock(&ending_mutex);
-	return begun;
-}
-
-static void end_ending(void)
-{
-	(void)pthread_mutex_lock(&ending_mutex);
-	ending--;
-	(void)pthread_cond_signal(&ending_changed);
-	(void)pthread_mutex_unlock(&ending_mutex);
-}
-
 static sfsistat on_end_of_message(SMFICTX *ctx)
 {
 	struct session *session = get_session(ctx);
-	sfsistat reply;
 
-	if (session->message.user == NULL)
-		return SMFIS_CONTINUE;
-	if (!begin_ending()) {
-		/* as if we were gone already */
-		return sending->config->strict ? SMFIS_TEMPFAIL : SMFIS_CONTINUE;
-	}
-	reply = end_message(ctx, session);
-	end_ending();
-	return reply;
+	return session->message.user == NULL ? SMFIS_CONTINUE :
+		end_message(ctx, session);
 }
 
 /* Start and end */
@@ -350,14 +315,8 @@ int milter_init(const struct sending *set, char **error_r)
 		.xxfi_close = on_close,
 		.xxfi_negotiate = on_negotiate,
 	};
-	pthread_condattr_t monotonic;
 
 	sending = set;
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&ending_changed, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
-
 	(void)smfi_setmaxdatasize(PACKET_MAX_SIZE);
 	if (smfi_setconn(sending->config->socket) != MI_SUCCESS ||
 	    smfi_register(callbacks) != MI_SUCCESS)
@@ -385,32 +344,4 @@ int milter_open_socket(char **error_r)
 int milter_run(void)
 {
 	return smfi_main() == MI_SUCCESS ? 0 : -1;
-}
-
-static void add_msecs(struct timespec *time, unsigned int msecs)
-{
-	time->tv_sec += msecs / 1000;
-	time->tv_nsec += msecs % 1000 * 1000000L;
-	if (time->tv_nsec >= 1000000000L) {
-		time->tv_nsec -= 1000000000L;
-		time->tv_sec++;
-	}
-}
-
-void milter_stop(unsigned int msecs)
-{
-	const struct timespec reply_time = {
-		.tv_nsec = REPLY_MSECS * 1000000L
-	};
-	struct timespec until;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	add_msecs(&until, msecs);
-	(void)pthread_mutex_lock(&ending_mutex);
-	stopped = true;
-	while (ending > 0 && pthread_cond_timedwait(&ending_changed,
-						    &ending_mutex, &until) == 0)
-		;
-	(void)pthread_mutex_unlock(&ending_mutex);
-	(void)nanosleep(&reply_time, NULL);
 }

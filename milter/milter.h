@@ -15,7 +15,5 @@ int milter_open_socket(char **error_r);
 /* Serves until it is stopped by libmilter's own handling of SIGTERM, or it fails. Returns 0
    or -1. */
 int milter_run(void);
-/* No more messages come to their end after this: waits so long for those that are at it. */
-void milter_stop(unsigned int msecs);
 
 #endif

@@ -7,7 +7,14 @@
 #include "spool.h"
 #include "text.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+
+/* Messages at their end */
+static pthread_mutex_t count_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t count_changed = PTHREAD_COND_INITIALIZER;
+static unsigned int count;
+static bool stopped;
 
 /* Returns NULL, or why this user may not send this header (malloced). */
 static char *
@@ -74,14 +81,13 @@ log_message(const struct sending *sending, const struct message *message,
 	return true;
 }
 
-enum sending_result
-sending_end(const struct sending *sending, const struct message *message,
+static enum sending_result
+end_message(const struct sending *sending, const struct message *message,
 	    struct message_marks *marks_r, char **text_r)
 {
 	time_t now = time(NULL);
 	bool done = true;
 
-	*marks_r = (struct message_marks){ .envid = false };
 	if (!check_sender(sending, message, text_r))
 		return SENDING_REFUSED;
 	if (message_mark(message, &sending->marks, now, marks_r) < 0) {
@@ -90,8 +96,67 @@ sending_end(const struct sending *sending, const struct message *message,
 	}
 	if (!log_message(sending, message, marks_r, now))
 		done = false;
-	if (done || !sending->config->strict)
+	return done ? SENDING_ACCEPTED : SENDING_LATER;
+}
+
+/* Returns false if it is too late. */
+static bool count_begin(void)
+{
+	bool begun;
+
+	(void)pthread_mutex_lock(&count_mutex);
+	begun = !stopped;
+	if (begun)
+		count++;
+	(void)pthread_mutex_unlock(&count_mutex);
+	return begun;
+}
+
+static void count_end(void)
+{
+	(void)pthread_mutex_lock(&count_mutex);
+	count--;
+	(void)pthread_cond_signal(&count_changed);
+	(void)pthread_mutex_unlock(&count_mutex);
+}
+
+enum sending_result
+sending_end(const struct sending *sending, const struct message *message,
+	    struct message_marks *marks_r, char **text_r)
+{
+	enum sending_result result = SENDING_LATER;
+
+	*marks_r = (struct message_marks){ .envid = false };
+	*text_r = NULL;
+	if (count_begin()) {
+		result = end_message(sending, message, marks_r, text_r);
+		count_end();
+	}
+	if (result == SENDING_LATER && !sending->config->strict)
 		return SENDING_ACCEPTED;
-	*text_r = text_copy(SENDING_LATER_TEXT);
-	return SENDING_LATER;
+	if (result == SENDING_LATER)
+		*text_r = text_copy(SENDING_LATER_TEXT);
+	return result;
+}
+
+bool sending_stop(unsigned int msecs)
+{
+	struct timespec until;
+	bool none;
+
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += msecs / 1000;
+	until.tv_nsec += msecs % 1000 * 1000000L;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_nsec -= 1000000000L;
+		until.tv_sec++;
+	}
+	(void)pthread_mutex_lock(&count_mutex);
+	stopped = true;
+	while (count > 0 && pthread_cond_timedwait(&count_changed, &count_mutex,
+						   &until) == 0)
+		;
+	none = count == 0;
+	(void)pthread_mutex_unlock(&count_mutex);
+	return none;
 }

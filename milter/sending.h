@@ -33,11 +33,16 @@ enum sending_result {
 /* text for SENDING_LATER */
 #define SENDING_LATER_TEXT "This message can't be logged now, try again later"
 
-/* The row is durable when it returns SENDING_ACCEPTED, or an error line or a gap says
+/* For one message at a time of any number of threads. The row is durable when it returns SENDING_ACCEPTED, or an error line or a gap says
    otherwise. marks_r: to be cleared in every case. text_r: for the SMTP reply; malloced,
-   printable ASCII; NULL if accepted. Any thread. */
+   printable ASCII; NULL if accepted. */
 enum sending_result
 sending_end(const struct sending *sending, const struct message *message,
 	    struct message_marks *marks_r, char **text_r);
+
+/* From now on messages go on without marks and row (or not at all: strict = yes), and nothing
+   of sending is touched: as if we were gone already. Waits for those at their end. Returns
+   false if some still are after so many milliseconds. */
+bool sending_stop(unsigned int msecs);
 
 #endif

@@ -112,7 +112,8 @@ class MilterClient:
         return self._ask(b"H", name.encode() + b"\0", NO_HELO, NR_HELO)
 
     def mail(self, sender: str, *parameters: str, login: str | None = None, macros: dict[str, str] | None = None) -> bytes:
-        values = dict(macros or {}, **({"{auth_authen}": login} if login is not None else {}))
+        # MTAs always send the address: libmilter would keep the last MAIL's macros otherwise, login and all
+        values = {"{mail_addr}": sender, **({"{auth_authen}": login} if login is not None else {}), **(macros or {})}
         self.macros(b"M", values)
         arguments = [f"<{sender}>", *parameters]
         return self._ask(b"M", b"".join(argument.encode() + b"\0" for argument in arguments), NO_MAIL, NR_MAIL)
