@@ -88,7 +88,7 @@ $(SPF_SERVICE): $(BUILD)/plugin/spf/service/main.o $(BUILD)/spf/service.a $(BUIL
 # The milter: of plugin/ it has serials and the site key's file, no store.
 MILTER_LIBS = $(LIB_LIBS) $(shell pkg-config --libs $(MILTER_PACKAGES)) -pthread
 $(BUILD)/milter.a: $(call objects,$(filter-out milter/main.c,$(wildcard milter/*.c)) \
-		$(addprefix plugin/sent-log/,serial.c site-key.c store/store-text.c))
+		$(addprefix plugin/sent-log/,serial.c site-key.c hmac.c))
 $(BUILD)/sbin/backscatter-milter: $(BUILD)/milter/main.o $(BUILD)/milter.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie $(LDFLAGS) -o $@ $^ $(MILTER_LIBS)
@@ -216,13 +216,14 @@ FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c plugin/spf/service/spf-*.
 FUZZED_received := plugin/spf/*.c
 FUZZED_ask := plugin/spf/spf-protocol.c plugin/spf/spf-wire.c plugin/spf/spf-networks.c plugin/spf/spf-result.c
 FUZZED_serial := plugin/sent-log/serial.c plugin/sent-log/hmac.c plugin/verdict/tag.c
+FUZZED_line := milter/line-request.c $(wildcard milter/message*.c) milter/config.c milter/text.c plugin/sent-log/serial.c plugin/sent-log/hmac.c
 define FUZZ_RULE
 $(BUILD)/fuzz/$(1)-fuzz: tests/fuzz/$(1)-fuzz.c $(wildcard $(FUZZED_$(1)) $(dir $(FUZZED_$(1)))*.h)
 	@mkdir -p $$(@D)
 	$$(Q)clang $$(FUZZ_FLAGS) $$(OUR_CFLAGS) $$(DOVECOT_CFLAGS) $$(LIB_CFLAGS) -o $$@ $$(filter %.c,$$^) \
 		$$(DOVECOT_LIBS) $$(LIB_LIBS) $$(SPF_LIBS)
 endef
-$(foreach name,report spf received ask serial,$(eval $(call FUZZ_RULE,$(name))))
+$(foreach name,report spf received ask serial line,$(eval $(call FUZZ_RULE,$(name))))
 
 # What needs the packages runs in a make of its own: this one has looked for
 # dovecot-config before they were there.
