@@ -30,7 +30,7 @@ static const struct {
 	int64_t code;
 	enum doveadm_result result;
 } exit_codes[] = {
-	{ EX_USAGE, DOVEADM_NOT_UNDERSTOOD },
+	{ EX_USAGE, DOVEADM_WRONG_ARGUMENT },
 	{ EX_DATAERR, DOVEADM_REFUSED },
 	{ EX_NOUSER, DOVEADM_UNKNOWN_USER },
 };

@@ -42,7 +42,9 @@ enum doveadm_result {
 	DOVEADM_REFUSED,
 	/* 75, and whatever else a command may end with: later, perhaps */
 	DOVEADM_LATER,
-	/* 64, or Dovecot found the request to be none: by an older plugin, or only this one */
+	/* 64: one of its arguments is nothing that the command takes */
+	DOVEADM_WRONG_ARGUMENT,
+	/* Dovecot found the request to be none: an older plugin does, or only of this one */
 	DOVEADM_NOT_UNDERSTOOD,
 	/* Dovecot lets nobody in with this key, or has no such command: whatever is asked */
 	DOVEADM_NOT_ALLOWED,

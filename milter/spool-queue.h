@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A row that gets no answer while others are taken is given up after so many tries. */
+/* A row that isn't taken while others are is given up after so many tries. */
 #define SPOOL_QUEUE_MAX_STRIKES 5
 #define SPOOL_QUEUE_FIRST_PAUSE_MSECS 1000
 #define SPOOL_QUEUE_MAX_PAUSE_MSECS (5 * 60 * 1000)
@@ -21,7 +21,7 @@ struct spool_row {
 	/* a hash of his name */
 	uint64_t user;
 	int64_t not_before;
-	/* queue->done when it last got no answer */
+	/* queue->done when it last wasn't taken */
 	uint64_t done_then;
 	unsigned int failures, strikes;
 	bool sending:1;
@@ -74,7 +74,8 @@ void spool_queue_settle_all(struct spool_queue *queue);
 void spool_queue_put_back(struct spool_queue *queue, int64_t id);
 /* Something was wrong with it or with another of those that were sent together. */
 void spool_queue_suspect(struct spool_queue *queue, int64_t id);
-/* It was sent alone, and got no answer. Returns true if it should be given up. */
+/* It is at fault: sent alone, it got no answer, or it was refused. Returns true if it should
+   be given up. */
 bool spool_queue_strike(struct spool_queue *queue, int64_t id, int64_t now);
 /* Its user's log can't be written now. */
 void spool_queue_hold(struct spool_queue *queue, int64_t id, int64_t now);

@@ -106,17 +106,12 @@ static char *set_aside(struct job *job, size_t i)
 			   reason);
 }
 
-/* No answer, or Dovecot found it to be no request. */
-static char *suspect(struct job *job, size_t i, enum doveadm_result result,
-		     bool *given_up_r)
+/* A row that is at fault, unless others fare no better. */
+static char *strike(struct job *job, size_t i, enum doveadm_result result,
+		    bool *given_up_r)
 {
 	struct spool *spool = job->spool;
 
-	pause_all(spool, MAX_PAUSE_MSECS);
-	if (job->call.count > 1) {
-		spool_queue_suspect(&spool->queue, job->ids[i]);
-		return NULL;
-	}
 	*given_up_r = spool_queue_strike(&spool->queue, job->ids[i],
 					 spool_now());
 	return *given_up_r ? set_aside(job, i) :
@@ -145,9 +140,17 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 	case DOVEADM_REFUSED:
 		answered(spool);
 		return set_aside(job, i);
+	case DOVEADM_WRONG_ARGUMENT:
+		answered(spool);
+		return strike(job, i, result, is_error_r);
 	case DOVEADM_NOT_UNDERSTOOD:
 	case DOVEADM_NO_ANSWER:
-		return suspect(job, i, result, is_error_r);
+		pause_all(spool, MAX_PAUSE_MSECS);
+		if (job->call.count == 1)
+			return strike(job, i, result, is_error_r);
+		/* another one of the call may be at fault */
+		spool_queue_suspect(&spool->queue, id);
+		return NULL;
 	case DOVEADM_NOT_ALLOWED:
 		pause_all(spool, MAX_PAUSE_NOT_ALLOWED_MSECS);
 		spool_queue_put_back(&spool->queue, id);

@@ -213,6 +213,8 @@ int spool_add(struct spool *spool, const struct sent_message *message,
 		return -1;
 	}
 	arguments = spool_row_arguments(message);
+	if (arguments == NULL)
+		return 0;
 	entry.arguments = arguments;
 	(void)pthread_mutex_lock(&spool->lock);
 	ret = add_entry(spool, &entry, error_r);

@@ -28,11 +28,13 @@ struct spool_settings {
 	struct doveadm_client *client;
 };
 
-/* A message that leaves. What is not UTF-8, or longer than Dovecot would take, is left out. */
+/* A message that leaves. What Dovecot would refuse is left out: addresses and ids that are
+   none, or too long. One without a Message-ID of printable ASCII gets no row: its bounces are
+   never taken for somebody else's. */
 struct sent_message {
 	/* the login, as Dovecot knows it */
 	const char *user;
-	/* with brackets */
+	/* with brackets, folded or not */
 	const char *message_id;
 	/* or NULL */
 	const char *serial;
@@ -55,7 +57,7 @@ int spool_open(const struct spool_settings *set, struct spool **spool_r,
 void spool_close(struct spool **spool);
 
 /* Returns
-    0: the row is in the file; *id_r is for spool_wait();
+    0: the row is in the file, or none is needed; *id_r is for spool_wait();
     1: there was no room, or the file can't be written: a gap for this user is told instead;
    -1: not even that: there is no such user, by his name.
    *error_r is malloced, and names what is wrong, unless it returns 0. */

@@ -74,7 +74,7 @@ static void test_answers(void **state)
 		{ "[" ERROR("exitCode", "65", "1") "," DONE("0") "]", 2,
 		  { DOVEADM_DONE, DOVEADM_REFUSED }, "two: exit code 65" },
 		{ "[" ERROR("exitCode", "64", "0") "]", 1,
-		  { DOVEADM_NOT_UNDERSTOOD }, "exit code 64" },
+		  { DOVEADM_WRONG_ARGUMENT }, "exit code 64" },
 		{ "[" ERROR("exitCode", "75", "0") "]", 1, { DOVEADM_LATER },
 		  "exit code 75" },
 		{ "[" ERROR("exitCode", "0", "0") "]", 1, { DOVEADM_LATER },

@@ -140,15 +140,16 @@ static int add(struct fixture *f, const char *user)
 static void *session_main(void *context)
 {
 	struct fixture *f = context;
-	char message_id[SPOOL_ROW_VALUE_MAX + 1];
+	char message_id[SPOOL_ROW_MESSAGE_ID_MAX + 1];
 	const struct sent_message message = {
 		.user = "bob", .message_id = message_id, .sent_at = SENT_AT,
 	};
 	char *error;
 	int64_t id;
 
-	memset(message_id, 'a', SPOOL_ROW_VALUE_MAX);
-	message_id[SPOOL_ROW_VALUE_MAX] = '\0';
+	memset(message_id, 'a', SPOOL_ROW_MESSAGE_ID_MAX);
+	message_id[0] = '<';
+	message_id[SPOOL_ROW_MESSAGE_ID_MAX] = '\0';
 	for (unsigned int i = 0; i < ROWS_OF_SESSION; i++) {
 		if (spool_add(f->spool, &message, &id, &error) != 0)
 			return f;
@@ -247,12 +248,21 @@ static void forget_gaps(struct fixture *f)
 	}
 }
 
+static void assert_private(struct fixture *f)
+{
+	struct stat st;
+
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
 static void test_rows_stay(void **state)
 {
 	struct fixture *f = *state;
 	int64_t last = 0;
 
 	open_spool(f);
+	assert_private(f);
 	for (unsigned int i = 0; i < 10; i++) {
 		assert_int_equal(add(f, "bob"), 0);
 		assert_null(f->error);
@@ -336,11 +346,13 @@ static void test_what_a_row_says(void **state)
 {
 	static const char *const recipients[] = {
 		"\"a b\"@example.net", "\xff@example.net", "", "c@example.net",
+		"j\xc3\xb6rg@example.net", "<d@example.net>", "e@", "@example.net",
+		"f@example .net", "root",
 	};
 	struct sent_message message = {
-		.user = "bob", .message_id = "<\"\\\"@example.com>",
+		.user = "bob", .message_id = "\r\n\t<\"\\\"@example.com>",
 		.serial = "ABC", .envelope_id = "a\tb",
-		.recipients = recipients, .recipient_count = 4,
+		.recipients = recipients, .recipient_count = 10,
 		.sent_at = SENT_AT, .date = SENT_AT - 5,
 	};
 	char *text = spool_row_arguments(&message);
@@ -354,11 +366,47 @@ static void test_what_a_row_says(void **state)
 	assert_says(row, "envelopeId", NULL);
 	assert_says(row, "date", "1699999995");
 	assert_says(row, "sentAt", "1700000000");
-	assert_says(row, "messageId", "\"<\\\"\\\\\\\"@example.com>\"");
+	assert_says(row, "messageId", "\"   <\\\"\\\\\\\"@example.com>\"");
 	assert_says(row, "recipient",
-		    "[\"\\\"a b\\\"@example.net\",\"c@example.net\"]");
+		    "[\"\\\"a b\\\"@example.net\",\"c@example.net\","
+		    "\"j\xc3\xb6rg@example.net\",\"root\"]");
 	json_object_put(row);
 	free(text);
+}
+
+static void test_message_ids(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *message_id, *json;
+	} ids[] = {
+		{ "<a@example.com>", "\"<a@example.com>\"" },
+		{ "a@example.com", "\"a@example.com\"" },
+		{ "12345", "\"<12345>\"" },
+		{ "<j\xc3\xb6rg@example.com>", NULL },
+		{ "<a\001@example.com>", NULL },
+		{ NULL, NULL },
+	};
+
+	open_spool(f);
+	for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++) {
+		struct sent_message message = {
+			.user = "bob", .message_id = ids[i].message_id,
+		};
+		char *text = spool_row_arguments(&message);
+		struct json_object *row = text == NULL ? NULL :
+						spool_row_parse(text);
+
+		assert_int_equal(row != NULL, ids[i].json != NULL);
+		if (row != NULL)
+			assert_says(row, "messageId", ids[i].json);
+		json_object_put(row);
+		free(text);
+		assert_int_equal(add_to(f, f->spool, "bob", ids[i].message_id),
+				 0);
+	}
+	assert_int_equal(count_waiting(f), 3);
+	assert_true(spool_wait(f->spool, f->id, 0));
 }
 
 /* What Dovecot doesn't answer is not waited for. */
@@ -417,14 +465,6 @@ static void test_can_not_be_made(void **state)
 	assert_null(spool);
 }
 
-static void assert_private(struct fixture *f)
-{
-	struct stat st;
-
-	assert_int_equal(stat(f->path, &st), 0);
-	assert_int_equal(st.st_mode & 0777, 0600);
-}
-
 static void assert_replaced(struct fixture *f, size_t times)
 {
 	assert_int_equal(count_waiting(f), 0);
@@ -474,7 +514,6 @@ static void test_no_file_yet(void **state)
 		open_spool(f);
 		assert_true(has_gap(f, NULL));
 		assert_int_equal(add(f, "bob"), 0);
-		assert_private(f);
 	}
 }
 
@@ -660,6 +699,7 @@ int main(void)
 		TEST(test_full),
 		TEST(test_no_such_user),
 		TEST(test_what_a_row_says),
+		TEST(test_message_ids),
 		TEST(test_nobody_waits),
 		TEST(test_second_process),
 		TEST(test_can_not_be_made),
