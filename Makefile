@@ -53,7 +53,8 @@ MODULES := $(PLUGIN) $(SUBMISSION_PLUGIN) $(DOVEADM_PLUGIN) $(SETTINGS_MODULE)
 SPF_SERVICE := $(BUILD)/libexec/backscatter-spf
 # The milter beside the MTA needs nothing of Dovecot; it is left out where a library of its own is missing.
 MILTER_PACKAGES := milter libcurl json-c
-MILTER := $(if $(shell pkg-config --exists $(MILTER_PACKAGES) && echo yes),$(BUILD)/sbin/backscatter-milter)
+MILTER_PROGRAMS := $(BUILD)/sbin/backscatter-milter $(BUILD)/libexec/filter-backscatter
+MILTER := $(if $(shell pkg-config --exists $(MILTER_PACKAGES) && echo yes),$(MILTER_PROGRAMS))
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(foreach room,$(ROOMS) $(if $(MILTER),milter),$(wildcard tests/unit/$(room)/test-*.c)))
 
 .PHONY: all
@@ -92,9 +93,12 @@ $(BUILD)/milter.a: $(call objects,$(filter-out milter/main.c,$(wildcard milter/*
 $(BUILD)/sbin/backscatter-milter: $(BUILD)/milter/main.o $(BUILD)/milter.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie $(LDFLAGS) -o $@ $^ $(MILTER_LIBS)
+$(BUILD)/libexec/filter-backscatter: $(call objects,$(wildcard milter/opensmtpd/*.c)) $(BUILD)/milter.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pie $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
 .PHONY: milter
-milter: $(BUILD)/sbin/backscatter-milter ## build the milter only
+milter: $(MILTER_PROGRAMS) ## build the milter and OpenSMTPD's filter only
 
 # No storage symbols in it, or doveconf can't load it.
 $(BUILD)/modules/settings/libbackscatter_settings.so: $(BUILD)/plugin/settings/settings-2.4.o $(ARCHIVES)
@@ -305,11 +309,13 @@ check-conf: $(MADE_CONFS)
 CONF := conf.d/95-backscatter$(if $(SETTINGS_MODULE),-2.4).conf
 CONF_DIR = $(DESTDIR)/etc/dovecot/conf.d
 
-SBIN_DIR = $(DESTDIR)$(PREFIX)/sbin
+# Where the MTAs' configurations in conf.d/ look for them.
+INSTALLED_MILTER := $(DESTDIR)$(PREFIX)/sbin/backscatter-milter $(DESTDIR)$(PREFIX)/libexec/backscatter/filter-backscatter
 
 .PHONY: install-milter
-install-milter: milter ## the milter only, where Dovecot is on another host
-	install -D -m 755 $(BUILD)/sbin/backscatter-milter $(SBIN_DIR)/backscatter-milter
+install-milter: milter ## the milter and OpenSMTPD's filter only, where Dovecot is on another host
+	for program in $(INSTALLED_MILTER); do \
+		install -D -m 755 $(BUILD)/*/$${program##*/} $$program; done
 
 .PHONY: install
 install: all $(if $(MILTER),install-milter) ## into the directories of dovecot-config, below DESTDIR
@@ -328,7 +334,7 @@ uninstall: ## after the configuration was taken out; the users' logs stay
 		echo "First take $(CONF_DIR)/95-backscatter.conf out and reload Dovecot:"; \
 		echo "it asks for the plugin, and without it nothing is delivered."; exit 1; }
 	rm -f $(patsubst $(BUILD)/modules/%,$(DESTDIR)$(MODULE_DIR)/%,$(MODULES)) \
-		$(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE)) $(SBIN_DIR)/backscatter-milter
+		$(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE)) $(INSTALLED_MILTER)
 
 .PHONY: clean
 clean: ## remove build/

@@ -137,18 +137,23 @@ static void write_answer(struct connection *connection, const char *answer)
 
 /* Answers */
 
+static char *answer_ok(const struct message_marks *marks)
+{
+	const char *const parts[] = {
+		marks->serial, marks->sender, marks->message_id, marks->date,
+	};
+
+	return line_answer("ok", parts, sizeof(parts) / sizeof(parts[0]));
+}
+
 static char *answer_serial(const struct sending *sending, struct message *message)
 {
 	struct message_marks marks;
-	const char *parts[4] = { NULL };
 	char *answer;
 
-	/* of this message nothing but the sender is known yet */
 	if (message_mark(message, &sending->marks, time(NULL), &marks) < 0)
 		log_error("%s: OpenSSL can't make a serial", message->user);
-	parts[0] = marks.serial;
-	parts[1] = marks.sender;
-	answer = line_answer("ok", parts, 4);
+	answer = answer_ok(&marks);
 	message_marks_clear(&marks);
 	return answer;
 }
@@ -158,12 +163,9 @@ static char *answer_message(const struct sending *sending, struct message *messa
 	struct message_marks marks;
 	char *text, *answer;
 	enum sending_result result = sending_end(sending, message, &marks, &text);
-	const char *const parts[] = {
-		marks.serial, marks.sender, marks.message_id, marks.date,
-	};
 
 	if (result == SENDING_ACCEPTED)
-		answer = line_answer("ok", parts, 4);
+		answer = answer_ok(&marks);
 	else {
 		answer = line_answer(result == SENDING_REFUSED ? "refused" :
 				     "later", (const char *const *)&text, 1);

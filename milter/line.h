@@ -13,8 +13,9 @@
 
    "message" does for a message what the milter does at its end: who it is from is
    checked, it gets a serial, and its row is durable when the answer comes. "serial"
-   only issues one, for an MTA that has to rewrite MAIL before it has seen the header;
-   "message" takes it up then.
+   only issues one, and a Message-ID and Date in case that the message has none, for an MTA
+   that has to rewrite MAIL, or to pass the header on, before it has seen all of it;
+   "message" takes them up then.
 
      user         the login; required
      sender       MAIL FROM, <with> brackets or without; empty = null sender
@@ -41,7 +42,7 @@
      SERIAL       for the field X-Backscatter-Serial (and ENVID); empty = none could be issued
      SENDER       what MAIL FROM is to become, without brackets; empty = as it is (tag = no)
      MESSAGE-ID   the message has none and gets this one, with brackets: it is in the row
-     DATE         likewise
+     DATE         the value of the field, likewise
      refused      the user may not send as that (sender_check = header): 553 5.7.1 TEXT
      later        it couldn't be logged or marked, and strict = yes: 451 4.3.0 TEXT
      error        the request can't be read; the message may go on without a serial

@@ -139,12 +139,12 @@ static char *new_message_id(const char *sender, const char *hostname)
 			   at + 1 : hostname);
 }
 
-static char *new_date(time_t now)
+char *message_format_date(time_t date)
 {
 	char text[DATE_SIZE];
 	struct tm tm;
 
-	(void)localtime_r(&now, &tm);
+	(void)localtime_r(&date, &tm);
 	(void)strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S %z", &tm);
 	return text_copy(text);
 }
@@ -172,7 +172,7 @@ int message_mark(const struct message *message,
 		marks_r->message_id = new_message_id(message->sender,
 						     set->hostname);
 	if (!message->has_date)
-		marks_r->date = new_date(now);
+		marks_r->date = message_format_date(now);
 	if (*message->serial != '\0')
 		memcpy(marks_r->serial, message->serial, SERIAL_TEXT_SIZE);
 	else

@@ -115,5 +115,7 @@ char *message_tagged(const char *address, const char *serial,
 		     const char *delimiters);
 /* RFC 5322, 3.3. Returns 0 if it can't be read. */
 time_t message_parse_date(const char *text);
+/* malloced */
+char *message_format_date(time_t date);
 
 #endif
