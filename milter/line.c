@@ -278,10 +278,9 @@ static int open_socket(const struct config *config, char **error_r)
 	mode_t old_umask;
 	int ret;
 
-	/* socket_lock() has looked at its length, and that nobody answers there */
+	/* socket_lock() has looked at its length, and that nothing is there */
 	(void)strncpy(address.sun_path, config->line_socket,
 		      sizeof(address.sun_path) - 1);
-	(void)unlink(config->line_socket);
 	old_umask = umask(0777 & ~config->socket_mode);
 	ret = fd < 0 ? -1 : bind(fd, &address, sizeof(address));
 	(void)umask(old_umask);

@@ -23,7 +23,8 @@ struct session {
 	/* from this host, not by SMTP */
 	bool is_local;
 	/* what the MTA lets us do, and expects no reply to */
-	bool may_change_from, no_reply_to_header, no_reply_to_rcpt;
+	bool may_change_from;
+	bool no_reply_to_connect, no_reply_to_rcpt, no_reply_to_header;
 	/* empty outside of a transaction that is ours */
 	struct message message;
 };
@@ -70,8 +71,9 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
 	*steps_r = steps & unwanted_steps();
 	*unused2_r = *unused3_r = 0;
 	session->may_change_from = (*actions_r & SMFIF_CHGFROM) != 0;
-	session->no_reply_to_header = (*steps_r & SMFIP_NR_HDR) != 0;
+	session->no_reply_to_connect = (*steps_r & SMFIP_NR_CONN) != 0;
 	session->no_reply_to_rcpt = (*steps_r & SMFIP_NR_RCPT) != 0;
+	session->no_reply_to_header = (*steps_r & SMFIP_NR_HDR) != 0;
 	if ((actions & SMFIF_ADDHDRS) == 0) {
 		log_error("The MTA lets no milter add headers: mail leaves "
 			  "without serials");
@@ -101,9 +103,10 @@ static bool is_local_address(const _SOCK_ADDR *address)
 static sfsistat on_connect(SMFICTX *ctx, char *host __attribute__((unused)),
 			   _SOCK_ADDR *address)
 {
-	get_session(ctx)->is_local = is_local_address(address);
-	/* libmilter leaves this out where no reply was promised */
-	return SMFIS_CONTINUE;
+	struct session *session = get_session(ctx);
+
+	session->is_local = is_local_address(address);
+	return session->no_reply_to_connect ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
 static sfsistat on_close(SMFICTX *ctx)
@@ -332,7 +335,7 @@ int milter_open_socket(char **error_r)
 
 	old_umask = umask(0777 & ~mode);
 	errno = 0;
-	ret = smfi_opensocket(true);
+	ret = smfi_opensocket(false);
 	(void)umask(old_umask);
 	if (ret != MI_SUCCESS)
 		return fail(errno == 0 ? "can't listen" : strerror(errno), error_r);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -37,35 +38,54 @@ static int take_lock(const char *path, char **error_r)
 	return fd;
 }
 
-/* Some other program may have been told the same path. */
-static bool somebody_answers(const struct sockaddr_un *address)
+/* Nobody listens there: some other program may have been told the same path, also one that we
+   may not talk to. */
+static bool is_left_over(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool answers;
+	bool refused;
 
 	if (fd < 0)
 		return false;
-	answers = connect(fd, address, sizeof(*address)) == 0 || errno == EAGAIN;
+	refused = connect(fd, address, sizeof(*address)) < 0 &&
+		errno == ECONNREFUSED;
 	(void)close(fd);
-	return answers;
+	return refused;
+}
+
+static int remove_left_over(const char *path, char **error_r)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct stat st;
+
+	(void)strcpy(address.sun_path, path);
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 :
+			fail_errno(path, "look at it", error_r);
+	if (!S_ISSOCK(st.st_mode)) {
+		*error_r = text_format("%s: is there, and no socket", path);
+		return -1;
+	}
+	if (!is_left_over(&address)) {
+		*error_r = text_format("%s: another program has it", path);
+		return -1;
+	}
+	return unlink(path) < 0 ? fail_errno(path, "remove it", error_r) : 0;
 }
 
 int socket_lock(const char *path, char **error_r)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	char *lock_path;
 	int fd;
 
-	if (strlen(path) >= sizeof(address.sun_path)) {
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
 		*error_r = text_format("%s: too long for a socket's path", path);
 		return -1;
 	}
-	(void)strcpy(address.sun_path, path);
 	lock_path = text_format("%s.lock", path);
 	fd = take_lock(lock_path, error_r);
 	free(lock_path);
-	if (fd >= 0 && somebody_answers(&address)) {
-		*error_r = text_format("%s: another program answers there", path);
+	if (fd >= 0 && remove_left_over(path, error_r) < 0) {
 		(void)close(fd);
 		return -1;
 	}

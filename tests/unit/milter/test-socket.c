@@ -91,6 +91,7 @@ static void test_left_over(void **state)
 
 	(void)close(listen_at(folder->path));
 	(void)close(lock(folder->path));
+	assert_int_equal(access(folder->path, F_OK), -1);
 }
 
 static void test_of_another_program(void **state)
@@ -98,10 +99,21 @@ static void test_of_another_program(void **state)
 	const struct folder *folder = *state;
 	int fd = listen_at(folder->path);
 
-	assert_refused(folder->path, "another program answers there");
+	assert_refused(folder->path, "another program has it");
 	/* that wasn't a lock */
 	(void)close(fd);
 	(void)close(lock(folder->path));
+}
+
+static void test_no_socket(void **state)
+{
+	const struct folder *folder = *state;
+	FILE *file = fopen(folder->path, "w");
+
+	assert_non_null(file);
+	(void)fclose(file);
+	assert_refused(folder->path, "no socket");
+	assert_int_equal(access(folder->path, F_OK), 0);
 }
 
 static void test_wrong_paths(void **state)
@@ -128,6 +140,7 @@ int main(void)
 		TEST(test_one_at_a_time),
 		TEST(test_left_over),
 		TEST(test_of_another_program),
+		TEST(test_no_socket),
 		TEST(test_wrong_paths),
 	};
 
