@@ -162,6 +162,13 @@ $(BUILD)/tests/programs/spf-suite-check: $(BUILD)/tests/programs/spf-zone.o
 $(PROGRAMS): %: %.o $(ARCHIVES)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DOVECOT_LIBS) $(LIB_LIBS) $(SPF_LIBS)
 
+# The milter's spool by itself, with sanitizers in all of it. What the end-to-end tests run, below:
+SPOOL_SOURCES := $(addprefix milter/,log.c text.c utf8.c sender-question.c) $(wildcard milter/doveadm-*.c milter/spool*.c)
+$(BUILD)/tests/programs/milter-spool: tests/programs/milter-spool.c $(SPOOL_SOURCES) $(wildcard milter/*.h)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -g -O1 -fsanitize=address,undefined $(OUR_CFLAGS) $(LIB_CFLAGS) -o $@ $(filter %.c,$^) $(MILTER_LIBS)
+E2E_PROGRAMS := $(addprefix $(BUILD)/tests/programs/,received-origin inspect $(if $(MILTER),milter-spool))
+
 # Says so in one line, before anything is done.
 need_root = $(if $(filter-out 0,$(shell id -u)),$(error run make $@ as root))
 INSTALL_PACKAGES := tests/tools/install-packages
@@ -241,7 +248,7 @@ check: ## build and run all tests, as root; ends with their counts
 
 # All that they need built.
 .PHONY: tests
-tests: all $(UNIT_TESTS) $(FUZZERS) $(PROGRAMS)
+tests: all $(UNIT_TESTS) $(FUZZERS) $(PROGRAMS) $(E2E_PROGRAMS)
 
 .PHONY: check-2.4
 check-2.4: ## the same in a Debian 13 folder, with Dovecot 2.4 (debootstrap, as root)
@@ -258,7 +265,7 @@ PYTEST_JOBS ?= 4
 # under which name their counts are kept
 E2E ?= e2e
 .PHONY: check-e2e
-check-e2e: all $(addprefix $(BUILD)/tests/programs/,received-origin inspect) ## end-to-end tests only (PYTEST_ARGS="-k sieve")
+check-e2e: all $(E2E_PROGRAMS) ## end-to-end tests only (PYTEST_ARGS="-k sieve")
 	@$(need_root)tests/tools/fetch-mtas
 	@$(PART) $(E2E) tests/tools/apart $(PYTHON) -m pytest -q -rs -n $(PYTEST_JOBS) tests/e2e $(PYTEST_ARGS)
 
