@@ -136,6 +136,10 @@ static void answer_if_over(struct session *session)
 
 static void ask(struct session *session, const char *token, char *request)
 {
+	/* OpenSMTPD waits for each answer before it goes on; it has nothing to wait for if it
+	   doesn't */
+	line_question_end(&session->question);
+	free(session->token);
 	session->token = text_copy(token);
 	line_question_begin(&session->question, line_socket, request);
 	answer_if_over(session);
