@@ -157,7 +157,8 @@ class Dovecot:
         self._write_users()
         self.config.write_text(dovecot_config.configuration(self))
         self._daemon = Daemon(dovecot_config.command(self, "dovecot", "-F"), self.log, r"Dovecot v\S+ .*starting up",
-                              idle=frozenset({"dovecot", "log"}))
+                              # auth and anvil: a Postfix keeps its connection to them
+                              idle=frozenset({"anvil", "auth", "dovecot", "log"}))
         # What a process logs before the log process has read the master's greeting of that service's pipe, it reads with
         # that greeting, and keeps it until the same service logs something more (both Dovecots).
         self._daemon.wait_until_idle("log")
