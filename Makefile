@@ -318,11 +318,17 @@ CONF_DIR = $(DESTDIR)/etc/dovecot/conf.d
 
 # Where the MTAs' configurations in conf.d/ look for them.
 INSTALLED_MILTER := $(DESTDIR)$(PREFIX)/sbin/backscatter-milter $(DESTDIR)$(PREFIX)/libexec/backscatter/filter-backscatter
+INSTALLED_UNIT := $(DESTDIR)$(PREFIX)/lib/systemd/system/backscatter-milter.service
+MAN_PAGES := $(wildcard docs/man/*.8)
+MAN_DIR := $(DESTDIR)$(PREFIX)/share/man/man8
 
 .PHONY: install-milter
 install-milter: milter ## the milter and OpenSMTPD's filter only, where Dovecot is on another host
 	for program in $(INSTALLED_MILTER); do \
 		install -D -m 755 $(BUILD)/*/$${program##*/} $$program; done
+	install -D -m 644 milter/backscatter-milter.service $(INSTALLED_UNIT)
+	sed -i 's|=/usr/sbin/|=$(PREFIX)/sbin/|' $(INSTALLED_UNIT)
+	install -D -m 644 -t $(MAN_DIR) $(MAN_PAGES)
 
 .PHONY: install
 install: all $(if $(MILTER),install-milter) ## into the directories of dovecot-config, below DESTDIR
@@ -341,7 +347,8 @@ uninstall: ## after the configuration was taken out; the users' logs stay
 		echo "First take $(CONF_DIR)/95-backscatter.conf out and reload Dovecot:"; \
 		echo "it asks for the plugin, and without it nothing is delivered."; exit 1; }
 	rm -f $(patsubst $(BUILD)/modules/%,$(DESTDIR)$(MODULE_DIR)/%,$(MODULES)) \
-		$(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE)) $(INSTALLED_MILTER)
+		$(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE)) $(INSTALLED_MILTER) $(INSTALLED_UNIT) \
+		$(patsubst docs/man/%,$(MAN_DIR)/%,$(MAN_PAGES))
 
 .PHONY: clean
 clean: ## remove build/

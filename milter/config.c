@@ -187,7 +187,7 @@ static const struct setting settings[] = {
 	SETTING(site_key, "/etc/dovecot/backscatter-site.key", parse_path, PATH),
 	SETTING(spool, "/var/lib/backscatter-milter/spool.db", parse_path, PATH),
 	SETTING(spool_max_rows, "100000", parse_rows, "1 to 100000000"),
-	SETTING(doveadm_socket, "/run/dovecot/doveadm-http",
+	SETTING(doveadm_socket, "/run/dovecot/http",
 		parse_doveadm_socket, PATH", and http://HOST:PORT"),
 	SETTING(doveadm_api_key, "/etc/dovecot/backscatter-api.key", parse_path,
 		PATH),

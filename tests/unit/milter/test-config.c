@@ -51,7 +51,7 @@ static void test_defaults(void **state)
 	assert_string_equal(config.site_key, "/etc/dovecot/backscatter-site.key");
 	assert_string_equal(config.spool, "/var/lib/backscatter-milter/spool.db");
 	assert_int_equal(config.spool_max_rows, 100000);
-	assert_string_equal(config.doveadm_socket, "/run/dovecot/doveadm-http");
+	assert_string_equal(config.doveadm_socket, "/run/dovecot/http");
 	assert_string_equal(config.doveadm_api_key,
 			    "/etc/dovecot/backscatter-api.key");
 	assert_int_equal(config.doveadm_connections, 4);
