@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,6 +36,7 @@
 #define STOP_MSECS 1000
 /* What was answered is on its way to the MTA then. */
 #define REPLY_MSECS 50
+#define MAX_DESCRIPTORS 65536
 
 struct program {
 	const char *config_path;
@@ -132,6 +134,18 @@ static int drop_rights(const struct config *config, char **error_r)
 		return -1;
 	}
 	return 0;
+}
+
+/* Each SMTP session of the MTA is a connection here. */
+static void allow_many_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max < MAX_DESCRIPTORS ?
+			limit.rlim_max : MAX_DESCRIPTORS;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }
 
 /* The locks last as long as the process. */
@@ -254,6 +268,7 @@ static int start(struct program *program, char **error_r)
 	    lock_sockets(&program->config, error_r) < 0)
 		return -1;
 	block_signals();
+	allow_many_descriptors();
 	set_sending(program);
 	if ((has_milter && milter_init(&program->sending, error_r) < 0) ||
 	    open_spool(program, error_r) < 0 ||

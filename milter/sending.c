@@ -10,11 +10,33 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#define WARNING_SECS 60
+
 /* Messages at their end */
 static pthread_mutex_t count_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t count_changed = PTHREAD_COND_INITIALIZER;
 static unsigned int count;
 static bool stopped;
+
+/* Once a minute: while Dovecot is away it is so for every message. */
+static void warn_not_checked(const char *user, const char *error)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	static unsigned int unsaid;
+	static time_t said;
+	time_t now = time(NULL);
+
+	(void)pthread_mutex_lock(&mutex);
+	if (now >= said && now - said < WARNING_SECS)
+		unsaid++;
+	else {
+		log_warning("%s: From: not checked, accepted: %s (%u more since "
+			    "the last such line)", user, error, unsaid);
+		said = now;
+		unsaid = 0;
+	}
+	(void)pthread_mutex_unlock(&mutex);
+}
 
 /* Returns NULL, or why this user may not send this header (malloced). */
 static char *
@@ -29,7 +51,7 @@ refusal(const struct sending *sending, const struct message *message)
 				(const char *const *)message->sender_fields,
 				message->sender_field_count, &answer,
 				&error) < 0) {
-		log_warning("%s: From: not checked: %s", message->user, error);
+		warn_not_checked(message->user, error);
 		free(error);
 		return NULL;
 	}
