@@ -322,13 +322,18 @@ class Attackers:
             one.result()
 
 
-def kill_at_random_moments(milter: Milter, dovecot: Dovecot, sent: list) -> None:
+def kill_at_random_moments(milter: Milter, dovecot: Dovecot, sent: list, threads: int) -> list[tuple[float, float]]:
+    """Each time after some messages more than were under way when it was started. Returns when it was there: from, to."""
+    there = []
     for _ in range(KILLS):
-        before = len(sent)
-        wait_until(lambda: len(sent) > before + 2)
-        time.sleep(random.uniform(0, 0.05))
+        began = time.time()
+        enough = len(sent) + threads + random.randint(1, 2 * threads)
+        wait_until(lambda: len(sent) >= enough)
+        time.sleep(random.uniform(0, 0.02))
+        there.append((began, time.time()))
         milter.kill()
         milter.start(dovecot)
+    return there
 
 
 def test_killed_at_random_moments_no_message_is_lost_and_the_gap_is_marked(site):
@@ -344,9 +349,10 @@ def test_killed_at_random_moments_no_message_is_lost_and_the_gap_is_marked(site)
     site.submit(sent_message())
     cover(site.dovecot)
     with Attackers(4, send):
-        kill_at_random_moments(site.milter, site.dovecot, sent)
+        there = kill_at_random_moments(site.milter, site.dovecot, sent, 4)
         last_start = time.time()
-        wait_until(lambda: sent and sent[-1][1] > last_start)
+        wait_until(lambda: sent[-1][1] > last_start)
+        there.append((last_start, time.time()))
     site.relay.settle()
     arrived = {message_id_of(received.message): received.message for received in site.received}
     assert {message_id_of(message) for message, _, _ in sent} <= set(arrived)
@@ -354,7 +360,7 @@ def test_killed_at_random_moments_no_message_is_lost_and_the_gap_is_marked(site)
     without_row = [(began, ended) for message, began, ended in sent
                    if not any(serial in rows for serial in serials_of(arrived[message_id_of(message)]))]
     print(f"{KILLS} kills, {len(sent)} messages, {len(without_row)} without a row")
-    assert not [began for began, _ in without_row if began > last_start]
+    assert not [began for began, ended in without_row if any(first < began and ended < last for first, last in there)]
     wait_until(lambda: since(site.dovecot) > max((ended for _, ended in without_row), default=0) - 1)
     assert coverage(site.dovecot)["cause"] == "gap"
     assert judged(site.dovecot, dsn(sent_message(to=STRANGER))) == NOT_COVERED
@@ -378,7 +384,7 @@ def test_killed_at_random_moments_what_was_answered_has_its_row(site):
         answered.append(answer.header(SERIAL_HEADER))
 
     with Attackers(8, send):
-        kill_at_random_moments(site.milter, site.dovecot, answered)
+        kill_at_random_moments(site.milter, site.dovecot, answered, 8)
     print(f"{KILLS} kills, {len(answered)} answers")
     wait_until(lambda: set(answered) <= set(logged_serials(site.log)))
     rows = logged_serials(site.log)
