@@ -223,6 +223,16 @@ def test_mail_in_transit_is_not_touched(site, message_id):
     assert site.log.counts() == {}
 
 
+@pytest.mark.parametrize("wanted", ["no", "yes"])
+def test_mail_of_this_hosts_programs(site_factory, wanted):
+    site = site_factory(milter={"local_submissions": wanted})
+    site.relay.submit_here(ALICE, READER, sent_message())
+    site.relay.settle()
+    [received] = site.received
+    assert serials_of(received.message) == logged_serials(site.log) if wanted == "yes" else site.log.counts() == {}
+    assert len(serials_of(received.message)) == (wanted == "yes")
+
+
 def test_who_may_use_which_mail_from_is_for_postfix_to_say(site):
     with site.relay.submission(ALICE) as client:
         reply = client.submit(BOB, [READER], crlf(sent_message(sender=BOB)))
