@@ -16,7 +16,8 @@ import pytest
 
 from dovecot import ALICE, BOB, DEADLINE, Dovecot, Message, crlf
 from dovecot_config import IS_2_3
-from milter import (DISCARDED, MAPPED, SIGNING_PORT, AskingExim, AskingOpenSmtpd, Milter, MilterRelay, SigningOpenDkim)
+from milter import (DISCARDED, MAPPED, SIGNING_PORT, AskingExim, AskingOpenSmtpd, Milter, MilterRelay,
+                    MilterSendmail, SigningOpenDkim)
 from milter_client import ACCEPT, CONTINUE, MilterClient
 from relay import BOUNCED, READER, REFUSED
 from sending import SERIAL_HEADER, backscatter, genuine, logged_serials, only, serial_of
@@ -538,6 +539,24 @@ def test_opensmtpds_filter_sets_envid_and_tag_if_wanted(asking_factory):
     assert judged(dovecot, only(bounce, "tag"), rcpt=to) == genuine("tag")
     refused = bounce_by(mta, dovecot, REFUSED)
     assert b"Original-Envelope-Id" in refused.raw or serials_of(refused.raw)
+
+
+# Sendmail
+
+def test_sendmails_bounce_is_genuine_by_serial_and_message_id(milter_factory, dovecot_factory, attach_log, cleanup):
+    mta = MilterSendmail()
+    attach_log("sendmail", mta.log)
+    cleanup.enter_context(mta)
+    daemon = milter_factory(mta.socket)
+    dovecot = dovecot_factory(**daemon.dovecot())
+    daemon.start(dovecot)
+    mark = mta.world.mark()
+    message = sent_message(to=REFUSED)
+    submit_to(mta, message, REFUSED)
+    bounce = mta.world.wait_for(ALICE, message_id_of(message).encode(), mark, DEADLINE).message
+    assert serials_of(bounce) == logged_serials(SentLog.of(dovecot))
+    for evidence in ("serial", "message-id"):
+        assert judged(dovecot, only(bounce, evidence)) == genuine(evidence)
 
 
 def wait_until(condition, timeout: float = 40) -> None:

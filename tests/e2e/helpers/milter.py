@@ -12,16 +12,18 @@ import re
 import shutil
 import signal
 import socket
+import socketserver
 import ssl
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 from dovecot import ALICE, BOB, BUILD, CAROL, DEADLINE, PASSWORD, Dovecot
 from dovecot_config import IS_2_3, ROOT, SUBMISSION_PORT
 from process import Daemon, Log, loopback_address
 from mta import Exim, OpenSmtpd, Unpacked
-from receiving import wait_for_port
+from receiving import ReceivingSendmail, wait_for_port
 from relay import Relay
 from smtp import PORT
 from submission import SubmissionClient
@@ -211,6 +213,51 @@ class EncryptedClient(SubmissionClient):
         self.starttls(context=ssl._create_unverified_context())
         self.ehlo()
         return super().login(*credentials, **options)
+
+
+class MilterSendmail(ReceivingSendmail):
+    """A Sendmail that asks the milter; who has which password it asks a saslauthd. All it sends goes to its world."""
+
+    @property
+    def socket(self) -> Path:
+        return self.root / "run" / "backscatter-milter" / "milter.sock"
+
+    @property
+    def extra(self) -> str:
+        """As m4 writes the piece, with the macros that Sendmail hands to milters by itself, and a bounce's own header."""
+        name, equates = re.search(r"^INPUT_MAIL_FILTER\(`(.*)', `(.*)'\)", piece("sendmail.mc", {}), re.MULTILINE).groups()
+        return f"O AuthMechanisms=PLAIN\nO InputMailFilters={name}\nO Milter.macros.envfrom=i, {{auth_authen}}, {{mail_addr}}\n" \
+            f"X{name}, {equates}\nDnMAILER-DAEMON\nH?F?From: $g\nH?D?Date: $a\nH?M?Message-Id: <$t.$i@$j>"
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        make_socket_folder(self.socket.parent, 0)
+        [sasl] = Path("/usr/lib").glob("*-linux-gnu/sasl2")
+        shutil.copytree(sasl, self.root / sasl.relative_to("/"), dirs_exist_ok=True)
+        (self.root / "etc" / "sasl2").mkdir()
+        (self.root / "etc" / "sasl2" / "Sendmail.conf").write_text(
+            "pwcheck_method: saslauthd\nsaslauthd_path: /run/mux\nmech_list: PLAIN\n")
+        self._passwords = socketserver.ThreadingUnixStreamServer(str(self.root / "run" / "mux"), SaslauthdSession)
+        self._passwords.daemon_threads = True
+        threading.Thread(target=self._passwords.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def stop(self) -> None:
+        super().stop()
+        self._passwords.shutdown()
+        self._passwords.server_close()
+
+    def submission(self, user: str) -> SubmissionClient:
+        """A logged-in connection."""
+        return SubmissionClient((self.address, PORT), user, PASSWORD, DEADLINE)
+
+
+class SaslauthdSession(socketserver.StreamRequestHandler):
+    """As much of its protocol as lets everybody in: four counted strings come, one goes."""
+
+    def handle(self) -> None:
+        for _ in range(4):
+            self.rfile.read(int.from_bytes(self.rfile.read(2), "big"))
+        self.wfile.write(b"\0\2OK")
 
 
 class SigningOpenDkim:
