@@ -11,9 +11,6 @@
 struct json_object;
 struct doveadm_client;
 
-/* One call: so many commands at most. */
-#define DOVEADM_MAX_COMMANDS 50
-
 struct doveadm_client_settings {
 	/* doveadm_socket: the path of a unix socket, or http://HOST:PORT */
 	const char *socket;

@@ -96,9 +96,16 @@ void spool_gaps_done(struct spool_gaps *gaps, struct spool_gap *gap)
 	bool again = gap->again;
 
 	spool_gaps_put_back(gap);
-	gap->failures = 0;
+	gap->failures = gap->refusals = 0;
 	if (!again)
 		take_out(gaps, gap);
+}
+
+void spool_gaps_refused(struct spool_gap *gap, int64_t now)
+{
+	spool_gaps_put_back(gap);
+	gap->refusals++;
+	gap->not_before = now + spool_queue_pause(gap->refusals);
 }
 
 void spool_gaps_retry(struct spool_gap *gap, int64_t now)

@@ -20,7 +20,7 @@ struct spool_gap {
 	/* NULL = all users */
 	char *user;
 	int64_t not_before;
-	unsigned int failures;
+	unsigned int failures, refusals;
 	bool sending:1;
 	/* another one while it was sent */
 	bool again:1;
@@ -45,7 +45,9 @@ struct spool_gap *spool_gaps_take(struct spool_gaps *gaps, int64_t now,
 void spool_gaps_done(struct spool_gaps *gaps, struct spool_gap *gap);
 /* It could not be asked. */
 void spool_gaps_put_back(struct spool_gap *gap);
-/* Later, perhaps. */
+/* It doesn't do such a thing: later, perhaps. */
+void spool_gaps_refused(struct spool_gap *gap, int64_t now);
+/* It tried, and may have marked some logs. */
 void spool_gaps_retry(struct spool_gap *gap, int64_t now);
 
 #endif

@@ -78,6 +78,11 @@ static void take_out_settled(struct spool_queue *queue)
 	queue->count = kept;
 }
 
+static unsigned short *busy_of(struct spool_queue *queue, uint64_t user)
+{
+	return &queue->busy[user % SPOOL_QUEUE_BUCKETS];
+}
+
 static struct spool_hold *find_hold(struct spool_queue *queue, uint64_t user)
 {
 	for (size_t i = 0; i < queue->hold_count; i++) {
@@ -91,16 +96,11 @@ static struct spool_hold *find_hold(struct spool_queue *queue, uint64_t user)
 static struct spool_row *come_back(struct spool_queue *queue, int64_t id)
 {
 	struct spool_row *row = find_row(queue, id);
-	struct spool_hold *hold;
 
-	if (row == NULL)
-		return NULL;
-	hold = find_hold(queue, row->user);
-	if (hold != NULL && hold->trying == id)
-		hold->trying = 0;
-	if (row->sending) {
+	if (row != NULL && row->sending) {
 		row->sending = false;
 		queue->sending--;
+		(*busy_of(queue, row->user))--;
 	}
 	return row;
 }
@@ -157,6 +157,7 @@ void spool_queue_settle(struct spool_queue *queue, int64_t id)
 void spool_queue_settle_all(struct spool_queue *queue)
 {
 	queue->count = queue->waiting = queue->sending = queue->hold_count = 0;
+	memset(queue->busy, 0, sizeof(queue->busy));
 }
 
 void spool_queue_done(struct spool_queue *queue, int64_t id)
@@ -211,53 +212,61 @@ static int64_t row_due(struct spool_queue *queue, const struct spool_row *row)
 {
 	const struct spool_hold *hold = find_hold(queue, row->user);
 
-	if (row->settled || row->sending || (hold != NULL && hold->trying != 0))
+	if (row->settled || *busy_of(queue, row->user) > 0)
 		return SPOOL_QUEUE_NEVER;
 	return hold == NULL ? row->not_before :
 			      later(row->not_before, hold->until);
 }
 
 /* So many are sent at once that all threads together send all that wait. */
-static size_t share_of(const struct spool_queue *queue, unsigned int threads,
-		       size_t max)
+static size_t share_of(const struct spool_queue *queue, unsigned int threads)
 {
 	size_t share = (queue->waiting - queue->sending + threads - 1) / threads;
 
-	return share < max ? share : max;
+	return share < SPOOL_QUEUE_MAX_SHARE ? share : SPOOL_QUEUE_MAX_SHARE;
+}
+
+static bool goes_alone(struct spool_queue *queue, const struct spool_row *row)
+{
+	/* one tries for all of a user */
+	return row->alone || find_hold(queue, row->user) != NULL;
 }
 
 static void send_row(struct spool_queue *queue, struct spool_row *row)
 {
 	row->sending = true;
 	queue->sending++;
+	(*busy_of(queue, row->user))++;
 }
 
 size_t spool_queue_take(struct spool_queue *queue, int64_t now,
-			unsigned int threads, int64_t *ids_r, size_t max,
-			int64_t *next_r)
+			unsigned int threads,
+			int64_t ids_r[SPOOL_QUEUE_MAX_SHARE], int64_t *next_r)
 {
-	size_t share = share_of(queue, threads, max), count = 0;
+	size_t share = share_of(queue, threads), count = 0;
+	struct spool_row *taken[SPOOL_QUEUE_MAX_SHARE];
+	bool alone = false;
 
 	*next_r = SPOOL_QUEUE_NEVER;
-	for (size_t i = 0; i < queue->count && count < share; i++) {
+	for (size_t i = 0; i < queue->count && count < share && !alone; i++) {
 		struct spool_row *row = &queue->rows[i];
-		struct spool_hold *hold = find_hold(queue, row->user);
 		int64_t due = row_due(queue, row);
-		bool alone = row->alone || hold != NULL;
 
 		if (due > now) {
 			if (due < *next_r)
 				*next_r = due;
 			continue;
 		}
-		if (alone && count > 0)
+		alone = goes_alone(queue, row);
+		if (alone && count > 0) {
+			alone = false;
 			continue;
-		send_row(queue, row);
-		ids_r[count++] = row->id;
-		if (hold != NULL)
-			hold->trying = row->id;
-		if (alone)
-			break;
+		}
+		taken[count++] = row;
+	}
+	for (size_t i = 0; i < count; i++) {
+		send_row(queue, taken[i]);
+		ids_r[i] = taken[i]->id;
 	}
 	return count;
 }

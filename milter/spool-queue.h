@@ -15,6 +15,10 @@
 #define SPOOL_QUEUE_MAX_PAUSE_MSECS (5 * 60 * 1000)
 #define SPOOL_QUEUE_MAX_HOLDS 64
 #define SPOOL_QUEUE_NEVER INT64_MAX
+/* Rows that are sent at once, at most. */
+#define SPOOL_QUEUE_MAX_SHARE 50
+/* Of users' hashes. */
+#define SPOOL_QUEUE_BUCKETS 4096
 
 struct spool_row {
 	int64_t id;
@@ -35,8 +39,6 @@ struct spool_hold {
 	uint64_t user;
 	int64_t until;
 	unsigned int failures;
-	/* the one that tries, or 0 */
-	int64_t trying;
 };
 
 struct spool_queue {
@@ -47,6 +49,8 @@ struct spool_queue {
 	size_t waiting, sending;
 	struct spool_hold holds[SPOOL_QUEUE_MAX_HOLDS];
 	size_t hold_count;
+	/* Rows under way, by user: those who write to one log only wait for each other. */
+	unsigned short busy[SPOOL_QUEUE_BUCKETS];
 	/* rows that Dovecot has taken */
 	uint64_t done;
 };
@@ -57,11 +61,12 @@ void spool_queue_add(struct spool_queue *queue, int64_t id, uint64_t user);
 /* It was added, and is not settled. */
 bool spool_queue_has(const struct spool_queue *queue, int64_t id);
 
-/* Which rows one of so many threads sends now; ids_r has room for max. Returns their number;
-   if there is none, *next_r is when to ask again, unless something happens before. */
+/* Which rows one of so many threads sends now; none of a user of whom one is under way.
+   Returns their number; if there is none, *next_r is when to ask again, unless something
+   happens before. */
 size_t spool_queue_take(struct spool_queue *queue, int64_t now,
-			unsigned int threads, int64_t *ids_r, size_t max,
-			int64_t *next_r);
+			unsigned int threads,
+			int64_t ids_r[SPOOL_QUEUE_MAX_SHARE], int64_t *next_r);
 
 /* What became of a row that was taken */
 

@@ -28,10 +28,10 @@
 struct job {
 	struct spool *spool;
 	struct spool_gap *gap;
-	int64_t ids[DOVEADM_MAX_COMMANDS];
+	int64_t ids[SPOOL_QUEUE_MAX_SHARE];
 	/* malloced */
-	char *users[DOVEADM_MAX_COMMANDS];
-	struct doveadm_command commands[DOVEADM_MAX_COMMANDS];
+	char *users[SPOOL_QUEUE_MAX_SHARE];
+	struct doveadm_command commands[SPOOL_QUEUE_MAX_SHARE];
 	struct doveadm_call call;
 	/* of ids that were taken; call.count of them are sent */
 	size_t count;
@@ -204,11 +204,16 @@ static char *sort_gap(struct job *job, bool *is_error_r)
 		pause_all(spool, MAX_PAUSE_MSECS);
 		spool_gaps_put_back(job->gap);
 		return warning(spool, job, result, user);
+	case DOVEADM_NOT_ALLOWED:
+	case DOVEADM_NOT_UNDERSTOOD:
+		/* perhaps only this command: rows go on */
+		spool_gaps_refused(job->gap, spool_now());
+		return warning(spool, job, result, user);
 	case DOVEADM_NO_ANSWER:
 		pause_all(spool, MAX_PAUSE_MSECS);
 		break;
 	default:
-		/* of this command only */
+		answered(spool);
 		break;
 	}
 	if (retry_gap(job, result))
@@ -257,7 +262,7 @@ static ssize_t load_row(struct job *job, int64_t id)
 static void load_rows(struct job *job)
 {
 	struct spool *spool = job->spool;
-	int64_t ids[DOVEADM_MAX_COMMANDS];
+	int64_t ids[SPOOL_QUEUE_MAX_SHARE];
 	size_t total = 0, i;
 	ssize_t size;
 
@@ -349,7 +354,7 @@ static bool job_take(struct job *job, int64_t *next_r)
 	if (job->gap != NULL)
 		return true;
 	job->count = spool_queue_take(&spool->queue, now, spool->thread_count,
-				      job->ids, DOVEADM_MAX_COMMANDS, next_r);
+				      job->ids, next_r);
 	if (next_gap < *next_r)
 		*next_r = next_gap;
 	return job->count > 0;
@@ -373,6 +378,9 @@ static void *sender_main(void *context)
 			(void)pthread_mutex_unlock(&spool->lock);
 			job_run(&job);
 			(void)pthread_mutex_lock(&spool->lock);
+			/* others of these users may go now */
+			if (spool->queue.waiting > spool->queue.sending)
+				(void)pthread_cond_broadcast(&spool->work);
 		} else {
 			spool_sleep(spool, &spool->work,
 				    next < next_flush ? next : next_flush);

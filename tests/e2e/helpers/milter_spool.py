@@ -146,7 +146,7 @@ class Door:
             try:
                 client, _ = self._socket.accept()
             except OSError:
-                return
+                return   # closed
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
@@ -155,9 +155,12 @@ class Door:
             if self._word in request:
                 self.cut.append(request)
                 return
-            with connect(self._behind, DEADLINE) as server:
-                server.sendall(request)
-                client.sendall(read_message(server))
+            try:
+                with connect(self._behind, DEADLINE) as server:
+                    server.sendall(request)
+                    client.sendall(read_message(server))
+            except OSError:
+                pass   # Dovecot isn't there
 
 
 def read_message(connection: socket.socket) -> bytes:

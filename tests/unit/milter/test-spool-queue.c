@@ -14,14 +14,15 @@
 #include <string.h>
 
 #define THREADS 4
-#define MAX_IDS 50
+/* of each row another one */
+#define ANYBODY 0
 #define ANN 1
 #define BOB 2
 
 struct fixture {
 	struct spool_queue queue;
 	struct spool_gaps gaps;
-	int64_t now, next, ids[MAX_IDS];
+	int64_t now, next, ids[SPOOL_QUEUE_MAX_SHARE];
 };
 
 static int setup(void **state)
@@ -43,13 +44,13 @@ static int teardown(void **state)
 static void add(struct fixture *f, int64_t first, int64_t last, uint64_t user)
 {
 	for (int64_t id = first; id <= last; id++)
-		spool_queue_add(&f->queue, id, user);
+		spool_queue_add(&f->queue, id,
+				user == ANYBODY ? (uint64_t)id + 2 : user);
 }
 
 static size_t take(struct fixture *f)
 {
-	return spool_queue_take(&f->queue, f->now, THREADS, f->ids, MAX_IDS,
-				&f->next);
+	return spool_queue_take(&f->queue, f->now, THREADS, f->ids, &f->next);
 }
 
 /* One row is sent, this one. */
@@ -70,7 +71,7 @@ static void test_alone_as_they_come(void **state)
 	struct fixture *f = *state;
 
 	assert_takes_nothing(f, SPOOL_QUEUE_NEVER);
-	add(f, 1, 4, ANN);
+	add(f, 1, 4, ANYBODY);
 	for (int64_t id = 1; id <= 4; id++)
 		assert_takes(f, id);
 	assert_takes_nothing(f, SPOOL_QUEUE_NEVER);
@@ -85,15 +86,35 @@ static void test_batches_when_behind(void **state)
 	struct fixture *f = *state;
 	size_t taken, all = 0;
 
-	add(f, 1, 100, ANN);
+	add(f, 1, 100, ANYBODY);
 	/* a quarter of what is left */
 	assert_int_equal(take(f), 25);
 	assert_int_equal(take(f), 19);
-	add(f, 101, 10000, BOB);
-	assert_int_equal(take(f), MAX_IDS);
+	add(f, 101, 4000, ANYBODY);
+	assert_int_equal(take(f), SPOOL_QUEUE_MAX_SHARE);
 	while ((taken = take(f)) > 0)
 		all += taken;
-	assert_int_equal(all, 10000 - 25 - 19 - MAX_IDS);
+	assert_int_equal(all, 4000 - 25 - 19 - SPOOL_QUEUE_MAX_SHARE);
+}
+
+/* Two who write to one log only wait for each other. */
+static void test_one_call_for_a_user(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, 1, 100, ANN);
+	add(f, 101, 102, BOB);
+	assert_int_equal(take(f), 26);
+	assert_int_equal(f->ids[25], 26);
+	assert_int_equal(take(f), 2);
+	assert_int_equal(f->ids[0], 101);
+	assert_takes_nothing(f, SPOOL_QUEUE_NEVER);
+	for (int64_t id = 1; id <= 25; id++)
+		spool_queue_done(&f->queue, id);
+	assert_takes_nothing(f, SPOOL_QUEUE_NEVER);
+	spool_queue_put_back(&f->queue, 26);
+	assert_int_equal(take(f), 19);
+	assert_int_equal(f->ids[0], 26);
 }
 
 static void test_settled_rows_need_no_memory(void **state)
@@ -108,7 +129,7 @@ static void test_settled_rows_need_no_memory(void **state)
 	assert_int_equal(f->queue.waiting, 0);
 	assert_true(f->queue.allocated <= 1024);
 	/* one that stays doesn't keep the others */
-	add(f, 200000, 200000, ANN);
+	add(f, 200000, 200000, BOB);
 	assert_takes(f, 200000);
 	for (int64_t id = 200001; id <= 300000; id++) {
 		add(f, id, id, ANN);
@@ -133,7 +154,7 @@ static void test_suspects_go_alone(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, 1, 8, ANN);
+	add(f, 1, 8, ANYBODY);
 	assert_int_equal(take(f), 2);
 	spool_queue_suspect(&f->queue, 1);
 	spool_queue_suspect(&f->queue, 2);
@@ -248,7 +269,7 @@ static void test_file_was_lost(void **state)
 {
 	struct fixture *f = *state;
 
-	add(f, 1, 10, ANN);
+	add(f, 1, 10, ANYBODY);
 	assert_int_equal(take(f), 3);
 	spool_queue_settle_all(&f->queue);
 	assert_false(spool_queue_has(&f->queue, 1));
@@ -345,6 +366,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_alone_as_they_come),
 		TEST(test_batches_when_behind),
+		TEST(test_one_call_for_a_user),
 		TEST(test_settled_rows_need_no_memory),
 		TEST(test_put_back),
 		TEST(test_suspects_go_alone),
