@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from dovecot import BUILD
-from milter_client import ACCEPT, CONTINUE, MilterClient, NO_BODY, NR_HEADER
+from milter_client import ACCEPT, CONTINUE, NO_BODY, NR_HEADER, REPLY_CODE, MilterClient
 from process import Daemon, Log
 
 PROGRAM = BUILD / "sbin" / "backscatter-milter"
@@ -382,6 +382,47 @@ def test_local_submissions(make_milter):
             answer = mta.message("Ann+x@example.org", ["bob@example.net"], [("From", ANN)])
             assert answer.verdict == verdict
     assert milter.rows() == 1
+
+
+@pytest.mark.parametrize("strict", ["no", "yes"])
+def test_a_message_that_cannot_be_logged(make_milter, strict):
+    """It leaves all the same, marked, but where the administrator wants none of these."""
+    milter = make_milter(strict=strict, spool_max_rows="1").start()
+    with milter.mta() as mta:
+        mta.negotiate()
+        first, second = (mta.message(ANN, ["bob@example.net"], [("From", ANN)], login=ANN) for _ in range(2))
+    assert (first.verdict, bool(first.inserted)) == (CONTINUE, True)
+    request = b"1\tmessage\tuser=ann\tsender=ann@example.org\n"
+    if strict == "no":
+        assert (second.verdict, bool(second.inserted)) == (CONTINUE, True)
+        assert milter.ask(request).startswith(b"1\tok\t")
+    else:
+        assert (second.verdict, second.inserted) == (REPLY_CODE, [])
+        assert second.reply.startswith("451 4.3.0 ")
+        assert milter.ask(request).startswith(b"1\tlater\t")
+    assert milter.log.lines("error: .*not logged")
+
+
+def test_a_header_that_nobody_can_check_is_accepted(make_milter):
+    """Dovecot isn't there: nobody knows whose address it is. One line in the log, not one for each message."""
+    milter = make_milter(sender_check="header").start()
+    with milter.mta() as mta:
+        mta.negotiate()
+        for _ in range(3):
+            assert mta.message(ANN, ["bob@example.net"], [("From", "eve@example.net")], login=ANN).verdict == CONTINUE
+    assert len(milter.log.lines("From: not checked")) == 1
+
+
+def test_a_header_that_is_too_long_to_be_checked(make_milter):
+    for check, verdict in (("header", REPLY_CODE), ("log", CONTINUE)):
+        milter = make_milter(sender_check=check).start()
+        with milter.mta() as mta:
+            mta.negotiate()
+            answer = mta.message(ANN, ["bob@example.net"], [("From", ANN)] * 200, login=ANN)
+        assert answer.verdict == verdict
+        if verdict == REPLY_CODE:
+            assert answer.reply == "553 5.7.1 Header is too long to be checked"
+        assert milter.log.lines("Header is too long to be checked")
 
 
 # Start and end
