@@ -88,7 +88,8 @@ void message_set_envelope_id(struct message *message, const char *xtext)
 void message_add_recipient(struct message *message, const char *address)
 {
 	if (message->recipient_count == MESSAGE_MAX_RECIPIENTS ||
-	    strlen(address) > MESSAGE_MAX_RECIPIENT || *address == '\0')
+	    strlen(address) > MESSAGE_MAX_RECIPIENT || *address == '\0' ||
+	    strcmp(address, "<>") == 0)
 		return;
 	if (message->recipient_count == message->recipient_room) {
 		size_t room = message->recipient_room == 0 ?
@@ -129,6 +130,35 @@ static char *unfolded(const char *value)
 		return NULL;
 	}
 	return text;
+}
+
+/* Printable ASCII with something to read in it: what Dovecot can log as a Message-ID. */
+static bool is_readable_id(const char *text)
+{
+	bool readable = false;
+
+	if (text == NULL || strlen(text) > MESSAGE_MAX_MESSAGE_ID)
+		return false;
+	for (; *text != '\0'; text++) {
+		if (*text < ' ' || *text > '~')
+			return false;
+		readable = readable || strchr(" <>@()\"", *text) == NULL;
+	}
+	return readable;
+}
+
+static void read_message_id(struct message *message, const char *value)
+{
+	char *text;
+
+	message->has_message_id = true;
+	if (message->message_id != NULL)
+		return;
+	text = unfolded(value);
+	if (is_readable_id(text))
+		message->message_id = text;
+	else
+		free(text);
 }
 
 /* Some readers drop what can't be in a name, and then see another one. */
@@ -188,9 +218,7 @@ void message_add_field(struct message *message, const char *name,
 	if (may_name_sender(name, value))
 		add_sender_field(message, name, value);
 	if (is_name(name, "message-id")) {
-		message->has_message_id = true;
-		if (message->message_id == NULL)
-			message->message_id = unfolded(value);
+		read_message_id(message, value);
 	} else if (is_name(name, "date")) {
 		message->has_date = true;
 		text = unfolded(value);

@@ -38,7 +38,7 @@ static void check_bounds(const struct message *message)
 	}
 	assert(message->message_id == NULL ||
 	       (*message->message_id != '\0' &&
-		strlen(message->message_id) <= MESSAGE_MAX_VALUE &&
+		strlen(message->message_id) <= MESSAGE_MAX_MESSAGE_ID &&
 		strpbrk(message->message_id, "\r\n") == NULL));
 	assert(message->sender_bytes <= MESSAGE_MAX_SENDER_BYTES);
 	assert(message->date >= 0);

@@ -135,6 +135,7 @@ static void test_bounds(void **state ATTR_UNUSED)
 
 	memset(large, 'x', MESSAGE_MAX_SENDER_BYTES);
 	message_add_recipient(&message, large);
+	message_add_recipient(&message, "<>");
 	assert_int_equal(message.recipient_count, 1);
 	for (unsigned int i = 0; i < MESSAGE_MAX_RECIPIENTS + 5; i++)
 		message_add_recipient(&message, "<bob@example.net>");
@@ -169,8 +170,13 @@ static void test_message_ids(void **state ATTR_UNUSED)
 		{ "MESSAGE-ID", "\r\n\t<a@example.org>\r\n ", "<a@example.org>" },
 		{ "Message-Id", "(a\n\t b) <a@x>", "(a  b) <a@x>" },
 		{ "Message\001-ID", "<a@x>", "<a@x>" },
+		{ "Message-ID", "a@x", "a@x" },
 		{ "Message-ID", " \r\n\t ", NULL },
 		{ "Message-ID", "", NULL },
+		{ "Message-ID", "<>", NULL },
+		{ "Message-ID", "<@>", NULL },
+		{ "Message-ID", "<\303\244@x>", NULL },
+		{ "Message-ID", "<\001@x>", NULL },
 	};
 	static const char *const others[] = {
 		"Resent-Message-ID", "Message-I", "Message-IDs", "Message_ID",
