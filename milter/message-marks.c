@@ -4,11 +4,11 @@
 #include "spool.h"
 #include "text.h"
 
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 /* plugin/verdict/tag.h */
 #define TAG_PREFIX "b="
@@ -124,14 +124,14 @@ static bool is_hostname(const char *name)
 	return true;
 }
 
-/* Returns NULL if OpenSSL has no random numbers. */
+/* Returns NULL if the system has no random numbers. */
 static char *new_message_id(const char *sender, const char *hostname)
 {
 	const char *at = strrchr(sender, '@');
 	unsigned char random[RANDOM_SIZE];
 	char hex[2 * RANDOM_SIZE + 1];
 
-	if (RAND_bytes(random, sizeof(random)) != 1)
+	if (getentropy(random, sizeof(random)) < 0)
 		return NULL;
 	for (size_t i = 0; i < RANDOM_SIZE; i++)
 		(void)snprintf(hex + 2 * i, 3, "%02x", random[i]);
