@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from dovecot import ALICE, BOB, DEADLINE, Dovecot, Message, crlf
+from dovecot import ALICE, BOB, CAROL, DEADLINE, Dovecot, Message, crlf
 from dovecot_config import IS_2_3
 from milter import (DISCARDED, MAPPED, SIGNING_PORT, AskingExim, AskingOpenSmtpd, Milter, MilterRelay,
                     MilterSendmail, SigningOpenDkim)
@@ -224,16 +224,6 @@ def test_mail_in_transit_is_not_touched(site, message_id):
     assert site.log.counts() == {}
 
 
-@pytest.mark.parametrize("wanted", ["no", "yes"])
-def test_mail_of_this_hosts_programs(site_factory, wanted):
-    site = site_factory(milter={"local_submissions": wanted})
-    site.relay.submit_here(ALICE, READER, sent_message())
-    site.relay.settle()
-    [received] = site.received
-    assert serials_of(received.message) == logged_serials(site.log) if wanted == "yes" else site.log.counts() == {}
-    assert len(serials_of(received.message)) == (wanted == "yes")
-
-
 def test_who_may_use_which_mail_from_is_for_postfix_to_say(site):
     with site.relay.submission(ALICE) as client:
         reply = client.submit(BOB, [READER], crlf(sent_message(sender=BOB)))
@@ -270,42 +260,52 @@ def test_a_bounce_that_overtakes_its_row_ends_in_the_inbox(site):
     wait_until(lambda: found(site.dovecot, overtaking).mailbox == "INBOX")
 
 
-MESSAGES, SESSIONS = 1000, 50
+MESSAGES, SESSIONS, USERS = 1000, 50, [ALICE, BOB, CAROL]
 
 
 def test_dovecot_stopped_during_a_thousand_submissions(site):
     """All rows arrive once, with the time they left."""
-    messages = [sent_message(to=DISCARDED) for _ in range(MESSAGES)]
+    messages = [[sent_message(sender=user_of(number), to=DISCARDED) for _ in range(MESSAGES // SESSIONS)]
+                for number in range(SESSIONS)]
     began = int(time.time())
     with ExitStack() as stack:
         # who is logged in can go on without Dovecot
-        clients = [stack.enter_context(site.relay.submission(ALICE)) for _ in range(SESSIONS)]
+        clients = [stack.enter_context(site.relay.submission(user_of(number))) for number in range(SESSIONS)]
         stopped = threading.Event()
 
         def send(number: int) -> None:
-            mine = messages[number::SESSIONS]
-            for index, message in enumerate(mine):
-                if index == len(mine) // 4:
+            for index, message in enumerate(messages[number]):
+                if index == 3:
                     stopped.wait(DEADLINE)
-                assert clients[number].submit(ALICE, [DISCARDED], message).accepted
+                assert clients[number].submit(user_of(number), [DISCARDED], message).accepted
 
         with ThreadPoolExecutor(SESSIONS) as pool:
             sending = [pool.submit(send, number) for number in range(SESSIONS)]
-            wait_until(lambda: sum(site.log.counts().values()) > SESSIONS)
-            site.dovecot.halt()
+            wait_until(lambda: len(rows_of(site)) > SESSIONS)
+            # 2.4's doveadm would go on asking for an auth service that has ended
+            site.dovecot.halt(patience=1)
             stopped.set()
             for one in sending:
                 one.result()
     ended = int(time.time())
-    in_time = sum(site.log.counts().values())
-    assert in_time < MESSAGES
+    assert len(rows_of(site)) < MESSAGES // 2
     site.dovecot.start()
-    wait_until(lambda: sum(site.log.counts().values()) >= MESSAGES)
-    rows = site.log.query("SELECT logged_at, serial FROM message")
+    wait_until(lambda: len(rows_of(site)) >= MESSAGES, 60)
+    rows = rows_of(site)
     assert len(rows) == len({serial for _, serial in rows}) == MESSAGES
     assert all(began <= logged_at <= ended for logged_at, _ in rows)
-    for message in random.sample(messages, 5):
-        assert judged(site.dovecot, dsn(message)) == GENUINE
+    for number in random.sample(range(SESSIONS), 5):
+        assert judged(site.dovecot, dsn(messages[number][-1], to=user_of(number)), user_of(number)) == GENUINE
+
+
+def user_of(session: int) -> str:
+    return USERS[session % len(USERS)]
+
+
+def rows_of(site: Site) -> list[tuple[int, str]]:
+    """Time and serial of all that is logged."""
+    logs = [SentLog.of(site.dovecot, user) for user in USERS]
+    return [row for log in logs if log.path.exists() for row in log.query("SELECT logged_at, serial FROM message")]
 
 
 KILLS = int(os.environ.get("BACKSCATTER_KILLS", "12"))

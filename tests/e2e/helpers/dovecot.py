@@ -26,7 +26,7 @@ from pathlib import Path
 
 import dovecot_config
 from dovecot_config import LIBEXEC, LMTP_PORT, ROOT, SUBMISSION_PORT
-from process import Daemon, Log, loopback_address
+from process import STOP_SECONDS, Daemon, Log, loopback_address
 from submission import Reply, SubmissionClient
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -172,10 +172,10 @@ class Dovecot:
     def processes(self) -> str:
         return self._daemon.processes() if self._daemon else "none"
 
-    def halt(self) -> None:
+    def halt(self, patience: float = STOP_SECONDS) -> None:
         """Ends the processes; the folder stays, start() goes on with it."""
         if self._daemon is not None:
-            self._daemon.stop()
+            self._daemon.stop(patience)
             self._daemon = None
 
     def stop(self) -> None:

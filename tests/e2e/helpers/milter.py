@@ -83,7 +83,6 @@ class MilterRelay(Relay):
             main.write(piece("postfix-main.cf", {
                 "hash:/etc/postfix/sender_logins": logins,
                 # what stands there as an example
-                "#non_smtpd_milters": "non_smtpd_milters",
                 "#submission_milters": "signing_milters", "#    inet:127.0.0.1:8891": f"    inet:{self.dkim_address}:{PORT}"}))
         with open(self.etc / "master.cf", "a") as master:
             service = piece("postfix-master.cf", {
@@ -104,11 +103,6 @@ class MilterRelay(Relay):
     def submission(self, user: str, port: int = SUBMISSION_PORT) -> SubmissionClient:
         """A logged-in connection."""
         return SubmissionClient((self.address, port), user, PASSWORD, DEADLINE)
-
-    def submit_here(self, mail_from: str, rcpt: str, message: bytes) -> None:
-        """By a program of this host."""
-        subprocess.run(["sendmail", "-C", str(self.etc), "-i", "-f", mail_from, rcpt], input=message.replace(b"\r\n", b"\n"),
-                       check=True, timeout=DEADLINE, capture_output=True)
 
     @property
     def transit(self) -> tuple[str, int]:
