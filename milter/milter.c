@@ -90,22 +90,23 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
 
 /* The session */
 
-/* Postfix's pickup and sendmail(1): no client's address, or one without a port. */
-static bool is_local_address(const _SOCK_ADDR *address)
+/* Postfix's pickup and sendmail(1): no client's address, or one without a port. Of a client
+   that isn't known, only the name says that it is another. */
+static bool is_local_client(const char *host, const _SOCK_ADDR *address)
 {
 	const struct sockaddr_in *in = (const struct sockaddr_in *)address;
 
-	return address == NULL ||
-		(address->sa_family == AF_INET && in->sin_port == 0 &&
-		 in->sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+	return strcmp(host, "localhost") == 0 &&
+		(address == NULL ||
+		 (address->sa_family == AF_INET && in->sin_port == 0 &&
+		  in->sin_addr.s_addr == htonl(INADDR_LOOPBACK)));
 }
 
-static sfsistat on_connect(SMFICTX *ctx, char *host __attribute__((unused)),
-			   _SOCK_ADDR *address)
+static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 {
 	struct session *session = get_session(ctx);
 
-	session->is_local = is_local_address(address);
+	session->is_local = is_local_client(host, address);
 	return session->no_reply_to_connect ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 

@@ -33,8 +33,8 @@ enum sending_result {
 /* text for SENDING_LATER */
 #define SENDING_LATER_TEXT "This message can't be logged now, try again later"
 
-/* For one message at a time of any number of threads. The row is durable when it returns SENDING_ACCEPTED, or an error line or a gap says
-   otherwise. marks_r: to be cleared in every case. text_r: for the SMTP reply; malloced,
+/* Any thread. The row is durable when it returns SENDING_ACCEPTED, or an error line or a gap
+   says otherwise. marks_r: to be cleared in every case. text_r: for the SMTP reply; malloced,
    printable ASCII; NULL if accepted. */
 enum sending_result
 sending_end(const struct sending *sending, const struct message *message,

@@ -1,3 +1,5 @@
+/* Taking a unix socket's path. Who serves it is for others. */
+
 #include "socket.h"
 #include "text.h"
 

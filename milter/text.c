@@ -1,3 +1,5 @@
+/* Memory and text. */
+
 #include "text.h"
 
 #include <stdarg.h>

@@ -1,3 +1,5 @@
+/* Asking the milter. What is asked, and what an answer means, is left to others. */
+
 #include "line-question.h"
 #include "milter/line-request.h"
 

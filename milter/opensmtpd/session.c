@@ -1,3 +1,6 @@
+/* Sessions in a list, and the requests about their messages. What OpenSMTPD is told is in
+   main.c. */
+
 #include "session.h"
 #include "milter/line.h"
 #include "milter/line-request.h"
