@@ -372,6 +372,41 @@ def test_an_aborted_message_leaves_nothing_to_the_next(milter):
         assert [arguments[:6] for _, arguments in answer.changed_from] == ["ENVID="]
 
 
+def test_what_opensmtpds_filter_says(milter):
+    """In the words of OpenSMTPD 7.6, which only Debian 13 has."""
+    mail = [f"report|0.7|1.1|smtp-in|protocol-client|s1|MAIL FROM:<{ANN}> RET=HDRS", f"filter|0.7|1.1|smtp-in|mail-from|s1|t1|{ANN}"]
+    lines = [f"filter|0.7|1.1|smtp-in|data-line|s1|t2|{line}" for line in (f"From: {ANN}", "Subject: a|b", "", "..", ".")]
+    commit = ["filter|0.7|1.1|smtp-in|commit|s1|t3|"]
+
+    def answers(*events: str, options: tuple[str, ...] = ()) -> list[str]:
+        """To these, and to a message."""
+        with subprocess.Popen([FILTER, *options, milter.line_socket], text=True, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as smtpd:
+            said = []
+            for events, last in (([*events, "config|ready", *mail], "|t1|"), (lines, "|."), (commit, "|t3|")):
+                smtpd.stdin.write("\n".join(events) + "\n")
+                smtpd.stdin.flush()
+                while not said or last not in said[-1]:
+                    said.append(smtpd.stdout.readline().rstrip("\n"))
+        return [line for line in said if not line.startswith("register|")]
+
+    echo = [line.replace("filter|0.7|1.1|smtp-in|data-line|", "filter-dataline|") for line in lines]
+    assert answers() == ["filter-result|s1|t1|proceed", *echo, "filter-result|s1|t3|proceed"]
+
+    login = f"report|0.7|1.1|smtp-in|link-auth|s1|pass|{ANN}"
+    result, serial, *said = answers(login)
+    assert result == "filter-result|s1|t1|proceed"
+    assert re.fullmatch("filter-dataline[|]s1[|]t2[|]X-Backscatter-Serial: [A-Z2-7]{37}", serial)
+    assert said[:2] == echo[:2]
+    assert re.match("filter-dataline[|]s1[|]t2[|]Message-ID: <[0-9a-f]{32}@example.org>", said[2])
+    assert said[3].startswith("filter-dataline|s1|t2|Date: ")
+    assert said[4:] == [*echo[2:], "filter-result|s1|t3|proceed"]
+
+    result, serial, *_ = answers(login, options=("-e",))
+    assert result == f"filter-result|s1|t1|rewrite|<{ANN}> RET=HDRS ENVID={serial.split(': ')[1]}"
+    assert milter.rows() == 2
+
+
 @pytest.mark.parametrize("client, verdict", [
     (b"localhost\0" b"4\0\0" b"127.0.0.1\0", CONTINUE),
     # sendmail(1) of Sendmail
