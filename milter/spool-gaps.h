@@ -11,10 +11,10 @@
 /* Of more than so many users it is told for all. */
 #define SPOOL_GAPS_MAX_USERS 1000
 /* Telling it for all makes coverage start anew each time. Where Dovecot could not mark some of
-   the logs so many times, within two hours, they stay so: a log that can't be written
+   the logs so many times, in three hours, they stay so: a log that can't be written
    convicts nobody. */
-#define SPOOL_GAPS_MAX_TRIES 7
-#define SPOOL_GAPS_ALL_PAUSE_MSECS (60 * 1000)
+#define SPOOL_GAPS_MAX_TRIES 11
+#define SPOOL_GAPS_ALL_PAUSE_MSECS 5000
 
 struct spool_gap {
 	/* NULL = all users */

@@ -152,11 +152,10 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 		spool_queue_suspect(&spool->queue, id);
 		return NULL;
 	case DOVEADM_NOT_ALLOWED:
-		pause_all(spool, MAX_PAUSE_NOT_ALLOWED_MSECS);
-		spool_queue_put_back(&spool->queue, id);
-		break;
 	case DOVEADM_NO_CONNECTION:
-		pause_all(spool, MAX_PAUSE_MSECS);
+		pause_all(spool, result == DOVEADM_NOT_ALLOWED ?
+					 MAX_PAUSE_NOT_ALLOWED_MSECS :
+					 MAX_PAUSE_MSECS);
 		spool_queue_put_back(&spool->queue, id);
 		break;
 	case DOVEADM_LATER:
