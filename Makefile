@@ -200,7 +200,7 @@ check-spf: $(BUILD)/tests/programs/spf-suite-check ## SPF evaluation with a publ
 # all that was ever found: what "make fuzz" finds becomes one of them.
 FUZZ_SECONDS ?= 600
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*-fuzz.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(filter-out $(if $(MILTER),,tests/fuzz/answer-fuzz.c),$(wildcard tests/fuzz/*-fuzz.c)))
 .PHONY: fuzz
 fuzz: ## look for new findings in each parser, as root (FUZZ_SECONDS=600 in all)
 	@$(need_root)$(INSTALL_PACKAGES) build fuzz
@@ -227,14 +227,16 @@ FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c plugin/spf/service/spf-*.
 FUZZED_received := plugin/spf/*.c
 FUZZED_ask := plugin/spf/spf-protocol.c plugin/spf/spf-wire.c plugin/spf/spf-networks.c plugin/spf/spf-result.c
 FUZZED_serial := plugin/sent-log/serial.c plugin/sent-log/hmac.c plugin/verdict/tag.c
+FUZZED_answer := milter/doveadm-answer.c milter/text.c
+FUZZ_LIBS_answer = $(shell pkg-config --libs json-c)
 FUZZED_line := milter/line-request.c $(wildcard milter/message*.c) milter/config.c milter/text.c plugin/sent-log/serial.c plugin/sent-log/hmac.c
 define FUZZ_RULE
 $(BUILD)/fuzz/$(1)-fuzz: tests/fuzz/$(1)-fuzz.c $(wildcard $(FUZZED_$(1)) $(dir $(FUZZED_$(1)))*.h)
 	@mkdir -p $$(@D)
 	$$(Q)clang $$(FUZZ_FLAGS) $$(OUR_CFLAGS) $$(DOVECOT_CFLAGS) $$(LIB_CFLAGS) -o $$@ $$(filter %.c,$$^) \
-		$$(DOVECOT_LIBS) $$(LIB_LIBS) $$(SPF_LIBS)
+		$$(DOVECOT_LIBS) $$(LIB_LIBS) $$(SPF_LIBS) $(FUZZ_LIBS_$(1))
 endef
-$(foreach name,report spf received ask serial line,$(eval $(call FUZZ_RULE,$(name))))
+$(foreach name,report spf received ask serial line answer,$(eval $(call FUZZ_RULE,$(name))))
 
 # What needs the packages runs in a make of its own: this one has looked for
 # dovecot-config before they were there.
