@@ -26,7 +26,7 @@ WARNINGS += -Werror
 endif
 CFLAGS ?= -g -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
 OUR_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) -MMD -MP \
-	-Iplugin -Itests/unit -Itests/programs -I$(BUILD)/gen
+	-I. -Iplugin -Itests/unit -Itests/programs -I$(BUILD)/gen
 DOVECOT_CFLAGS = -DHAVE_CONFIG_H $(call dovecot_var,LIBDOVECOT_INCLUDE)
 LIB_CFLAGS = $(shell pkg-config --cflags sqlite3 libcrypto) $(call soname,SQLITE,sqlite3) $(call soname,LIBCRYPTO,crypto)
 # The modules load them by name when they are first needed (plugin/sent-log/hmac.h).
@@ -51,10 +51,14 @@ DOVECOT_MINOR := $(shell sed -n 's/^.define DOVECOT_VERSION_MINOR //p' \
 SETTINGS_MODULE := $(if $(filter-out 3,$(DOVECOT_MINOR)),$(BUILD)/modules/settings/libbackscatter_settings.so)
 MODULES := $(PLUGIN) $(SUBMISSION_PLUGIN) $(DOVEADM_PLUGIN) $(SETTINGS_MODULE)
 SPF_SERVICE := $(BUILD)/libexec/backscatter-spf
-UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(foreach room,$(ROOMS),$(wildcard tests/unit/$(room)/test-*.c)))
+# The milter beside the MTA needs nothing of Dovecot; it is left out where a library of its own is missing.
+MILTER_PACKAGES := milter libcurl json-c
+MILTER_PROGRAMS := $(BUILD)/sbin/backscatter-milter $(BUILD)/libexec/filter-backscatter
+MILTER := $(if $(shell pkg-config --exists $(MILTER_PACKAGES) && echo yes),$(MILTER_PROGRAMS))
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(foreach room,$(ROOMS) $(if $(MILTER),milter),$(wildcard tests/unit/$(room)/test-*.c)))
 
 .PHONY: all
-all: $(MODULES) $(SPF_SERVICE) ## build the modules, and the service for SPF
+all: $(MODULES) $(SPF_SERVICE) $(MILTER) ## build the modules, the service for SPF, and the milter
 
 # A module is its entry points and what they need of the rooms; so it loads no library that it doesn't need, and shows
 # no entry point of another module (Dovecot 2.4's settings).
@@ -82,6 +86,20 @@ $(SPF_SERVICE): $(BUILD)/plugin/spf/service/main.o $(BUILD)/spf/service.a $(BUIL
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie $(LDFLAGS) -o $@ $^ $(DOVECOT_LIBS) $(SPF_LIBS)
 
+# The milter: of plugin/ it has serials and the site key's file, no store.
+MILTER_LIBS = $(LIB_LIBS) $(shell pkg-config --libs $(MILTER_PACKAGES)) -pthread
+$(BUILD)/milter.a: $(call objects,$(filter-out milter/main.c,$(wildcard milter/*.c)) \
+		$(addprefix plugin/sent-log/,serial.c site-key.c hmac.c))
+$(BUILD)/sbin/backscatter-milter: $(BUILD)/milter/main.o $(BUILD)/milter.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pie $(LDFLAGS) -o $@ $^ $(MILTER_LIBS)
+$(BUILD)/libexec/filter-backscatter: $(call objects,$(wildcard milter/opensmtpd/*.c)) $(BUILD)/milter.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pie $(LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+.PHONY: milter
+milter: $(MILTER_PROGRAMS) ## build the milter and OpenSMTPD's filter only
+
 # No storage symbols in it, or doveconf can't load it.
 $(BUILD)/modules/settings/libbackscatter_settings.so: $(BUILD)/plugin/settings/settings-2.4.o $(ARCHIVES)
 	@mkdir -p $(@D)
@@ -98,10 +116,14 @@ $(DOVECOT_ABI): FORCE
 	@grep DOVECOT_ABI_VERSION $(call dovecot_var,dovecot_pkgincludedir)/config.h > $@.new || :
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-# The sent log's room knows no Dovecot.
+# The sent log's room knows no Dovecot, nor does the milter.
 $(BUILD)/plugin/sent-log/%.o: plugin/sent-log/%.c $(BUILD)/gen/sent-log-migrations.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(LIB_CFLAGS) -c -o $@ $<
+
+$(BUILD)/milter/%.o: milter/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(LIB_CFLAGS) -pthread -c -o $@ $<
 
 $(BUILD)/%.o: %.c $(DOVECOT_ABI)
 	@mkdir -p $(@D)
@@ -130,17 +152,28 @@ $(BUILD)/tests/unit/$(1)/%: $(BUILD)/tests/unit/$(1)/%.o $(if $(filter spf/servi
 endef
 $(foreach room,$(ROOMS),$(eval $(call UNIT_RULE,$(room))))
 
+# Also with the plugin's rooms whose rules the milter has to follow.
+$(BUILD)/tests/unit/milter/%: $(BUILD)/tests/unit/milter/%.o $(BUILD)/milter.a $(call archives,$(call stands_on,verdict))
+	$(Q)$(CC) -o $@ -Wl,--start-group $^ -Wl,--end-group $(DOVECOT_LIBS) $(MILTER_LIBS) $(UNIT_LIBS)
+
 # Programs that the tests run.
 PROGRAMS := $(addprefix $(BUILD)/tests/programs/,spf-suite-check received-origin corpus-verdict inspect)
 $(BUILD)/tests/programs/spf-suite-check: $(BUILD)/tests/programs/spf-zone.o
 $(PROGRAMS): %: %.o $(ARCHIVES)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DOVECOT_LIBS) $(LIB_LIBS) $(SPF_LIBS)
 
+# The milter's spool by itself, with sanitizers in all of it. What the end-to-end tests run, below:
+SPOOL_SOURCES := $(addprefix milter/,log.c text.c utf8.c sender-question.c) $(wildcard milter/doveadm-*.c milter/spool*.c)
+$(BUILD)/tests/programs/milter-spool: tests/programs/milter-spool.c $(SPOOL_SOURCES) $(wildcard milter/*.h)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -g -O1 -fsanitize=address,undefined $(OUR_CFLAGS) $(LIB_CFLAGS) -o $@ $(filter %.c,$^) $(MILTER_LIBS)
+E2E_PROGRAMS := $(addprefix $(BUILD)/tests/programs/,received-origin inspect $(if $(MILTER),milter-spool))
+
 # Says so in one line, before anything is done.
 need_root = $(if $(filter-out 0,$(shell id -u)),$(error run make $@ as root))
 INSTALL_PACKAGES := tests/tools/install-packages
 # Of all tests; what the others need: see there.
-TEST_PACKAGES := build demo test fuzz
+TEST_PACKAGES := build milter demo test fuzz
 
 .PHONY: deps
 deps: ## install the Debian packages that are missing, of every target (as root)
@@ -167,7 +200,7 @@ check-spf: $(BUILD)/tests/programs/spf-suite-check ## SPF evaluation with a publ
 # all that was ever found: what "make fuzz" finds becomes one of them.
 FUZZ_SECONDS ?= 600
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*-fuzz.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(filter-out $(if $(MILTER),,tests/fuzz/answer-fuzz.c),$(wildcard tests/fuzz/*-fuzz.c)))
 .PHONY: fuzz
 fuzz: ## look for new findings in each parser, as root (FUZZ_SECONDS=600 in all)
 	@$(need_root)$(INSTALL_PACKAGES) build fuzz
@@ -194,13 +227,16 @@ FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c plugin/spf/service/spf-*.
 FUZZED_received := plugin/spf/*.c
 FUZZED_ask := plugin/spf/spf-protocol.c plugin/spf/spf-addresses.c plugin/spf/spf-result.c
 FUZZED_serial := plugin/sent-log/serial.c plugin/sent-log/hmac.c plugin/verdict/tag.c
+FUZZED_answer := milter/doveadm-answer.c milter/text.c
+FUZZ_LIBS_answer = $(shell pkg-config --libs json-c)
+FUZZED_line := milter/line-request.c $(wildcard milter/message*.c) milter/config.c milter/text.c plugin/sent-log/serial.c plugin/sent-log/hmac.c
 define FUZZ_RULE
 $(BUILD)/fuzz/$(1)-fuzz: tests/fuzz/$(1)-fuzz.c $(wildcard $(FUZZED_$(1)) $(dir $(FUZZED_$(1)))*.h)
 	@mkdir -p $$(@D)
 	$$(Q)clang $$(FUZZ_FLAGS) $$(OUR_CFLAGS) $$(DOVECOT_CFLAGS) $$(LIB_CFLAGS) -o $$@ $$(filter %.c,$$^) \
-		$$(DOVECOT_LIBS) $$(LIB_LIBS) $$(SPF_LIBS)
+		$$(DOVECOT_LIBS) $$(LIB_LIBS) $$(SPF_LIBS) $(FUZZ_LIBS_$(1))
 endef
-$(foreach name,report spf received ask serial,$(eval $(call FUZZ_RULE,$(name))))
+$(foreach name,report spf received ask serial line answer,$(eval $(call FUZZ_RULE,$(name))))
 
 # What needs the packages runs in a make of its own: this one has looked for
 # dovecot-config before they were there.
@@ -214,7 +250,7 @@ check: ## build and run all tests, as root; ends with their counts
 
 # All that they need built.
 .PHONY: tests
-tests: all $(UNIT_TESTS) $(FUZZERS) $(PROGRAMS)
+tests: all $(UNIT_TESTS) $(FUZZERS) $(PROGRAMS) $(E2E_PROGRAMS)
 
 .PHONY: check-2.4
 check-2.4: ## the same in a Debian 13 folder, with Dovecot 2.4 (debootstrap, as root)
@@ -231,7 +267,7 @@ PYTEST_JOBS ?= 4
 # under which name their counts are kept
 E2E ?= e2e
 .PHONY: check-e2e
-check-e2e: all $(addprefix $(BUILD)/tests/programs/,received-origin inspect) ## end-to-end tests only (PYTEST_ARGS="-k sieve")
+check-e2e: all $(E2E_PROGRAMS) ## end-to-end tests only (PYTEST_ARGS="-k sieve")
 	@$(need_root)tests/tools/fetch-mtas
 	@$(PART) $(E2E) tests/tools/apart $(PYTHON) -m pytest -q -rs -n $(PYTEST_JOBS) tests/e2e $(PYTEST_ARGS)
 
@@ -282,8 +318,22 @@ check-conf: $(MADE_CONFS)
 CONF := conf.d/95-backscatter$(if $(SETTINGS_MODULE),-2.4).conf
 CONF_DIR = $(DESTDIR)/etc/dovecot/conf.d
 
+# Where the MTAs' configurations in conf.d/ look for them.
+INSTALLED_MILTER := $(DESTDIR)$(PREFIX)/sbin/backscatter-milter $(DESTDIR)$(PREFIX)/libexec/backscatter/filter-backscatter
+INSTALLED_UNIT := $(DESTDIR)$(PREFIX)/lib/systemd/system/backscatter-milter.service
+MAN_PAGES := $(wildcard docs/man/*.8)
+MAN_DIR := $(DESTDIR)$(PREFIX)/share/man/man8
+
+.PHONY: install-milter
+install-milter: milter ## the milter and OpenSMTPD's filter only, where Dovecot is on another host
+	for program in $(INSTALLED_MILTER); do \
+		install -D -m 755 $(BUILD)/*/$${program##*/} $$program; done
+	install -D -m 644 milter/backscatter-milter.service $(INSTALLED_UNIT)
+	sed -i 's|=/usr/sbin/|=$(PREFIX)/sbin/|' $(INSTALLED_UNIT)
+	install -D -m 644 -t $(MAN_DIR) $(MAN_PAGES)
+
 .PHONY: install
-install: all ## into the directories of dovecot-config, below DESTDIR
+install: all $(if $(MILTER),install-milter) ## into the directories of dovecot-config, below DESTDIR
 	install -d $(CONF_DIR)
 	for module in $(patsubst $(BUILD)/modules/%,%,$(MODULES)); do \
 		install -D -m 644 $(BUILD)/modules/$$module $(DESTDIR)$(MODULE_DIR)/$$module; done
@@ -299,7 +349,8 @@ uninstall: ## after the configuration was taken out; the users' logs stay
 		echo "First take $(CONF_DIR)/95-backscatter.conf out and reload Dovecot:"; \
 		echo "it asks for the plugin, and without it nothing is delivered."; exit 1; }
 	rm -f $(patsubst $(BUILD)/modules/%,$(DESTDIR)$(MODULE_DIR)/%,$(MODULES)) \
-		$(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE))
+		$(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE)) $(INSTALLED_MILTER) $(INSTALLED_UNIT) \
+		$(patsubst docs/man/%,$(MAN_DIR)/%,$(MAN_PAGES))
 
 .PHONY: clean
 clean: ## remove build/
@@ -308,9 +359,9 @@ clean: ## remove build/
 .PHONY: help
 help: ## this list
 	@sed -n 's/^\([a-z0-9.-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
-		awk -F'|' '{ printf "  %-12s %s\n", $$1, $$2 }'
+		awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
 # kept: make would remove them as intermediate files
 .SECONDARY:
 
--include $(shell find $(BUILD)/plugin $(BUILD)/tests -name '*.d' -type f 2>/dev/null)
+-include $(shell find $(BUILD)/plugin $(BUILD)/milter $(BUILD)/tests -name '*.d' -type f 2>/dev/null)

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import dovecot_config
 from dovecot_config import LIBEXEC, LMTP_PORT, ROOT, SUBMISSION_PORT
-from process import Daemon, Log, loopback_address
+from process import STOP_SECONDS, Daemon, Log, loopback_address
 from submission import Reply, SubmissionClient
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -157,7 +157,8 @@ class Dovecot:
         self._write_users()
         self.config.write_text(dovecot_config.configuration(self))
         self._daemon = Daemon(dovecot_config.command(self, "dovecot", "-F"), self.log, r"Dovecot v\S+ .*starting up",
-                              idle=frozenset({"dovecot", "log"}))
+                              # auth and anvil: a Postfix keeps its connection to them
+                              idle=frozenset({"anvil", "auth", "dovecot", "log"}))
         # What a process logs before the log process has read the master's greeting of that service's pipe, it reads with
         # that greeting, and keeps it until the same service logs something more (both Dovecots).
         self._daemon.wait_until_idle("log")
@@ -171,10 +172,10 @@ class Dovecot:
     def processes(self) -> str:
         return self._daemon.processes() if self._daemon else "none"
 
-    def halt(self) -> None:
+    def halt(self, patience: float = STOP_SECONDS) -> None:
         """Ends the processes; the folder stays, start() goes on with it."""
         if self._daemon is not None:
-            self._daemon.stop()
+            self._daemon.stop(patience)
             self._daemon = None
 
     def stop(self) -> None:

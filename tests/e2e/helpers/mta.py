@@ -199,7 +199,7 @@ class Unpacked(Mta):
     def _prepare(self) -> None:
         subprocess.run([FETCH_MTAS, UNPACKED], check=True, timeout=300, stdout=subprocess.DEVNULL)
         shutil.copytree(UNPACKED / self.name, self.root, symlinks=True)
-        self._libraries()
+        self._libraries(self.root / self.program)
         for name in ("dev", "etc", "tmp", "var/run", "var/spool", "var/log", "run"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         (self.root / "tmp").chmod(0o1777)
@@ -214,10 +214,10 @@ class Unpacked(Mta):
         (self.root / "etc" / "hosts").write_text("127.0.0.1 localhost\n")
         (self.root / "etc" / "mailname").write_text("mx.example.test\n")
 
-    def _libraries(self) -> None:
+    def _libraries(self, program: Path) -> None:
         """Copies what ldd names: the machine's libraries, the loader too; the package's own are there already."""
         own = [str(path) for path in self.root.glob("usr/lib/*-linux-gnu")]
-        found = subprocess.run(["ldd", self.root / self.program], env=os.environ | {"LD_LIBRARY_PATH": ":".join(own)},
+        found = subprocess.run(["ldd", program], env=os.environ | {"LD_LIBRARY_PATH": ":".join(own)},
                                capture_output=True, text=True, check=True).stdout
         assert "not found" not in found, found
         for library in re.findall(r"(/\S+) \(0x", found):

@@ -110,11 +110,11 @@ class Daemon:
             pause = min(2 * pause, 0.05)
         raise TimeoutError(f"no process {name} that waits for input:\n{self.processes()}")
 
-    def stop(self) -> None:
+    def stop(self, patience: float = STOP_SECONDS) -> None:
         """SIGTERM, then SIGKILL for what is still there after a while; returns when nothing of it runs any more."""
         if self.running():
             self._process.terminate()
-        self._wait_for(self._idle)
+        self._wait_for(self._idle, patience)
         for pid in processes(self.pid):
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -125,9 +125,9 @@ class Daemon:
         self._wait_for(frozenset())
         self._reader.join(STOP_SECONDS)
 
-    def _wait_for(self, idle: frozenset[str]) -> None:
+    def _wait_for(self, idle: frozenset[str], seconds: float = STOP_SECONDS) -> None:
         """Until no others than the idle ones run. They are not our children: they can only be looked at."""
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + seconds
         pause = 0.002
         while time.monotonic() < deadline and not set(processes(self.pid).values()) <= idle:
             time.sleep(pause)

@@ -1,0 +1,417 @@
+/* The threads that send rows and gaps to Dovecot, and what becomes of each by its answer. */
+
+#include "spool-private.h"
+#include "log.h"
+#include "spool-row.h"
+#include "text.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* For one row. Dovecot waits some seconds for a lock, for each row. */
+#define ROW_TIMEOUT_MSECS 15000
+#define NEXT_ROW_TIMEOUT_MSECS 4000
+/* A site's users are gone through one by one. */
+#define GAP_TIMEOUT_MSECS 30000
+#define ALL_GAPS_TIMEOUT_MSECS (10 * 60 * 1000)
+/* Of the rows that are sent at once. */
+#define MAX_BATCH_SIZE (256 * 1024)
+
+/* While Dovecot doesn't answer: at first, and at most. Each try that it doesn't allow is an
+   error in its log. */
+#define FIRST_PAUSE_MSECS 250
+#define MAX_PAUSE_MSECS 2000
+#define MAX_PAUSE_NOT_ALLOWED_MSECS 30000
+
+/* What a thread sends: a gap, or rows. */
+struct job {
+	struct spool *spool;
+	struct spool_gap *gap;
+	int64_t ids[SPOOL_QUEUE_MAX_SHARE];
+	/* malloced */
+	char *users[SPOOL_QUEUE_MAX_SHARE];
+	struct doveadm_command commands[SPOOL_QUEUE_MAX_SHARE];
+	struct doveadm_call call;
+	/* of ids that were taken; call.count of them are sent */
+	size_t count;
+};
+
+/* Pauses, with spool->lock held */
+
+static void pause_all(struct spool *spool, int64_t max_msecs)
+{
+	int64_t now = spool_now(), pause = FIRST_PAUSE_MSECS;
+
+	/* of several threads one counts */
+	if (spool->paused_until > now)
+		return;
+	for (unsigned int i = 0; i < spool->failures && pause < max_msecs; i++)
+		pause *= 2;
+	spool->paused_until = now + (pause < max_msecs ? pause : max_msecs);
+	spool->failures++;
+	/* nobody waits for it */
+	(void)pthread_cond_broadcast(&spool->settled);
+}
+
+static void answered(struct spool *spool)
+{
+	spool->failures = 0;
+	spool->paused_until = 0;
+}
+
+/* Log lines: made with spool->lock held, written without it */
+
+static char *warning(struct spool *spool, const struct job *job,
+		     enum doveadm_result result, const char *user)
+{
+	unsigned int left_out;
+	char *line, *more;
+
+	if (spool->stopping ||
+	    !spool_log_allows(&spool->warnings[result], &left_out))
+		return NULL;
+	more = left_out > 0 ? text_format(", and %u others", left_out) :
+			      text_copy("");
+	if (result == DOVEADM_UNKNOWN_USER) {
+		line = text_format("%s of user %s dropped%s: Dovecot has no such "
+				   "user", job->gap != NULL ? "gap" : "row", user,
+				   more);
+	} else {
+		line = text_format("%s of user %s not taken yet%s: %s; %zu rows "
+				   "wait in %s",
+				   job->gap != NULL ? "gap" : "row", user, more,
+				   job->call.error_r != NULL ?
+					   job->call.error_r : "no answer",
+				   spool->queue.waiting, spool->path);
+	}
+	free(more);
+	return line;
+}
+
+/* Rows */
+
+static char *set_aside(struct job *job, size_t i)
+{
+	struct spool *spool = job->spool;
+	const char *reason = job->call.error_r != NULL ? job->call.error_r :
+							 "no answer";
+
+	spool_queue_settle(&spool->queue, job->ids[i]);
+	spool_store_leave(spool, job->ids[i], reason);
+	spool_gaps_mark(&spool->gaps, job->users[i]);
+	return text_format("row %lld of user %s set aside in %s: Dovecot will "
+			   "never take it (%s): his coverage starts anew",
+			   (long long)job->ids[i], job->users[i], spool->path,
+			   reason);
+}
+
+/* A row that is at fault, unless others fare no better. */
+static char *strike(struct job *job, size_t i, enum doveadm_result result,
+		    bool *given_up_r)
+{
+	struct spool *spool = job->spool;
+
+	*given_up_r = spool_queue_strike(&spool->queue, job->ids[i],
+					 spool_now());
+	return *given_up_r ? set_aside(job, i) :
+			     warning(spool, job, result, job->users[i]);
+}
+
+/* Returns a line for the log, malloced, or NULL. */
+static char *sort_row(struct job *job, size_t i, bool *is_error_r)
+{
+	const enum doveadm_result result = job->commands[i].result_r;
+	struct spool *spool = job->spool;
+	const int64_t id = job->ids[i];
+
+	*is_error_r = result == DOVEADM_REFUSED;
+	switch (result) {
+	case DOVEADM_DONE:
+		answered(spool);
+		spool_queue_done(&spool->queue, id);
+		spool_store_leave(spool, id, NULL);
+		return NULL;
+	case DOVEADM_UNKNOWN_USER:
+		answered(spool);
+		spool_queue_settle(&spool->queue, id);
+		spool_store_leave(spool, id, NULL);
+		break;
+	case DOVEADM_REFUSED:
+		answered(spool);
+		return set_aside(job, i);
+	case DOVEADM_WRONG_ARGUMENT:
+		answered(spool);
+		return strike(job, i, result, is_error_r);
+	case DOVEADM_NOT_UNDERSTOOD:
+	case DOVEADM_NO_ANSWER:
+		pause_all(spool, MAX_PAUSE_MSECS);
+		if (job->call.count == 1)
+			return strike(job, i, result, is_error_r);
+		/* another one of the call may be at fault */
+		spool_queue_suspect(&spool->queue, id);
+		return NULL;
+	case DOVEADM_NOT_ALLOWED:
+	case DOVEADM_NO_CONNECTION:
+		pause_all(spool, result == DOVEADM_NOT_ALLOWED ?
+					 MAX_PAUSE_NOT_ALLOWED_MSECS :
+					 MAX_PAUSE_MSECS);
+		spool_queue_put_back(&spool->queue, id);
+		break;
+	case DOVEADM_LATER:
+	default:
+		answered(spool);
+		spool_queue_hold(&spool->queue, id, spool_now());
+		break;
+	}
+	return warning(spool, job, result, job->users[i]);
+}
+
+/* Gaps */
+
+/* Returns false if it isn't told any more. */
+static bool retry_gap(struct job *job, enum doveadm_result result)
+{
+	struct spool_gap *gap = job->gap;
+
+	/* Dovecot went through all users, and could not mark some. */
+	if (gap->user == NULL && gap->failures + 1 >= SPOOL_GAPS_MAX_TRIES &&
+	    (result == DOVEADM_LATER || result == DOVEADM_REFUSED)) {
+		spool_gaps_done(&job->spool->gaps, gap);
+		return false;
+	}
+	spool_gaps_retry(gap, spool_now());
+	return true;
+}
+
+static char *sort_gap(struct job *job, bool *is_error_r)
+{
+	const enum doveadm_result result = job->commands[0].result_r;
+	const char *user = job->gap->user != NULL ? job->users[0] : "(all)";
+	struct spool *spool = job->spool;
+
+	switch (result) {
+	case DOVEADM_DONE:
+		answered(spool);
+		spool_gaps_done(&spool->gaps, job->gap);
+		return NULL;
+	case DOVEADM_UNKNOWN_USER:
+		answered(spool);
+		spool_gaps_done(&spool->gaps, job->gap);
+		return warning(spool, job, result, user);
+	case DOVEADM_NO_CONNECTION:
+		pause_all(spool, MAX_PAUSE_MSECS);
+		spool_gaps_put_back(job->gap);
+		return warning(spool, job, result, user);
+	case DOVEADM_NOT_ALLOWED:
+	case DOVEADM_NOT_UNDERSTOOD:
+		/* perhaps only this command: rows go on */
+		spool_gaps_refused(job->gap, spool_now());
+		return warning(spool, job, result, user);
+	case DOVEADM_NO_ANSWER:
+		pause_all(spool, MAX_PAUSE_MSECS);
+		break;
+	default:
+		answered(spool);
+		break;
+	}
+	if (retry_gap(job, result))
+		return warning(spool, job, result, user);
+	*is_error_r = true;
+	return text_format("some users' logs still can't be told of a gap (%s): "
+			   "doveadm backscatter sent gap -A says which",
+			   job->call.error_r);
+}
+
+/* Jobs */
+
+static void add_command(struct job *job, const char *name, char *user,
+			struct json_object *arguments)
+{
+	size_t i = job->call.count++;
+
+	job->users[i] = user;
+	job->commands[i].name = name;
+	job->commands[i].arguments = arguments;
+}
+
+/* Returns its size; 0 if there is no such row any more; -1 if it can't be read now. */
+static ssize_t load_row(struct job *job, int64_t id)
+{
+	struct json_object *parsed = NULL;
+	char *user, *arguments;
+	size_t size = 0;
+	int ret = spool_store_get(job->spool, id, &user, &arguments);
+
+	if (ret <= 0)
+		return ret;
+	parsed = spool_row_parse(arguments);
+	if (parsed == NULL)
+		free(user);
+	else {
+		size = strlen(arguments);
+		job->ids[job->call.count] = id;
+		add_command(job, "backscatterSentAdd", user, parsed);
+	}
+	free(arguments);
+	return (ssize_t)size;
+}
+
+/* The rows themselves, as far as there is room in one call. */
+static void load_rows(struct job *job)
+{
+	struct spool *spool = job->spool;
+	int64_t ids[SPOOL_QUEUE_MAX_SHARE];
+	size_t total = 0, i;
+	ssize_t size;
+
+	memcpy(ids, job->ids, job->count * sizeof(*ids));
+	for (i = 0; i < job->count && total < MAX_BATCH_SIZE; i++) {
+		size = load_row(job, ids[i]);
+		if (size < 0)
+			break;
+		total += (size_t)size;
+		if (size == 0) {
+			(void)pthread_mutex_lock(&spool->lock);
+			spool_queue_settle(&spool->queue, ids[i]);
+			spool_store_leave(spool, ids[i], NULL);
+			(void)pthread_mutex_unlock(&spool->lock);
+		}
+	}
+	(void)pthread_mutex_lock(&spool->lock);
+	if (i < job->count && total < MAX_BATCH_SIZE) {
+		/* the file can't be read: a write finds out, and replaces it */
+		pause_all(spool, MAX_PAUSE_MSECS);
+		spool_store_flush(spool);
+	}
+	for (; i < job->count; i++)
+		spool_queue_put_back(&spool->queue, ids[i]);
+	(void)pthread_mutex_unlock(&spool->lock);
+}
+
+static void load(struct job *job)
+{
+	if (job->gap == NULL) {
+		load_rows(job);
+		job->call.timeout_msecs =
+			ROW_TIMEOUT_MSECS + NEXT_ROW_TIMEOUT_MSECS *
+						    (unsigned int)job->count;
+		return;
+	}
+	add_command(job, "backscatterSentGap",
+		    job->gap->user != NULL ? text_copy(job->gap->user) : NULL,
+		    spool_row_gap_arguments(job->gap->user));
+	job->call.timeout_msecs = job->gap->user != NULL ?
+					  GAP_TIMEOUT_MSECS :
+					  ALL_GAPS_TIMEOUT_MSECS;
+}
+
+static void sort_answers(struct job *job)
+{
+	struct spool *spool = job->spool;
+
+	for (size_t i = 0; i < job->call.count; i++) {
+		bool is_error = false;
+		char *line;
+
+		(void)pthread_mutex_lock(&spool->lock);
+		line = job->gap != NULL ? sort_gap(job, &is_error) :
+					  sort_row(job, i, &is_error);
+		(void)pthread_mutex_unlock(&spool->lock);
+		if (line != NULL && is_error)
+			log_error("%s", line);
+		else if (line != NULL)
+			log_warning("%s", line);
+		free(line);
+	}
+}
+
+static void job_run(struct job *job)
+{
+	job->call.commands = job->commands;
+	load(job);
+	if (job->call.count > 0)
+		doveadm_client_ask(job->spool->client, &job->call);
+	sort_answers(job);
+	doveadm_call_clear(&job->call);
+	for (size_t i = 0; i < job->call.count; i++) {
+		json_object_put(job->commands[i].arguments);
+		free(job->users[i]);
+	}
+}
+
+/* With spool->lock held. Returns false if there is nothing to send before *next_r. */
+static bool job_take(struct job *job, int64_t *next_r)
+{
+	struct spool *spool = job->spool;
+	int64_t now = spool_now(), next_gap = SPOOL_QUEUE_NEVER;
+
+	*next_r = spool->paused_until;
+	if (now < spool->paused_until)
+		return false;
+	job->gap = spool_gaps_take(&spool->gaps, now, &next_gap);
+	if (job->gap != NULL)
+		return true;
+	job->count = spool_queue_take(&spool->queue, now, spool->thread_count,
+				      job->ids, next_r);
+	if (next_gap < *next_r)
+		*next_r = next_gap;
+	return job->count > 0;
+}
+
+/* Threads */
+
+static void *sender_main(void *context)
+{
+	struct spool *spool = context;
+	int64_t next, next_flush;
+
+	(void)pthread_mutex_lock(&spool->lock);
+	while (!spool->stopping) {
+		struct job job = { .spool = spool };
+
+		next_flush = spool_store_next_flush(spool);
+		if (spool_now() >= next_flush && !spool->writing) {
+			spool_store_flush(spool);
+		} else if (job_take(&job, &next)) {
+			(void)pthread_mutex_unlock(&spool->lock);
+			job_run(&job);
+			(void)pthread_mutex_lock(&spool->lock);
+			/* others of these users may go now */
+			if (spool->queue.waiting > spool->queue.sending)
+				(void)pthread_cond_broadcast(&spool->work);
+		} else {
+			spool_sleep(spool, &spool->work,
+				    next < next_flush ? next : next_flush);
+		}
+	}
+	(void)pthread_mutex_unlock(&spool->lock);
+	return NULL;
+}
+
+bool spool_sender_start(struct spool *spool, unsigned int threads)
+{
+	spool->threads = memory_new(threads * sizeof(*spool->threads));
+	(void)pthread_mutex_lock(&spool->lock);
+	while (spool->thread_count < threads &&
+	       pthread_create(&spool->threads[spool->thread_count], NULL,
+			      sender_main, spool) == 0)
+		spool->thread_count++;
+	(void)pthread_mutex_unlock(&spool->lock);
+	return spool->thread_count > 0;
+}
+
+void spool_sender_stop(struct spool *spool)
+{
+	(void)pthread_mutex_lock(&spool->lock);
+	spool->stopping = true;
+	(void)pthread_cond_broadcast(&spool->work);
+	(void)pthread_cond_broadcast(&spool->settled);
+	(void)pthread_mutex_unlock(&spool->lock);
+	doveadm_client_stop(spool->client);
+	for (unsigned int i = 0; i < spool->thread_count; i++)
+		(void)pthread_join(spool->threads[i], NULL);
+	free(spool->threads);
+	spool->threads = NULL;
+	spool->thread_count = 0;
+}
