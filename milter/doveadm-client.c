@@ -21,6 +21,8 @@
 #define API_PATH "/doveadm/v1"
 /* The host is not looked at on a unix socket. */
 #define UNIX_URL "http://localhost" API_PATH
+/* of what it says to that */
+#define MAX_QUOTED 200
 #define HTTP_OK 200
 #define HTTP_BAD_REQUEST 400
 #define HTTP_UNAUTHORIZED 401
@@ -377,9 +379,11 @@ static void explain_status(struct doveadm_call *call,
 {
 	if (exchange->status == HTTP_BAD_REQUEST) {
 		set_all(call, DOVEADM_NOT_UNDERSTOOD);
-		call->error_r = text_format("Dovecot: not a request (HTTP 400): "
-					    "%.*s", (int)exchange->size,
-					    exchange->body);
+		call->error_r = text_format(
+			"Dovecot: not a request (HTTP 400): %.*s",
+			exchange->size < MAX_QUOTED ? (int)exchange->size :
+						      MAX_QUOTED,
+			exchange->size > 0 ? exchange->body : "");
 		return;
 	}
 	set_all(call, DOVEADM_NOT_ALLOWED);

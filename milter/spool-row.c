@@ -76,7 +76,7 @@ static bool is_recipient(const char *address)
 	at = strrchr(address, '@');
 	if (at == address || (at != NULL && at[1] == '\0'))
 		return false;
-	return strpbrk(at != NULL ? at : address, " <>,;:") == NULL;
+	return strpbrk(at != NULL ? at : address, " <>,;") == NULL;
 }
 
 static struct json_object *recipients_new(const struct sent_message *message)
@@ -135,6 +135,8 @@ struct json_object *spool_row_gap_arguments(const char *user)
 {
 	struct json_object *arguments = json_object_new_object();
 
+	/* those who don't list it are not concerned */
+	add_text(arguments, "source", "milter");
 	if (user != NULL)
 		add_text(arguments, "user", user);
 	else

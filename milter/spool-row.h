@@ -11,8 +11,7 @@ struct json_object;
 /* RFC 5322's longest line */
 #define SPOOL_ROW_MESSAGE_ID_MAX 998
 #define SPOOL_ROW_ENVELOPE_ID_MAX 400
-/* RFC 5321's longest */
-#define SPOOL_ROW_ADDRESS_MAX 254
+#define SPOOL_ROW_ADDRESS_MAX 1024
 /* as many as the sent log takes */
 #define SPOOL_ROW_RECIPIENTS_MAX 10000
 

@@ -169,17 +169,22 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 
 /* Gaps */
 
-/* Returns false if it isn't told any more. */
-static bool retry_gap(struct job *job, enum doveadm_result result)
+/* Some logs can't be written, and Dovecot has said which: telling it again would only start
+   coverage of all others anew. */
+static char *give_up_gap(struct job *job, const char *user)
+{
+	spool_gaps_done(&job->spool->gaps, job->gap);
+	return text_format("gap of user %s: Dovecot can't write it down (%s): "
+			   "its log says what to do", user, job->call.error_r);
+}
+
+/* It tried, or may have. Returns false if that is enough. */
+static bool retry_gap(struct job *job)
 {
 	struct spool_gap *gap = job->gap;
 
-	/* Dovecot went through all users, and could not mark some. */
-	if (gap->user == NULL && gap->failures + 1 >= SPOOL_GAPS_MAX_TRIES &&
-	    (result == DOVEADM_LATER || result == DOVEADM_REFUSED)) {
-		spool_gaps_done(&job->spool->gaps, gap);
+	if (gap->user == NULL && gap->failures + 1 >= SPOOL_GAPS_MAX_TRIES)
 		return false;
-	}
 	spool_gaps_retry(gap, spool_now());
 	return true;
 }
@@ -192,35 +197,32 @@ static char *sort_gap(struct job *job, bool *is_error_r)
 
 	switch (result) {
 	case DOVEADM_DONE:
-		answered(spool);
-		spool_gaps_done(&spool->gaps, job->gap);
-		return NULL;
 	case DOVEADM_UNKNOWN_USER:
 		answered(spool);
 		spool_gaps_done(&spool->gaps, job->gap);
-		return warning(spool, job, result, user);
+		break;
 	case DOVEADM_NO_CONNECTION:
 		pause_all(spool, MAX_PAUSE_MSECS);
 		spool_gaps_put_back(job->gap);
-		return warning(spool, job, result, user);
+		break;
 	case DOVEADM_NOT_ALLOWED:
 	case DOVEADM_NOT_UNDERSTOOD:
 		/* perhaps only this command: rows go on */
 		spool_gaps_refused(job->gap, spool_now());
-		return warning(spool, job, result, user);
+		break;
 	case DOVEADM_NO_ANSWER:
 		pause_all(spool, MAX_PAUSE_MSECS);
+		spool_gaps_retry(job->gap, spool_now());
 		break;
 	default:
 		answered(spool);
+		*is_error_r = result == DOVEADM_REFUSED || !retry_gap(job);
+		if (*is_error_r)
+			return give_up_gap(job, user);
 		break;
 	}
-	if (retry_gap(job, result))
-		return warning(spool, job, result, user);
-	*is_error_r = true;
-	return text_format("some users' logs still can't be told of a gap (%s): "
-			   "doveadm backscatter sent gap -A says which",
-			   job->call.error_r);
+	return result == DOVEADM_DONE ? NULL :
+					warning(spool, job, result, user);
 }
 
 /* Jobs */

@@ -182,6 +182,17 @@ def test_no_spool_any_more(dovecot, spool_factory):
     spool.close()
 
 
+def test_a_gap_concerns_those_who_list_the_milter(dovecot, spool_factory):
+    for user in ALICE, BOB:
+        cover(dovecot, user)
+    dovecot.set_fields(BOB, backscatter_sources="submission")
+    cover(dovecot, BOB)
+    spool = spool_factory(dovecot)
+    spool.wait_until_idle()
+    assert coverage(dovecot)["cause"] == "gap" and coverage(dovecot, BOB)["cause"] == "set"
+    spool.close()
+
+
 # Answers
 
 def test_unknown_user(dovecot, spool):
