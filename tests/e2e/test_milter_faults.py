@@ -25,7 +25,7 @@ def test_without_the_milter_mail_leaves_all_the_same(site):
 
 
 def test_a_bounce_that_overtakes_its_row_ends_in_the_inbox(site):
-    """It takes its row's place in the quarantine until Dovecot has it. (By its serial it is known without.)"""
+    """It waits in the quarantine until Dovecot has the row. (By its serial it is known without.)"""
     site.submit(sent_message())
     cover(site.dovecot)
     doveadm = site.dovecot.run / "http"
