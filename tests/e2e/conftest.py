@@ -9,6 +9,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 
 from dovecot import Dovecot   # noqa: E402
+from milter import Milter, MilterRelay   # noqa: E402
+from milter_site import MilterSite   # noqa: E402
 from mta import MTAS, Mta   # noqa: E402
 from relay import Relay   # noqa: E402
 from sending import Sending   # noqa: E402
@@ -93,6 +95,51 @@ def sending_factory(running_relay, dovecot_factory, attach_log):
 
     yield make
     running_relay.settle()
+
+
+@pytest.fixture(scope="session")
+def running_milter_relay():
+    with MilterRelay() as relay:
+        yield relay
+
+
+@pytest.fixture
+def milter_factory(attach_log):
+    made = []
+
+    def make(*args, **settings) -> Milter:
+        milter = Milter(*args, **settings)
+        made.append(milter)
+        attach_log("milter", milter.log)
+        return milter
+
+    yield make
+    for milter in made:
+        milter.stop()
+
+
+@pytest.fixture
+def site_factory(running_milter_relay, dovecot_factory, milter_factory, attach_log):
+    """site_factory(milter={...}, plugin={...}) -> MilterSite with these settings."""
+    relay = running_milter_relay
+    attach_log("relay", relay.log)
+    attach_log("remote", relay.remote.log)
+
+    def make(*, milter: dict[str, str] | None = None, **settings) -> MilterSite:
+        daemon = milter_factory(relay.socket_folder / "milter.sock", **(milter or {}))
+        dovecot = dovecot_factory(**daemon.dovecot(relay, **settings))
+        relay.deliver_to(dovecot)
+        daemon.start(dovecot)
+        return MilterSite(relay, daemon, dovecot)
+
+    yield make
+    relay.settle()
+
+
+@pytest.fixture
+def site(site_factory) -> MilterSite:
+    """Postfix, the milter and Dovecot, with their default settings."""
+    return site_factory()
 
 
 @pytest.fixture

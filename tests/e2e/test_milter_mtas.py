@@ -2,128 +2,22 @@
 bounce can come, and nothing of it ever costs a message. Real MTAs, with the pieces of conf.d/milter."""
 
 import email
-import os
-import random
 import re
 import smtplib
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
 
 import pytest
 
-from dovecot import ALICE, BOB, CAROL, DEADLINE, Dovecot, Message, crlf
+from dovecot import ALICE, BOB, DEADLINE, Dovecot, Message, crlf
 from dovecot_config import IS_2_3
-from milter import (DISCARDED, MAPPED, SIGNING_PORT, AskingExim, AskingOpenSmtpd, Milter, MilterRelay,
-                    MilterSendmail, SigningOpenDkim)
-from milter_client import ACCEPT, CONTINUE, MilterClient
+from milter import MAPPED, SIGNING_PORT, AskingExim, AskingOpenSmtpd, MilterSendmail, SigningOpenDkim
+from milter_site import serials_of, wait_until
 from relay import BOUNCED, READER, REFUSED
-from sending import SERIAL_HEADER, backscatter, genuine, logged_serials, only, serial_of
-from sentlog import (GENUINE, NOT_COVERED, NOT_SENT, QUARANTINE, STRANGER, SentLog, cover, coverage, dsn, found, judged,
-                     message_id_of, sent_message, stored)
-from smtp import PORT, Received
+from sending import SERIAL_HEADER, genuine, logged_serials, only, serial_of
+from sentlog import GENUINE, NOT_SENT, SentLog, cover, coverage, dsn, found, judged, message_id_of, sent_message, stored
+from smtp import PORT
 
 EVIDENCE = ["serial", "envid", "message-id"]
-
-
-@dataclass
-class Site:
-    """Postfix, the milter and Dovecot."""
-    relay: MilterRelay
-    milter: Milter
-    dovecot: Dovecot
-
-    def __post_init__(self):
-        self._since = self.relay.world.mark()
-
-    @property
-    def received(self) -> list[Received]:
-        """What has reached the world."""
-        return self.relay.world.received[self._since:]
-
-    def submit(self, message: bytes, rcpts: list[str] | str = READER, user: str = ALICE, mail_from: str | None = None,
-               mail_parameters: str = "") -> None:
-        """Has to be accepted; returns once all that it brings about is where it goes."""
-        with self.relay.submission(user) as client:
-            reply = client.submit(user if mail_from is None else mail_from, [rcpts] if isinstance(rcpts, str) else rcpts,
-                                  crlf(message), mail_parameters)
-        assert reply.accepted, reply
-        self.relay.settle()
-
-    def sent(self, message: bytes, **envelope) -> Received:
-        """What of it reaches the world."""
-        before = len(self.received)
-        self.submit(message, **envelope)
-        [received] = self.received[before:]
-        return received
-
-    def bounce(self, rcpt: str, user: str = ALICE, **envelope) -> Message:
-        """The report that comes back, from wherever it was stored."""
-        before = {name: len(stored(self.dovecot, user, name)) for name in ("INBOX", QUARANTINE)}
-        self.submit(sent_message(to=rcpt, sender=user), rcpt, user, **envelope)
-        [report] = [report for name, number in before.items() for report in stored(self.dovecot, user, name)[number:]]
-        return report
-
-    @property
-    def log(self) -> SentLog:
-        return SentLog.of(self.dovecot)
-
-
-@pytest.fixture(scope="session")
-def running_milter_relay():
-    with MilterRelay() as relay:
-        yield relay
-
-
-@pytest.fixture
-def milter_factory(attach_log):
-    made = []
-
-    def make(*args, **settings) -> Milter:
-        milter = Milter(*args, **settings)
-        made.append(milter)
-        attach_log("milter", milter.log)
-        return milter
-
-    yield make
-    for milter in made:
-        milter.stop()
-
-
-@pytest.fixture
-def site_factory(running_milter_relay, dovecot_factory, milter_factory, attach_log):
-    """site_factory(milter={...}, plugin={...}) -> Site with these settings."""
-    relay = running_milter_relay
-    attach_log("relay", relay.log)
-    attach_log("remote", relay.remote.log)
-
-    def make(*, milter: dict[str, str] | None = None, **settings) -> Site:
-        daemon = milter_factory(relay.socket_folder / "milter.sock", **(milter or {}))
-        dovecot = dovecot_factory(**daemon.dovecot(relay, **settings))
-        relay.deliver_to(dovecot)
-        daemon.start(dovecot)
-        return Site(relay, daemon, dovecot)
-
-    yield make
-    relay.settle()
-
-
-@pytest.fixture
-def site(site_factory) -> Site:
-    return site_factory()
-
-
-def forged_bounce(site: Site, user: str = ALICE) -> Message:
-    """Of a message that somebody else sends from elsewhere in the user's name."""
-    before = {name: len(stored(site.dovecot, user, name)) for name in ("INBOX", QUARANTINE)}
-    remote = site.relay.remote
-    with smtplib.SMTP(remote.address, PORT, "spammer.example", timeout=DEADLINE) as client:
-        client.sendmail(user, [BOUNCED], sent_message(to=BOUNCED, sender=user))
-    site.relay.settle()
-    [report] = [report for name, number in before.items() for report in stored(site.dovecot, user, name)[number:]]
-    return report
 
 
 # Postfix: what leaves, and what comes back
@@ -153,7 +47,7 @@ def test_a_forged_bounce_is_backscatter(site_factory, sources):
     site = site_factory(plugin={"backscatter_sources": sources})
     site.submit(sent_message())
     cover(site.dovecot)
-    report = forged_bounce(site)
+    report = site.forged_bounce()
     assert found(site.dovecot, report.raw) == NOT_SENT
     assert site.bounce(REFUSED).verdict["verdict"] == "genuine"
 
@@ -238,177 +132,7 @@ def test_a_header_that_is_somebody_elses_is_refused_if_wanted(site_factory):
         assert client.submit(ALICE, [READER], crlf(sent_message())).accepted
 
 
-# Postfix: faults
-
-def test_without_the_milter_mail_leaves_all_the_same(site):
-    site.milter.halt()
-    message = sent_message()
-    assert SERIAL_HEADER.encode() not in site.sent(message).message
-
-
-def test_a_bounce_that_overtakes_its_row_ends_in_the_inbox(site):
-    """It takes its row's place in the quarantine until Dovecot has it. (By its serial it is known without.)"""
-    site.submit(sent_message())
-    cover(site.dovecot)
-    doveadm = site.dovecot.run / "http"
-    doveadm.rename(doveadm.with_name("away"))
-    bounce = site.bounce(REFUSED)
-    assert bounce.verdict["verdict"] == "genuine"
-    overtaking = only(bounce, "message-id")
-    assert judged(site.dovecot, overtaking) == NOT_SENT
-    doveadm.with_name("away").rename(doveadm)
-    wait_until(lambda: found(site.dovecot, overtaking).mailbox == "INBOX")
-
-
-MESSAGES, SESSIONS, USERS = 1000, 50, [ALICE, BOB, CAROL]
-
-
-def test_dovecot_stopped_during_a_thousand_submissions(site):
-    """All rows arrive once, with the time they left."""
-    messages = [[sent_message(sender=user_of(number), to=DISCARDED) for _ in range(MESSAGES // SESSIONS)]
-                for number in range(SESSIONS)]
-    began = int(time.time())
-    with ExitStack() as stack:
-        # who is logged in can go on without Dovecot
-        clients = [stack.enter_context(site.relay.submission(user_of(number))) for number in range(SESSIONS)]
-        stopped = threading.Event()
-
-        def send(number: int) -> None:
-            for index, message in enumerate(messages[number]):
-                if index == 3:
-                    stopped.wait(DEADLINE)
-                assert clients[number].submit(user_of(number), [DISCARDED], message).accepted
-
-        with ThreadPoolExecutor(SESSIONS) as pool:
-            sending = [pool.submit(send, number) for number in range(SESSIONS)]
-            wait_until(lambda: len(rows_of(site)) > SESSIONS)
-            # 2.4's doveadm would go on asking for an auth service that has ended
-            site.dovecot.halt(patience=1)
-            stopped.set()
-            for one in sending:
-                one.result()
-    ended = int(time.time())
-    assert len(rows_of(site)) < MESSAGES // 2
-    site.dovecot.start()
-    wait_until(lambda: len(rows_of(site)) >= MESSAGES, 60)
-    rows = rows_of(site)
-    assert len(rows) == len({serial for _, serial in rows}) == MESSAGES
-    assert all(began <= logged_at <= ended for logged_at, _ in rows)
-    for number in random.sample(range(SESSIONS), 5):
-        assert judged(site.dovecot, dsn(messages[number][-1], to=user_of(number)), user_of(number)) == GENUINE
-
-
-def user_of(session: int) -> str:
-    return USERS[session % len(USERS)]
-
-
-def rows_of(site: Site) -> list[tuple[int, str]]:
-    """Time and serial of all that is logged."""
-    logs = [SentLog.of(site.dovecot, user) for user in USERS]
-    return [row for log in logs if log.path.exists() for row in log.query("SELECT logged_at, serial FROM message")]
-
-
-KILLS = int(os.environ.get("BACKSCATTER_KILLS", "12"))
-
-
-class Attackers:
-    """Threads that call send(number) again and again, until they are stopped; the first error in one is an error here."""
-
-    def __init__(self, count: int, send):
-        self._stop = threading.Event()
-        self._pool = ThreadPoolExecutor(count)
-        self._running = [self._pool.submit(self._go_on, send) for _ in range(count)]
-
-    def _go_on(self, send) -> None:
-        while not self._stop.is_set():
-            send()
-
-    def __enter__(self) -> "Attackers":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._stop.set()
-        self._pool.shutdown()
-        for one in self._running:
-            one.result()
-
-
-def kill_at_random_moments(milter: Milter, dovecot: Dovecot, sent: list, threads: int) -> list[tuple[float, float]]:
-    """Each time after some messages more than were under way when it was started. Returns when it was there: from, to."""
-    there = []
-    for _ in range(KILLS):
-        began = time.time()
-        enough = len(sent) + threads + random.randint(1, 2 * threads)
-        wait_until(lambda: len(sent) >= enough)
-        time.sleep(random.uniform(0, 0.02))
-        there.append((began, time.time()))
-        milter.kill()
-        milter.start(dovecot)
-    return there
-
-
-def test_killed_at_random_moments_no_message_is_lost_and_the_gap_is_marked(site):
-    sent = []
-
-    def send() -> None:
-        message = sent_message(to=READER)
-        began = time.time()
-        with site.relay.submission(ALICE) as client:
-            assert client.submit(ALICE, [READER], message).accepted
-        sent.append((message, began, time.time()))
-
-    site.submit(sent_message())
-    cover(site.dovecot)
-    with Attackers(4, send):
-        there = kill_at_random_moments(site.milter, site.dovecot, sent, 4)
-        last_start = time.time()
-        wait_until(lambda: sent[-1][1] > last_start)
-        there.append((last_start, time.time()))
-    site.relay.settle()
-    arrived = {message_id_of(received.message): received.message for received in site.received}
-    assert {message_id_of(message) for message, _, _ in sent} <= set(arrived)
-    rows = set(logged_serials(site.log))
-    without_row = [(began, ended) for message, began, ended in sent
-                   if not any(serial in rows for serial in serials_of(arrived[message_id_of(message)]))]
-    print(f"{KILLS} kills, {len(sent)} messages, {len(without_row)} without a row")
-    assert not [began for began, ended in without_row if any(first < began and ended < last for first, last in there)]
-    wait_until(lambda: since(site.dovecot) > max((ended for _, ended in without_row), default=0) - 1)
-    assert coverage(site.dovecot)["cause"] == "gap"
-    assert judged(site.dovecot, dsn(sent_message(to=STRANGER))) == NOT_COVERED
-
-
-def test_killed_at_random_moments_what_was_answered_has_its_row(site):
-    """The same without Postfix, which doesn't tell what it was answered."""
-    answered = []
-
-    def send() -> None:
-        message = sent_message()
-        try:
-            with MilterClient(site.milter.socket) as mta:
-                mta.negotiate()
-                mta.connect()
-                fields = [("From", ALICE), ("Message-ID", f"<{message_id_of(message)}>")]
-                answer = mta.message(ALICE, [READER], fields, login=ALICE)
-        except OSError:
-            return   # killed
-        assert answer.verdict in (CONTINUE, ACCEPT)
-        answered.append(answer.header(SERIAL_HEADER))
-
-    with Attackers(8, send):
-        kill_at_random_moments(site.milter, site.dovecot, answered, 8)
-    print(f"{KILLS} kills, {len(answered)} answers")
-    wait_until(lambda: set(answered) <= set(logged_serials(site.log)))
-    rows = logged_serials(site.log)
-    assert len(rows) == len(set(rows)), "each once"
-
-
-def serials_of(message: bytes) -> list[str]:
-    return [serial.decode() for serial in re.findall(rb"^X-Backscatter-Serial: (\S+)\r?$", message, re.MULTILINE)]
-
-
-def since(dovecot: Dovecot) -> float:
-    return time.mktime(time.strptime(coverage(dovecot)["since"], "%Y-%m-%d %H:%M:%S"))
-
+# Postfix: other milters
 
 def test_opendkim_signs_the_serial(site):
     with SigningOpenDkim(site.relay.dkim_address) as opendkim:
@@ -557,11 +281,3 @@ def test_sendmails_bounce_is_genuine_by_serial_and_message_id(milter_factory, do
     assert serials_of(bounce) == logged_serials(SentLog.of(dovecot))
     for evidence in ("serial", "message-id"):
         assert judged(dovecot, only(bounce, evidence)) == genuine(evidence)
-
-
-def wait_until(condition, timeout: float = 40) -> None:
-    """Nothing tells when: it can only be looked at."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
