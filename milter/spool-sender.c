@@ -60,6 +60,14 @@ static void answered(struct spool *spool)
 	spool->paused_until = 0;
 }
 
+/* Did Dovecot look at what it was asked? */
+static bool is_answer(enum doveadm_result result)
+{
+	return result != DOVEADM_NOT_UNDERSTOOD &&
+	       result != DOVEADM_NOT_ALLOWED &&
+	       result != DOVEADM_NO_CONNECTION && result != DOVEADM_NO_ANSWER;
+}
+
 /* Log lines: made with spool->lock held, written without it */
 
 static char *warning(struct spool *spool, const struct job *job,
@@ -126,22 +134,20 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 	const int64_t id = job->ids[i];
 
 	*is_error_r = result == DOVEADM_REFUSED;
+	if (is_answer(result))
+		answered(spool);
 	switch (result) {
 	case DOVEADM_DONE:
-		answered(spool);
 		spool_queue_done(&spool->queue, id);
 		spool_store_leave(spool, id, NULL);
 		return NULL;
 	case DOVEADM_UNKNOWN_USER:
-		answered(spool);
 		spool_queue_settle(&spool->queue, id);
 		spool_store_leave(spool, id, NULL);
 		break;
 	case DOVEADM_REFUSED:
-		answered(spool);
 		return set_aside(job, i);
 	case DOVEADM_WRONG_ARGUMENT:
-		answered(spool);
 		return strike(job, i, result, is_error_r);
 	case DOVEADM_NOT_UNDERSTOOD:
 	case DOVEADM_NO_ANSWER:
@@ -160,7 +166,6 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 		break;
 	case DOVEADM_LATER:
 	default:
-		answered(spool);
 		spool_queue_hold(&spool->queue, id, spool_now());
 		break;
 	}
@@ -195,10 +200,11 @@ static char *sort_gap(struct job *job, bool *is_error_r)
 	const char *user = job->gap->user != NULL ? job->users[0] : "(all)";
 	struct spool *spool = job->spool;
 
+	if (is_answer(result))
+		answered(spool);
 	switch (result) {
 	case DOVEADM_DONE:
 	case DOVEADM_UNKNOWN_USER:
-		answered(spool);
 		spool_gaps_done(&spool->gaps, job->gap);
 		break;
 	case DOVEADM_NO_CONNECTION:
@@ -215,7 +221,6 @@ static char *sort_gap(struct job *job, bool *is_error_r)
 		spool_gaps_retry(job->gap, spool_now());
 		break;
 	default:
-		answered(spool);
 		*is_error_r = result == DOVEADM_REFUSED || !retry_gap(job);
 		if (*is_error_r)
 			return give_up_gap(job, user);
