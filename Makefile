@@ -288,6 +288,7 @@ bench: ## what the plugin costs, as ratios (as root)
 	$(BUILD)/tests/bench/log-size $(BUILD)/tests/bench/logs
 	$(PYTHON) tests/bench/bench.py
 	tests/tools/apart tests/bench/dead-domain
+	$(if $(MILTER),tests/tools/apart tests/bench/milter-bench)
 
 $(BUILD)/tests/bench/log-size: $(BUILD)/tests/bench/log-size.o $(BUILD)/sent-log.a $(BUILD)/sent-log/store.a
 	$(Q)$(CC) -o $@ $^ $(LIB_LIBS)
