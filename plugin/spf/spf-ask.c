@@ -37,8 +37,9 @@ ask_connect(const char *socket_path, const char **error_r)
 			"process_limit, unless the log says why no process "
 			"takes them";
 	} else if (errno == ENOENT || errno == ECONNREFUSED) {
-		*error_r = t_strdup_printf("%m: the configuration lacks "
-			"service backscatter-spf { } (see 95-backscatter.conf)");
+		*error_r = t_strdup_printf("%m: Dovecot isn't running, "
+			"or the configuration lacks service backscatter-spf { } "
+			"(see 95-backscatter.conf)");
 	} else {
 		*error_r = t_strdup_printf("connect() failed: %m");
 	}
@@ -70,8 +71,9 @@ static int ask_hello(struct spf_wire *wire, const char **error_r)
 	const char *line;
 
 	if (spf_wire_read_line(wire, &line, error_r) < 0) {
-		*error_r = t_strdup_printf("no process of it took the question: %s",
-					   *error_r);
+		*error_r = t_strdup_printf("no process of it took the question: %s - "
+			"if all are busy, raise its process_limit; or the log "
+			"says why there is none", *error_r);
 		return -1;
 	}
 	if (!spf_hello_is_right(line, SPF_PROTOCOL_SERVICE)) {

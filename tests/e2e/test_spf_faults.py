@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import dovecot_config
 from dovecot import ALICE, DEADLINE, Dovecot, LmtpClient
 from nameserver import BESIDE_THE_POINT, GARBAGE, BadNameServer, dead, nxdomain, reply, text_record
 from process import loopback_address
@@ -179,6 +180,17 @@ def test_as_shipped_with_a_name_server(dovecot_factory):
         dovecot.deliver("lmtp", ALICE, from_outside(client="192.0.2.9"), SENDER)
         assert names.queries() == 1
     assert shipped_result(dovecot) == PASS
+
+
+def test_a_resolv_conf_that_comes_later(dovecot_factory):
+    """As after a boot without a network: nobody has to reload Dovecot."""
+    with BadNameServer(answers, port=53) as names:
+        dovecot = as_shipped(dovecot_factory, resolv_conf=f"nameserver {loopback_address()}\n")
+        dovecot.deliver("lmtp", ALICE, from_outside(client="192.0.2.9"), SENDER)
+        assert shipped_result(dovecot) == TEMPERROR
+        dovecot_config.resolv_conf(dovecot.folder).write_text(f"nameserver {names.address}\n")
+        dovecot.deliver("lmtp", ALICE, from_outside(client="192.0.2.9"), SENDER)
+        assert shipped_result(dovecot) == PASS
 
 
 def test_as_shipped_trusts_loopback(dovecot_factory):

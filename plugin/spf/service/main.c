@@ -165,6 +165,15 @@ static void question_evaluate(struct question *question)
 	pool_unref(&pool);
 }
 
+/* resolv.conf may have been empty when the host booted, or have changed, and nobody can
+   read it in the chroot. The next process does. */
+static void service_end_if_unreachable(void)
+{
+	if (service.dns != NULL && *service.servers == '\0' &&
+	    spf_dns_is_unreachable(service.dns))
+		master_service_stop(master_service);
+}
+
 /* The connection isn't accepted for later: lib-master closes it. */
 static void client_connected(struct master_service_connection *conn)
 {
@@ -178,6 +187,7 @@ static void client_connected(struct master_service_connection *conn)
 			question_evaluate(&question);
 		(void)question_send(&question);
 	} T_END;
+	service_end_if_unreachable();
 	str_free(&question.text);
 }
 

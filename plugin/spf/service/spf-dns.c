@@ -47,6 +47,8 @@ struct spf_dns {
 	/* this evaluation */
 	uint64_t started_msecs, deadline_msecs;
 	bool answered:1;
+	/* the last question found no server that could be reached */
+	bool unreachable:1;
 };
 
 struct spf_dns *spf_dns_init_lookup(spf_dns_lookup_t *lookup, void *context)
@@ -93,6 +95,11 @@ void spf_dns_deinit(struct spf_dns **_dns)
 	spf_dns_expire(dns, UINT64_MAX);
 	hash_table_destroy(&dns->cache);
 	i_free(dns);
+}
+
+bool spf_dns_is_unreachable(const struct spf_dns *dns)
+{
+	return dns->unreachable;
 }
 
 void spf_dns_before_asking(struct spf_dns *dns, spf_dns_asking_t *asking, void *context)
@@ -192,6 +199,7 @@ spf_dns_ask(struct spf_dns *dns, pool_t pool, const char *name,
 			dns->silent_until_msecs = 0;
 		}
 	} T_END; while (ret == 0);
+	dns->unreachable = ret < 0 && !answered && !answer_r->late;
 	if (ret < 0) {
 		answer_r->ttl = spf_dns_error_ttl(dns, asked_msecs,
 						 answer_r->late);

@@ -32,6 +32,10 @@ void spf_dns_begin(struct spf_dns *dns, unsigned int timeout_msecs);
 /* The evaluation's time is over. */
 bool spf_dns_is_late(struct spf_dns *dns);
 
+/* No server could be reached when one was asked last: perhaps these are not the ones that
+   the host has now. */
+bool spf_dns_is_unreachable(const struct spf_dns *dns);
+
 /* The name must be valid. The answer lives until the next
    spf_dns_begin(). */
 const struct spf_dns_answer *
