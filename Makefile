@@ -82,7 +82,7 @@ $(DOVEADM_PLUGIN): $(BUILD)/plugin/doveadm/doveadm.o $(ARCHIVES)
 	$(Q)$(CC) $(MODULE_LDFLAGS) -o $@ $^
 
 # The service that evaluates SPF.
-$(SPF_SERVICE): $(BUILD)/plugin/spf/service/main.o $(BUILD)/spf/service.a $(BUILD)/spf.a
+$(SPF_SERVICE): $(BUILD)/plugin/spf/service/main.o $(BUILD)/spf/service.a $(BUILD)/spf.a $(BUILD)/text.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie $(LDFLAGS) -o $@ $^ $(DOVECOT_LIBS) $(SPF_LIBS)
 
@@ -223,8 +223,8 @@ check-fuzz: $(FUZZERS) ## the fuzz targets' seeds, and all that "make fuzz" ever
 
 # With the sanitizers in all of it: compiled anew from the rooms' sources.
 FUZZED_report := plugin/report/*.c plugin/text/*.c
-FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c plugin/spf/service/spf-*.c
-FUZZED_received := plugin/spf/*.c
+FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c plugin/spf/service/spf-*.c plugin/text/*.c
+FUZZED_received := plugin/spf/*.c plugin/text/*.c
 FUZZED_ask := plugin/spf/spf-protocol.c plugin/spf/spf-addresses.c plugin/spf/spf-result.c
 FUZZED_serial := plugin/sent-log/serial.c plugin/sent-log/hmac.c plugin/verdict/tag.c
 FUZZED_answer := milter/doveadm-answer.c milter/text.c

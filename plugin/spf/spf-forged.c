@@ -13,7 +13,7 @@
 #include "str.h"
 #include "message-header-decode.h"
 #include "unichar.h"
-#include "spf-fields.h"
+#include "text/text.h"
 #include "spf-forged.h"
 #include "spf-trusted.h"
 
@@ -388,7 +388,7 @@ bool spf_received_spf_claims_host(const unsigned char *value, size_t size,
 /* As the most generous reader would have it: white space, control characters and NULs
    in a name don't count. */
 static bool
-is_named_but_for_skipped(const struct spf_field *field, const char *name)
+is_named_but_for_skipped(const struct header_field *field, const char *name)
 {
 	const unsigned char *data = field->name, *end = data + field->name_size;
 
@@ -403,13 +403,13 @@ is_named_but_for_skipped(const struct spf_field *field, const char *name)
 }
 
 /* Others end it at a NUL. */
-static bool is_named(const struct spf_field *field, const char *name)
+static bool is_named(const struct header_field *field, const char *name)
 {
-	return is_named_but_for_skipped(field, name) || spf_field_is(field, name);
+	return is_named_but_for_skipped(field, name) || header_field_is(field, name);
 }
 
 static bool
-is_forged(const struct spf_field *field, const struct spf_own_names *own)
+is_forged(const struct header_field *field, const struct spf_own_names *own)
 {
 	if (own->authserv_id != NULL && is_named(field, RESULTS_FIELD)) {
 		return spf_results_claim_id(field->value, field->value_size,
@@ -425,7 +425,7 @@ is_forged(const struct spf_field *field, const struct spf_own_names *own)
 
 bool spf_forged_may_be(const void *name, size_t name_size)
 {
-	const struct spf_field field = { .name = name, .name_size = name_size };
+	const struct header_field field = { .name = name, .name_size = name_size };
 
 	return is_named(&field, RESULTS_FIELD) || is_named(&field, SPF_FIELD);
 }
@@ -434,7 +434,7 @@ bool spf_forged_is(const void *name, size_t name_size,
 		   const void *value, size_t value_size,
 		   const struct spf_own_names *own)
 {
-	const struct spf_field field = {
+	const struct header_field field = {
 		.name = name, .name_size = name_size,
 		.value = value, .value_size = value_size
 	};
@@ -445,11 +445,10 @@ bool spf_forged_is(const void *name, size_t name_size,
 bool spf_forged_find(const void *header, size_t size,
 		     const struct spf_own_names *own)
 {
-	struct spf_fields fields;
-	struct spf_field field;
+	struct header_fields fields = header_fields(header, size);
+	struct header_field field;
 
-	spf_fields_init(&fields, header, size);
-	while (spf_fields_next(&fields, &field)) {
+	while (header_fields_next(&fields, &field)) {
 		if (is_forged(&field, own))
 			return TRUE;
 	}

@@ -2,7 +2,7 @@
 
 #include "lib.h"
 #include "net.h"
-#include "spf-fields.h"
+#include "text/text.h"
 #include "spf-limits.h"
 #include "spf-addresses.h"
 #include "spf-origin.h"
@@ -79,10 +79,10 @@ origin_end(const struct spf_received *last, struct spf_origin *origin)
 }
 
 static bool
-next_received(struct spf_fields *fields, struct spf_field *field_r)
+next_received(struct header_fields *fields, struct header_field *field_r)
 {
-	while (spf_fields_next(fields, field_r)) {
-		if (spf_field_is(field_r, "Received"))
+	while (header_fields_next(fields, field_r)) {
+		if (header_field_is(field_r, "Received"))
 			return TRUE;
 	}
 	return FALSE;
@@ -90,10 +90,10 @@ next_received(struct spf_fields *fields, struct spf_field *field_r)
 
 /* Leaves fields behind the field that decides. */
 static void
-origin_follow(struct spf_fields *fields, const struct spf_networks *relays,
+origin_follow(struct header_fields *fields, const struct spf_networks *relays,
 	      pool_t pool, struct spf_origin *origin)
 {
-	struct spf_field field;
+	struct header_field field;
 	struct spf_received received;
 	unsigned int hops = 0;
 
@@ -134,13 +134,12 @@ origin_from_xclient(const struct spf_origin_source *source, pool_t pool,
 void spf_origin_find(const struct spf_origin_source *source, pool_t pool,
 		     struct spf_origin *origin_r)
 {
-	struct spf_fields fields;
+	struct header_fields fields =
+		header_fields(source->header, source->header_size);
 
 	i_zero(origin_r);
-	if (!origin_from_xclient(source, pool, origin_r)) {
-		spf_fields_init(&fields, source->header, source->header_size);
+	if (!origin_from_xclient(source, pool, origin_r))
 		origin_follow(&fields, source->relays, pool, origin_r);
-	}
 	if (origin_r->kind == SPF_ORIGIN_CLIENT &&
 	    spf_networks_have(source->networks, &origin_r->client_ip)) {
 		i_zero(origin_r);
@@ -154,11 +153,10 @@ size_t spf_origin_trusted_size(const void *header, size_t size,
 {
 	pool_t pool = pool_alloconly_create("spf origin", 512);
 	struct spf_origin origin;
-	struct spf_fields fields;
-	struct spf_field field;
+	struct header_fields fields = header_fields(header, size);
+	struct header_field field;
 
 	i_zero(&origin);
-	spf_fields_init(&fields, header, size);
 	origin_follow(&fields, relays, pool, &origin);
 	pool_unref(&pool);
 	if (origin.kind != SPF_ORIGIN_CLIENT ||

@@ -8,7 +8,7 @@
 #include <ctype.h>
 #include "str.h"
 #include "rfc822-parser.h"
-#include "spf-fields.h"
+#include "text/text.h"
 #include "spf-limits.h"
 #include "spf-origin.h"
 #include "spf-received.h"
@@ -338,7 +338,7 @@ static bool host_is(const char *name, const char *host)
 
 /* *spoken: the MX has spoken through Authentication-Results, here or above. */
 static bool
-trusted_field_read(const struct spf_field *field, const char *authserv_id,
+trusted_field_read(const struct header_field *field, const char *authserv_id,
 		   bool *spoken, struct spf_field_result *result)
 {
 	bool whole;
@@ -346,14 +346,14 @@ trusted_field_read(const struct spf_field *field, const char *authserv_id,
 	if (field->value_size > SPF_MAX_FIELD ||
 	    memchr(field->value, '\0', field->value_size) != NULL)
 		return FALSE;
-	if (spf_field_is(field, "Authentication-Results")) {
+	if (header_field_is(field, "Authentication-Results")) {
 		whole = results_parse(field->value, field->value_size, result);
 		if (!host_is(result->host, authserv_id))
 			return FALSE;
 		*spoken = TRUE;
 		return whole && result->has_result;
 	}
-	return !*spoken && spf_field_is(field, "Received-SPF") &&
+	return !*spoken && header_field_is(field, "Received-SPF") &&
 		received_spf_parse(field->value, field->value_size, result) &&
 		host_is(result->host, authserv_id);
 }
@@ -363,14 +363,13 @@ bool spf_trusted_result_find(const void *header, size_t header_size,
 			     const struct spf_networks *relays, pool_t pool,
 			     struct spf_trusted_result *result_r)
 {
-	struct spf_fields fields;
-	struct spf_field field;
+	struct header_fields fields = header_fields(header, header_size);
+	struct header_field field;
 	struct spf_field_result result;
 	bool found = FALSE, spoken = FALSE;
 
 	i_zero(result_r);
-	spf_fields_init(&fields, header, header_size);
-	while (!found && spf_fields_next(&fields, &field)) T_BEGIN {
+	while (!found && header_fields_next(&fields, &field)) T_BEGIN {
 		found = trusted_field_read(&field, authserv_id, &spoken, &result);
 		if (found) {
 			*result_r = result.result;
@@ -380,7 +379,7 @@ bool spf_trusted_result_find(const void *header, size_t header_size,
 	/* Others than the relays may have written it: that is only known of Received-SPF,
 	   which stands on top (RFC 7208, 9.1). A milter may append
 	   Authentication-Results at the end of the header. */
-	if (!found || (spf_field_is(&field, "Received-SPF") &&
+	if (!found || (header_field_is(&field, "Received-SPF") &&
 		       field.name - (const unsigned char *)header >=
 		       (ptrdiff_t)spf_origin_trusted_size(header, header_size, relays))) {
 		i_zero(result_r);

@@ -20,6 +20,13 @@ struct header_fields {
 	const unsigned char *data, *end;
 };
 
+static inline struct header_fields header_fields(const void *block, size_t size)
+{
+	return (struct header_fields){
+		.data = block, .end = (const unsigned char *)block + size
+	};
+}
+
 /* Returns FALSE at the end of the block: an empty line, or no more bytes. Lines that are
    no field are skipped. */
 bool header_fields_next(struct header_fields *fields, struct header_field *field_r);

@@ -9,7 +9,7 @@
 #include "lib.h"
 #include "net.h"
 #include "str.h"
-#include "spf/spf-fields.h"
+#include "text/text.h"
 #include "spf/spf-forged.h"
 #include "spf/spf-header.h"
 #include "spf/spf-limits.h"
@@ -73,12 +73,11 @@ static void check_origin(const void *header, size_t size, pool_t pool)
 static void check_trusted(const void *header, size_t size, pool_t pool)
 {
 	struct spf_trusted_result result;
-	struct spf_fields fields;
-	struct spf_field field;
+	struct header_fields fields = header_fields(header, size);
+	struct header_field field;
 	bool claimed = FALSE;
 
-	spf_fields_init(&fields, header, size);
-	while (spf_fields_next(&fields, &field)) {
+	while (header_fields_next(&fields, &field)) {
 		if (spf_results_claim_id(field.value, field.value_size, ID) ||
 		    spf_received_spf_claims_host(field.value,
 						 field.value_size, ID))
