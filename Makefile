@@ -88,7 +88,7 @@ $(SPF_SERVICE): $(BUILD)/plugin/spf/service/main.o $(BUILD)/spf/service.a $(BUIL
 
 # The milter: of plugin/ it has serials and the site key's file, no store.
 MILTER_LIBS = $(LIB_LIBS) $(shell pkg-config --libs $(MILTER_PACKAGES)) -pthread
-$(BUILD)/milter.a: $(call objects,$(filter-out milter/main.c,$(wildcard milter/*.c)) \
+$(BUILD)/milter.a: $(call objects,$(filter-out milter/main.c,$(wildcard milter/*.c milter/doveadm/*.c milter/spool/*.c)) \
 		$(addprefix plugin/sent-log/,serial.c site-key.c hmac.c))
 $(BUILD)/sbin/backscatter-milter: $(BUILD)/milter/main.o $(BUILD)/milter.a
 	@mkdir -p $(@D)
@@ -163,8 +163,8 @@ $(PROGRAMS): %: %.o $(ARCHIVES)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DOVECOT_LIBS) $(LIB_LIBS) $(SPF_LIBS)
 
 # The milter's spool by itself, with sanitizers in all of it. What the end-to-end tests run, below:
-SPOOL_SOURCES := $(addprefix milter/,log.c text.c utf8.c sender-question.c) $(wildcard milter/doveadm-*.c milter/spool*.c)
-$(BUILD)/tests/programs/milter-spool: tests/programs/milter-spool.c $(SPOOL_SOURCES) $(wildcard milter/*.h)
+SPOOL_SOURCES := $(addprefix milter/,log.c text.c utf8.c) $(wildcard milter/doveadm/*.c milter/spool/*.c)
+$(BUILD)/tests/programs/milter-spool: tests/programs/milter-spool.c $(SPOOL_SOURCES) $(wildcard milter/*.h milter/*/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -g -O1 -fsanitize=address,undefined $(OUR_CFLAGS) $(LIB_CFLAGS) -o $@ $(filter %.c,$^) $(MILTER_LIBS)
 E2E_PROGRAMS := $(addprefix $(BUILD)/tests/programs/,received-origin inspect $(if $(MILTER),milter-spool))
@@ -227,7 +227,7 @@ FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c plugin/spf/service/spf-*.
 FUZZED_received := plugin/spf/*.c plugin/text/*.c
 FUZZED_ask := plugin/spf/spf-protocol.c plugin/spf/spf-addresses.c plugin/spf/spf-result.c
 FUZZED_serial := plugin/sent-log/serial.c plugin/sent-log/hmac.c plugin/verdict/tag.c
-FUZZED_answer := milter/doveadm-answer.c milter/text.c
+FUZZED_answer := milter/doveadm/doveadm-answer.c milter/text.c
 FUZZ_LIBS_answer = $(shell pkg-config --libs json-c)
 FUZZED_line := milter/line-request.c $(wildcard milter/message*.c) milter/config.c milter/text.c plugin/sent-log/serial.c plugin/sent-log/hmac.c
 define FUZZ_RULE

@@ -2,14 +2,14 @@
    time. Runs in the foreground. */
 
 #include "config.h"
-#include "doveadm-client.h"
+#include "milter/doveadm/doveadm-client.h"
 #include "line.h"
 #include "log.h"
 #include "milter.h"
-#include "sender-question.h"
+#include "milter/doveadm/sender-question.h"
 #include "sending.h"
 #include "socket.h"
-#include "spool.h"
+#include "milter/spool/spool.h"
 #include "text.h"
 #include "sent-log/site-key.h"
 

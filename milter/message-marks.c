@@ -1,7 +1,7 @@
 /* What a message gets, by the rules of the submission plugin, and its row. */
 
 #include "message.h"
-#include "spool.h"
+#include "milter/spool/spool.h"
 #include "text.h"
 
 #include <stdio.h>

@@ -3,8 +3,8 @@
 #include "sending.h"
 #include "config.h"
 #include "log.h"
-#include "sender-question.h"
-#include "spool.h"
+#include "milter/doveadm/sender-question.h"
+#include "milter/spool/spool.h"
 #include "text.h"
 
 #include <pthread.h>

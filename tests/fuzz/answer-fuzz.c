@@ -1,7 +1,7 @@
 /* doveadm's answers, as the milter reads them: nothing is leaked, a result is one that there is,
    and output belongs to what was done. */
 
-#include "milter/doveadm-answer.h"
+#include "milter/doveadm/doveadm-answer.h"
 
 #include <json-c/json.h>
 #include <stdint.h>

@@ -7,7 +7,7 @@
 
 #include "milter/config.h"
 #include "milter/line-request.h"
-#include "milter/spool.h"
+#include "milter/spool/spool.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -10,9 +10,9 @@
    It ends with its input. Arguments: SPOOL SOCKET KEY-FILE MAX-ROWS CONNECTIONS. Built with
    sanitizers: a leak is an error at its end. */
 
-#include "milter/doveadm-client.h"
-#include "milter/sender-question.h"
-#include "milter/spool-private.h"
+#include "milter/doveadm/doveadm-client.h"
+#include "milter/doveadm/sender-question.h"
+#include "milter/spool/spool-private.h"
 
 #include <stdio.h>
 #include <stdlib.h>

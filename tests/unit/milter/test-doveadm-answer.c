@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "milter/doveadm-answer.h"
+#include "milter/doveadm/doveadm-answer.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #include "verdict/own-addresses.h"
 #include "verdict/tag.h"
 #include "milter/message.h"
-#include "milter/spool.h"
+#include "milter/spool/spool.h"
 
 /* Tuesday, 2023-11-14 22:13:20 UTC */
 #define NOW 1700000000

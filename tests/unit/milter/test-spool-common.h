@@ -9,9 +9,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "milter/doveadm-client.h"
-#include "milter/spool-private.h"
-#include "milter/spool-row.h"
+#include "milter/doveadm/doveadm-client.h"
+#include "milter/spool/spool-private.h"
+#include "milter/spool/spool-row.h"
 
 #include <glob.h>
 #include <json-c/json.h>

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "milter/spool-gaps.h"
-#include "milter/spool-queue.h"
+#include "milter/spool/spool-gaps.h"
+#include "milter/spool/spool-queue.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Reading doveadm's answers. */
 
 #include "doveadm-answer.h"
-#include "text.h"
+#include "milter/text.h"
 
 #include <json-c/json.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
 #include "doveadm-client.h"
 #include "doveadm-answer.h"
 #include "doveadm-key.h"
-#include "log.h"
-#include "text.h"
+#include "milter/log.h"
+#include "milter/text.h"
 
 #include <curl/curl.h>
 #include <json-c/json.h>

@@ -6,7 +6,7 @@
    nothing of each other, nor of threads. */
 
 #include "spool.h"
-#include "doveadm-client.h"
+#include "milter/doveadm/doveadm-client.h"
 #include "spool-file.h"
 #include "spool-gaps.h"
 #include "spool-queue.h"

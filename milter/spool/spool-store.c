@@ -2,8 +2,8 @@
    one was written to the disk. */
 
 #include "spool-private.h"
-#include "log.h"
-#include "text.h"
+#include "milter/log.h"
+#include "milter/text.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 
 #include "spool-gaps.h"
 #include "spool-queue.h"
-#include "text.h"
+#include "milter/text.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* The key that Dovecot asks for. */
 
 #include "doveadm-key.h"
-#include "log.h"
-#include "text.h"
+#include "milter/log.h"
+#include "milter/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

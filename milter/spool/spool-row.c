@@ -1,8 +1,8 @@
 /* Rows as Dovecot gets them. */
 
 #include "spool-row.h"
-#include "text.h"
-#include "utf8.h"
+#include "milter/text.h"
+#include "milter/utf8.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>

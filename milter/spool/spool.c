@@ -1,9 +1,9 @@
 /* The spool as the milter uses it: opening, adding, waiting. */
 
 #include "spool-private.h"
-#include "log.h"
+#include "milter/log.h"
 #include "spool-row.h"
-#include "text.h"
+#include "milter/text.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 
 #include "sender-question.h"
 #include "doveadm-client.h"
-#include "text.h"
-#include "utf8.h"
+#include "milter/text.h"
+#include "milter/utf8.h"
 
 #include <json-c/json.h>
 #include <openssl/evp.h>

@@ -1,8 +1,8 @@
 /* The spool's file in SQLite. */
 
 #include "spool-file.h"
-#include "log.h"
-#include "text.h"
+#include "milter/log.h"
+#include "milter/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 /* The threads that send rows and gaps to Dovecot, and what becomes of each by its answer. */
 
 #include "spool-private.h"
-#include "log.h"
+#include "milter/log.h"
 #include "spool-row.h"
-#include "text.h"
+#include "milter/text.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
