@@ -30,7 +30,8 @@ OUR_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) -MMD
 DOVECOT_CFLAGS = -DHAVE_CONFIG_H $(call dovecot_var,LIBDOVECOT_INCLUDE)
 LIB_CFLAGS = $(shell pkg-config --cflags sqlite3 libcrypto) $(call soname,SQLITE,sqlite3) $(call soname,LIBCRYPTO,crypto)
 # The modules load them by name when they are first needed (plugin/sent-log/hmac.h).
-soname = -D$(1)_SONAME='"$(shell objdump -p "$$($(CC) -print-file-name=lib$(2).so)" | sed -n 's/^ *SONAME *//p')"'
+soname = -D$(1)_SONAME='"$(or $(shell objdump -p "$$($(CC) -print-file-name=lib$(2).so)" | \
+	sed -n 's/^ *SONAME *//p'),$(error objdump finds no lib$(2).so))"'
 LIB_LIBS = $(shell pkg-config --libs sqlite3 libcrypto)
 # Only plugin/spf/service/ needs them. (libspf2 has no pkg-config file.)
 SPF_LIBS = -lspf2

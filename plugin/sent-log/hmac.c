@@ -61,6 +61,9 @@ EVP_MAC_CTX *hmac_sha256_new(const unsigned char *key, size_t key_size)
 	if (!hmac_load())
 		return NULL;
 	hmac = openssl.EVP_MAC_fetch(NULL, "HMAC", NULL);
+	/* OpenSSL would look into it */
+	if (hmac == NULL)
+		return NULL;
 	mac = openssl.EVP_MAC_CTX_new(hmac);
 	/* the context holds its own reference */
 	openssl.EVP_MAC_free(hmac);

@@ -31,7 +31,7 @@ static int find_issuing_key(struct sent_log *log, struct serial_key *key_r)
 static int insert_key(struct sent_log *log, struct serial_key *key_r)
 {
 	if (serial_key_make(key_r, log->now) < 0)
-		return store_fail(log->store, "OpenSSL has no random bytes");
+		return store_fail(log->store, "a key can't be made (random bytes, OpenSSL)");
 	return store_put(log->store, STORE_INSERT_KEY,
 			 store_bytes(key_r->secret, sizeof(key_r->secret)),
 			 store_number(key_r->created));

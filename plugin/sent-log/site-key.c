@@ -431,7 +431,7 @@ int site_key_generate(const char *path, time_t now, struct serial_key *key_r,
 	if (find_real_path(path, &real_path, error_r) < 0)
 		return -1;
 	if (serial_key_make(key_r, now) < 0) {
-		ret = fail(path, error_r, "OpenSSL has no random bytes");
+		ret = fail(path, error_r, "a key can't be made (random bytes, OpenSSL)");
 	} else {
 		ret = generate(real_path, key_r, error_r);
 	}
