@@ -133,7 +133,17 @@ static bool read_token(struct field_reader *reader)
 		str_len(reader->word) > 0;
 }
 
-/* key "=" value. Of each key that counts the first one is kept. */
+/* The domain of an address, or of a domain alone, if it may stand in struct
+   spf_trusted_result, else NULL. */
+static const char *value_domain(const char *value)
+{
+	const char *at = value == NULL ? NULL : strrchr(value, '@');
+
+	return spf_received_helo(at == NULL ? value : at + 1);
+}
+
+/* key "=" value. Of each key that counts the first one is kept; of Authentication-Results
+   the first that names a domain. */
 static bool read_pair(struct field_reader *reader, const struct field_key *keys)
 {
 	const char **dest;
@@ -144,21 +154,14 @@ static bool read_pair(struct field_reader *reader, const struct field_key *keys)
 	if (!(reader->empty_values && (at_end(reader) || at_char(reader, ';'))) &&
 	    parse_value(&reader->parser, reader->value) < 0)
 		return FALSE;
-	for (; keys->name != NULL; keys++) {
-		dest = PTR_OFFSET(reader, keys->offset);
-		if (*dest == NULL && strcasecmp(keys->name, str_c(reader->word)) == 0)
+	for (const struct field_key *key = keys; key->name != NULL; key++) {
+		dest = PTR_OFFSET(reader, key->offset);
+		if (strcasecmp(key->name, str_c(reader->word)) == 0 &&
+		    (*dest == NULL ||
+		     (keys == results_keys && value_domain(*dest) == NULL)))
 			*dest = t_strdup(str_c(reader->value));
 	}
 	return TRUE;
-}
-
-/* The domain of an address, or of a domain alone, if it may stand in struct
-   spf_trusted_result, else NULL. */
-static const char *value_domain(const char *value)
-{
-	const char *at = value == NULL ? NULL : strrchr(value, '@');
-
-	return spf_received_helo(at == NULL ? value : at + 1);
 }
 
 /* Authentication-Results */
