@@ -147,6 +147,21 @@ static bool is_readable_id(const char *text)
 	return readable;
 }
 
+/* "<id>" alone, whatever comments stand beside it: those who read a report skip them. */
+static char *id_of(const char *value)
+{
+	const char *begin = strchr(value, '<');
+	const char *end = begin == NULL ? NULL : strchr(begin, '>');
+	char *inside, *text;
+
+	if (end == NULL)
+		return unfolded(value);
+	inside = text_format("%.*s", (int)(end + 1 - begin), begin);
+	text = unfolded(inside);
+	free(inside);
+	return text;
+}
+
 static void read_message_id(struct message *message, const char *value)
 {
 	char *text;
@@ -154,7 +169,7 @@ static void read_message_id(struct message *message, const char *value)
 	message->has_message_id = true;
 	if (message->message_id != NULL)
 		return;
-	text = unfolded(value);
+	text = id_of(value);
 	if (is_readable_id(text))
 		message->message_id = text;
 	else

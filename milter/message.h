@@ -22,8 +22,8 @@ struct sent_message;
 #define MESSAGE_MAX_RECIPIENT 1000
 /* of Message-ID, Date and ENVID; a longer one is there, but can't be read */
 #define MESSAGE_MAX_VALUE 1000
-/* a line's (RFC 5322, 2.1.1) without the field's name; Dovecot takes no longer one */
-#define MESSAGE_MAX_MESSAGE_ID 980
+/* with its brackets: Dovecot takes no longer one */
+#define MESSAGE_MAX_MESSAGE_ID 1000
 /* Fields that name a sender, and their size together; the plugin refuses as many. */
 #define MESSAGE_MAX_SENDER_FIELDS 101
 #define MESSAGE_MAX_SENDER_BYTES (256 * 1024)

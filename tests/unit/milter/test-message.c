@@ -168,8 +168,11 @@ static void test_message_ids(void **state ATTR_UNUSED)
 		{ "Message-ID", "<a@example.org>", "<a@example.org>" },
 		{ "message-id ", "  <a@example.org> ", "<a@example.org>" },
 		{ "MESSAGE-ID", "\r\n\t<a@example.org>\r\n ", "<a@example.org>" },
-		{ "Message-Id", "(a\n\t b) <a@x>", "(a  b) <a@x>" },
+		{ "Message-Id", "(a\n\t b) <a@x>", "<a@x>" },
 		{ "Message\001-ID", "<a@x>", "<a@x>" },
+		/* what stands beside it is not read in a report either */
+		{ "Message-ID", "<a@x> (von J\303\274rgen)", "<a@x>" },
+		{ "Message-ID", "\r\n <a@x>\r\n\t(b)", "<a@x>" },
 		{ "Message-ID", "a@x", "a@x" },
 		{ "Message-ID", " \r\n\t ", NULL },
 		{ "Message-ID", "", NULL },
