@@ -81,6 +81,7 @@ void session_begin_message(struct session *session, const char *sender)
 
 static void end_field(struct session *session)
 {
+	size_t senders = session->message.sender_field_count;
 	char *value;
 
 	if (session->field == NULL)
@@ -90,18 +91,23 @@ static void end_field(struct session *session)
 		*value++ = '\0';
 		message_add_field(&session->message, session->field, value);
 	}
+	/* whoever stands in the part that is missing */
+	if (session->field_is_cut && session->message.sender_field_count > senders)
+		session->message.too_many_senders = true;
 	free(session->field);
 	session->field = NULL;
 	session->field_size = 0;
+	session->field_is_cut = false;
 }
 
-/* What is too long for a sender is refused as such: its begin is enough. */
 static void append_to_field(struct session *session, const char *line)
 {
 	size_t size = strlen(line);
 
-	if (session->field_size + size > SESSION_MAX_FIELD)
+	if (session->field_size + size > SESSION_MAX_FIELD) {
+		session->field_is_cut = true;
 		return;
+	}
 	session->field = realloc(session->field, session->field_size + size + 3);
 	if (session->field == NULL)
 		abort();
@@ -200,7 +206,7 @@ add_header(struct request *request, const struct session *session)
 		add(request, "field", message->sender_fields[i]);
 	/* as many as are too many for the milter */
 	for (size_t i = 0; message->too_many_senders &&
-	     i < MESSAGE_MAX_SENDER_FIELDS; i++)
+	     i <= MESSAGE_MAX_SENDER_FIELDS; i++)
 		add(request, "field", "From:");
 }
 

@@ -37,6 +37,8 @@ struct session {
 	/* the field that is being read */
 	char *field;
 	size_t field_size;
+	/* its end had no room */
+	bool field_is_cut;
 
 	struct line_question question;
 	/* what to answer with: OpenSMTPD's token; NULL = no question is being asked */

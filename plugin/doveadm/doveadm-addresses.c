@@ -103,11 +103,10 @@ DOVEADM_CMD_PARAM('\0', "address", CMD_PARAM_ARRAY, CMD_PARAM_FLAG_POSITIONAL)
    one. */
 static bool sender_is_field(const char *text)
 {
-	size_t name_size = strcspn(text, ": \t\r\n");
-	const char *colon = text + name_size;
+	size_t name_size = strcspn(text, ":\r\n");
 
-	colon += strspn(colon, " \t");
-	if (name_size == 0 || *colon != ':')
+	/* a blank inside of the name is what some programs skip: the check refuses it */
+	if (name_size == 0 || text[name_size] != ':')
 		return FALSE;
 	while ((text = strchr(text, '\n')) != NULL) {
 		text++;
