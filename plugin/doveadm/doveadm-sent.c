@@ -108,7 +108,7 @@ static int sent_add_read_envelope_id(struct doveadm_mail_cmd_context *ctx,
 }
 
 /* *time_r stays as it is where the option isn't given, or is 0. */
-static int sent_add_read_time(struct doveadm_mail_cmd_context *ctx,
+static int sent_read_time(struct doveadm_mail_cmd_context *ctx,
 			      const char *option, time_t *time_r)
 {
 	const char *text = doveadm_argument(ctx->cctx, option);
@@ -187,8 +187,8 @@ static int sent_add_read(struct doveadm_mail_cmd_context *ctx, time_t now,
 	return sent_read_message_id(ctx, &add_r->identities[0]) < 0 ||
 		sent_add_read_serial(ctx, add_r) < 0 ||
 		sent_add_read_envelope_id(ctx, add_r) < 0 ||
-		sent_add_read_time(ctx, "date", &add_r->message.date) < 0 ||
-		sent_add_read_time(ctx, "sent-at",
+		sent_read_time(ctx, "date", &add_r->message.date) < 0 ||
+		sent_read_time(ctx, "sent-at",
 				   &add_r->message.logged_at) < 0 ||
 		sent_add_read_recipients(ctx, add_r) < 0 ? -1 : 0;
 }
@@ -246,8 +246,10 @@ DOVEADM_CMD_PARAM('\0', "recipient", CMD_PARAM_ARRAY, CMD_PARAM_FLAG_POSITIONAL)
 static int sent_gap_check(struct doveadm_mail_cmd_context *ctx)
 {
 	unsigned int source;
+	time_t until = 0;
 
-	return sent_read_source(ctx, SENT_GAP_SOURCES, &source);
+	return sent_read_source(ctx, SENT_GAP_SOURCES, &source) < 0 ||
+		sent_read_time(ctx, "until", &until) < 0 ? -1 : 0;
 }
 
 /* Does it concern this user what the source missed? */
@@ -262,21 +264,50 @@ static bool sent_gap_concerns(struct doveadm_run *run)
 	return source == 0 || !set->sources_valid || (set->sources & source) != 0;
 }
 
+/* When the gap ended: coverage starts there. */
+static time_t sent_gap_until(struct doveadm_run *run)
+{
+	time_t until = run->now;
+
+	if (sent_read_time(run->ctx, "until", &until) < 0)
+		i_unreached();
+	return I_MIN(until, run->now);
+}
+
+/* Told again, the same gap changes nothing, nor what the administrator has said since.
+   Returns 0, or -1 and the log's error. */
+static int sent_gap_write(struct doveadm_run *run, const char **error_r)
+{
+	struct sent_log *log = run->buser->log;
+	struct sent_log_coverage coverage;
+	time_t until = sent_gap_until(run);
+
+	if (sent_log_get_coverage(log, run->now, &coverage, error_r) < 0)
+		return -1;
+	if (until < run->now && (coverage.start >= until ||
+	    (coverage.word != 0 && coverage.word_given > until)))
+		return 0;
+	return sent_log_set_coverage(log, until, SENT_LOG_COVERAGE_GAP, run->now,
+				     error_r) < 0 ? -1 : 0;
+}
+
 /* Where the log can't be written, the mark beside it will do; where that can't either,
-   the administrator has been told. Whoever asks again for all users would start coverage
-   anew for the others each time. */
+   the administrator has been told. A log that isn't there has no coverage, but the
+   directory has to be, or it will come back with what it said (a home that isn't
+   mounted). */
 static int sent_gap_run(struct doveadm_run *run)
 {
 	struct backscatter_user *buser = run->buser;
 	const char *error = buser->error;
 
-	if (!sent_gap_concerns(run) ||
-	    (buser->log != NULL && access(buser->path, F_OK) < 0 &&
-	     errno == ENOENT))
+	if (!sent_gap_concerns(run))
 		return 0;
-	if (buser->log != NULL &&
-	    sent_log_set_coverage(buser->log, run->now, SENT_LOG_COVERAGE_GAP,
-				  run->now, &error) >= 0)
+	if (buser->log != NULL && access(buser->path, F_OK) < 0 &&
+	    errno == ENOENT) {
+		return backscatter_user_check_place(buser, &error) == 0 ? 0 :
+			doveadm_run_failed(run, error);
+	}
+	if (buser->log != NULL && sent_gap_write(run, &error) == 0)
 		return 0;
 	return backscatter_user_not_logged(buser, "gap", error) ? 0 :
 		doveadm_run_not_possible(run);
@@ -287,8 +318,10 @@ static const struct doveadm_user_command sent_gap_command = {
 	.run = sent_gap_run,
 };
 
-DOVEADM_USER_COMMAND(sent_gap, "sent gap", "[--source submission|milter|sent]",
+DOVEADM_USER_COMMAND(sent_gap, "sent gap", "[--source submission|milter|sent] "
+	"[--until <seconds>]",
 DOVEADM_CMD_PARAM('o', "source", CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAM('t', "until", CMD_PARAM_STR, 0)
 );
 
 /*

@@ -237,6 +237,30 @@ def test_sent_gap(server):
     assert judged(server, dsn(sent_message(to=STRANGER))) == NOT_COVERED
 
 
+def test_a_gap_that_is_told_again_changes_nothing(server):
+    """As by a milter to which nobody answered: nor does it undo what the administrator has said since."""
+    cover(server)
+    SentLog.of(server).query("UPDATE meta SET word_given = word_given - 1000")
+    until = int(time.time()) - 100
+    told = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(until))
+    for _ in range(2):
+        backscatter(server, "sent", "gap", "--until", str(until), user=ALICE)
+        assert (coverage(server)["cause"], coverage(server)["since"]) == ("gap", told)
+    backscatter(server, "coverage", "--since", "30 days", user=ALICE)
+    backscatter(server, "sent", "gap", "--until", str(until), user=ALICE)
+    assert coverage(server)["covered"] == "yes"
+    backscatter(server, "sent", "gap", "--until", str(until + 1000), user=ALICE)
+    now = coverage(server)
+    assert now["cause"] == "gap" and now["since"] > told, "never in the future"
+
+
+def test_a_gap_of_a_log_whose_folder_is_away(dovecot_factory):
+    """It would come back with its old coverage."""
+    dovecot = dovecot_factory(plugin={"backscatter_sources": "sent", "backscatter_db": "/tmp/away/%u.db"})
+    result = backscatter(dovecot, "sent", "gap", user=ALICE, check=False)
+    assert result.code == 75 and "/tmp/away" in result.err
+
+
 def test_sent_gap_makes_no_log(server):
     cover(server, BOB)
     backscatter(server, "sent", "gap", "-A")
