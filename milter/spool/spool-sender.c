@@ -174,24 +174,14 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 
 /* Gaps */
 
-/* Some logs can't be written, and Dovecot has said which: telling it again would only start
-   coverage of all others anew. */
+/* Dovecot came to all, and has said whose logs can't be written: telling it again would only
+   start coverage of all others anew. */
 static char *give_up_gap(struct job *job, const char *user)
 {
 	spool_gaps_done(&job->spool->gaps, job->gap);
-	return text_format("gap of user %s: Dovecot can't write it down (%s): "
-			   "its log says what to do", user, job->call.error_r);
-}
-
-/* It tried, or may have. Returns false if that is enough. */
-static bool retry_gap(struct job *job)
-{
-	struct spool_gap *gap = job->gap;
-
-	if (gap->user == NULL && gap->failures + 1 >= SPOOL_GAPS_MAX_TRIES)
-		return false;
-	spool_gaps_retry(gap, spool_now());
-	return true;
+	return text_format("gap of user %s given up: some logs can't be written "
+			   "(%s): Dovecot's log says which, and what to do",
+			   user, job->call.error_r);
 }
 
 static char *sort_gap(struct job *job, bool *is_error_r)
@@ -221,9 +211,11 @@ static char *sort_gap(struct job *job, bool *is_error_r)
 		spool_gaps_retry(job->gap, spool_now());
 		break;
 	default:
-		*is_error_r = result == DOVEADM_REFUSED || !retry_gap(job);
+		*is_error_r = result == DOVEADM_REFUSED;
 		if (*is_error_r)
 			return give_up_gap(job, user);
+		/* it tried, or may have */
+		spool_gaps_retry(job->gap, spool_now());
 		break;
 	}
 	return result == DOVEADM_DONE ? NULL :

@@ -375,6 +375,9 @@ static void test_too_many_gaps(void **state)
 		assert_ptr_equal(take_gap(f), gap);
 	}
 	assert_int_equal(f->next - f->now, SPOOL_QUEUE_NEVER - f->now);
+	spool_gaps_retry(gap, f->now);
+	assert_null(take_gap(f));
+	assert_int_equal(f->next - f->now, 5000 * 1024);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
