@@ -41,7 +41,7 @@ struct spool_gap *spool_gaps_take(struct spool_gaps *gaps, int64_t now,
 
 /* What became of the one that was taken */
 
-/* Dovecot knows it, or will never. */
+/* Dovecot knows it, has no such user, or knows of all whom it could mark. */
 void spool_gaps_done(struct spool_gaps *gaps, struct spool_gap *gap);
 /* It could not be asked. */
 void spool_gaps_put_back(struct spool_gap *gap);

@@ -176,12 +176,12 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 
 /* Dovecot came to all, and has said whose logs can't be written: telling it again would only
    start coverage of all others anew. */
-static char *give_up_gap(struct job *job, const char *user)
+static char *give_up_gap(struct job *job)
 {
 	spool_gaps_done(&job->spool->gaps, job->gap);
-	return text_format("gap of user %s given up: some logs can't be written "
+	return text_format("gap of all users given up: some logs can't be written "
 			   "(%s): Dovecot's log says which, and what to do",
-			   user, job->call.error_r);
+			   job->call.error_r);
 }
 
 static char *sort_gap(struct job *job, bool *is_error_r)
@@ -211,9 +211,12 @@ static char *sort_gap(struct job *job, bool *is_error_r)
 		spool_gaps_retry(job->gap, spool_now());
 		break;
 	default:
-		*is_error_r = result == DOVEADM_REFUSED;
+		/* of one user's, neither log nor mark could be written: perhaps the disk is
+		   full, and his deliveries go on convicting until one can */
+		*is_error_r = result == DOVEADM_REFUSED &&
+			      job->gap->user == NULL;
 		if (*is_error_r)
-			return give_up_gap(job, user);
+			return give_up_gap(job);
 		/* it tried, or may have */
 		spool_gaps_retry(job->gap, spool_now());
 		break;
