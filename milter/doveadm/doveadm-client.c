@@ -426,14 +426,24 @@ static void exchange_call(struct doveadm_client *client,
 	free(exchange.body);
 }
 
+static void make_printable(char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+	}
+}
+
 void doveadm_client_ask(struct doveadm_client *client,
 			struct doveadm_call *call)
 {
 	int64_t deadline = monotonic_msecs() + call->timeout_msecs;
 
 	call->error_r = NULL;
-	for (size_t i = 0; i < call->count; i++)
+	for (size_t i = 0; i < call->count; i++) {
 		call->commands[i].output_r = NULL;
+		call->commands[i].error_r[0] = '\0';
+	}
 	if (!turn_begin(client, call->urgent, deadline)) {
 		set_all(call, DOVEADM_NO_CONNECTION);
 		call->error_r = text_format(
@@ -444,10 +454,10 @@ void doveadm_client_ask(struct doveadm_client *client,
 	}
 	exchange_call(client, call, deadline);
 	turn_end(client);
-	for (char *p = call->error_r; p != NULL && *p != '\0'; p++) {
-		if (*p < ' ' || *p > '~')
-			*p = '?';
-	}
+	if (call->error_r != NULL)
+		make_printable(call->error_r);
+	for (size_t i = 0; i < call->count; i++)
+		make_printable(call->commands[i].error_r);
 }
 
 void doveadm_call_clear(struct doveadm_call *call)

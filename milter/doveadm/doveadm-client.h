@@ -54,6 +54,9 @@ enum doveadm_result {
 	DOVEADM_RESULT_COUNT
 };
 
+/* with the NUL */
+#define DOVEADM_ERROR_SIZE 128
+
 struct doveadm_command {
 	/* as the API spells it: "backscatterSentAdd" */
 	const char *name;
@@ -61,6 +64,8 @@ struct doveadm_command {
 	struct json_object *arguments;
 
 	enum doveadm_result result_r;
+	/* Why, of this command alone. "" if it is DONE, or if the call's says. */
+	char error_r[DOVEADM_ERROR_SIZE];
 	/* What the command printed, if it is DONE: an array of objects, to be freed with
 	   json_object_put(). Otherwise NULL. */
 	struct json_object *output_r;

@@ -70,9 +70,18 @@ static bool is_answer(enum doveadm_result result)
 
 /* Log lines: made with spool->lock held, written without it */
 
-static char *warning(struct spool *spool, const struct job *job,
-		     enum doveadm_result result, const char *user)
+/* Of this command: the call's may be about another one. */
+static const char *why(const struct job *job, size_t i)
 {
+	if (job->commands[i].error_r[0] != '\0')
+		return job->commands[i].error_r;
+	return job->call.error_r != NULL ? job->call.error_r : "no answer";
+}
+
+static char *warning(struct spool *spool, const struct job *job, size_t i,
+		     const char *user)
+{
+	const enum doveadm_result result = job->commands[i].result_r;
 	unsigned int left_out;
 	char *line, *more;
 
@@ -89,9 +98,7 @@ static char *warning(struct spool *spool, const struct job *job,
 		line = text_format("%s of user %s not taken yet%s: %s; %zu rows "
 				   "wait in %s",
 				   job->gap != NULL ? "gap" : "row", user, more,
-				   job->call.error_r != NULL ?
-					   job->call.error_r : "no answer",
-				   spool->queue.waiting, spool->path);
+				   why(job, i), spool->queue.waiting, spool->path);
 	}
 	free(more);
 	return line;
@@ -102,8 +109,7 @@ static char *warning(struct spool *spool, const struct job *job,
 static char *set_aside(struct job *job, size_t i)
 {
 	struct spool *spool = job->spool;
-	const char *reason = job->call.error_r != NULL ? job->call.error_r :
-							 "no answer";
+	const char *reason = why(job, i);
 
 	spool_queue_settle(&spool->queue, job->ids[i]);
 	spool_store_leave(spool, job->ids[i], reason);
@@ -115,15 +121,14 @@ static char *set_aside(struct job *job, size_t i)
 }
 
 /* A row that is at fault, unless others fare no better. */
-static char *strike(struct job *job, size_t i, enum doveadm_result result,
-		    bool *given_up_r)
+static char *strike(struct job *job, size_t i, bool *given_up_r)
 {
 	struct spool *spool = job->spool;
 
 	*given_up_r = spool_queue_strike(&spool->queue, job->ids[i],
 					 spool_now());
 	return *given_up_r ? set_aside(job, i) :
-			     warning(spool, job, result, job->users[i]);
+			     warning(spool, job, i, job->users[i]);
 }
 
 /* Returns a line for the log, malloced, or NULL. */
@@ -148,12 +153,12 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 	case DOVEADM_REFUSED:
 		return set_aside(job, i);
 	case DOVEADM_WRONG_ARGUMENT:
-		return strike(job, i, result, is_error_r);
+		return strike(job, i, is_error_r);
 	case DOVEADM_NOT_UNDERSTOOD:
 	case DOVEADM_NO_ANSWER:
 		pause_all(spool, MAX_PAUSE_MSECS);
 		if (job->call.count == 1)
-			return strike(job, i, result, is_error_r);
+			return strike(job, i, is_error_r);
 		/* another one of the call may be at fault */
 		spool_queue_suspect(&spool->queue, id);
 		return NULL;
@@ -169,7 +174,7 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 		spool_queue_hold(&spool->queue, id, spool_now());
 		break;
 	}
-	return warning(spool, job, result, job->users[i]);
+	return warning(spool, job, i, job->users[i]);
 }
 
 /* Gaps */
@@ -181,7 +186,7 @@ static char *give_up_gap(struct job *job)
 	spool_gaps_done(&job->spool->gaps, job->gap);
 	return text_format("gap of all users given up: some logs can't be written "
 			   "(%s): Dovecot's log says which, and what to do",
-			   job->call.error_r);
+			   why(job, 0));
 }
 
 static char *sort_gap(struct job *job, bool *is_error_r)
@@ -222,7 +227,7 @@ static char *sort_gap(struct job *job, bool *is_error_r)
 		break;
 	}
 	return result == DOVEADM_DONE ? NULL :
-					warning(spool, job, result, user);
+					warning(spool, job, 0, user);
 }
 
 /* Jobs */
