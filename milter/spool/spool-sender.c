@@ -106,14 +106,21 @@ static char *warning(struct spool *spool, const struct job *job, size_t i,
 
 /* Rows */
 
+/* user: NULL = nobody knows whose log isn't complete now */
+static void lose_row(struct spool *spool, int64_t id, const char *user,
+		     const char *reason)
+{
+	spool_queue_settle(&spool->queue, id);
+	spool_store_leave(spool, id, reason);
+	spool_gaps_mark(&spool->gaps, user);
+}
+
 static char *set_aside(struct job *job, size_t i)
 {
 	struct spool *spool = job->spool;
 	const char *reason = why(job, i);
 
-	spool_queue_settle(&spool->queue, job->ids[i]);
-	spool_store_leave(spool, job->ids[i], reason);
-	spool_gaps_mark(&spool->gaps, job->users[i]);
+	lose_row(spool, job->ids[i], job->users[i], reason);
 	return text_format("row %lld of user %s set aside in %s: Dovecot will "
 			   "never take it (%s): his coverage starts anew",
 			   (long long)job->ids[i], job->users[i], spool->path,
@@ -242,7 +249,30 @@ static void add_command(struct job *job, const char *name, char *user,
 	job->commands[i].arguments = arguments;
 }
 
-/* Returns its size; 0 if there is no such row any more; -1 if it can't be read now. */
+/* What it said is lost: somebody has changed it, or the disk has. */
+static void set_aside_unreadable(struct spool *spool, int64_t id,
+				 const char *user)
+{
+	bool known = spool_row_user_is_valid(user);
+
+	(void)pthread_mutex_lock(&spool->lock);
+	lose_row(spool, id, known ? user : NULL, "not JSON");
+	(void)pthread_mutex_unlock(&spool->lock);
+	log_error("row %lld of user %s set aside in %s: it can't be read any "
+		  "more (not JSON): %s coverage starts anew", (long long)id,
+		  known ? user : "(unknown)", spool->path,
+		  known ? "his" : "everybody's");
+}
+
+static void forget_row(struct spool *spool, int64_t id)
+{
+	(void)pthread_mutex_lock(&spool->lock);
+	spool_queue_settle(&spool->queue, id);
+	spool_store_leave(spool, id, NULL);
+	(void)pthread_mutex_unlock(&spool->lock);
+}
+
+/* Returns its size; 0 if there is nothing to send; -1 if it can't be read now. */
 static ssize_t load_row(struct job *job, int64_t id)
 {
 	struct json_object *parsed = NULL;
@@ -250,12 +280,15 @@ static ssize_t load_row(struct job *job, int64_t id)
 	size_t size = 0;
 	int ret = spool_store_get(job->spool, id, &user, &arguments);
 
+	if (ret == 0)
+		forget_row(job->spool, id);
 	if (ret <= 0)
 		return ret;
 	parsed = spool_row_parse(arguments);
-	if (parsed == NULL)
+	if (parsed == NULL) {
+		set_aside_unreadable(job->spool, id, user);
 		free(user);
-	else {
+	} else {
 		size = strlen(arguments);
 		job->ids[job->call.count] = id;
 		add_command(job, "backscatterSentAdd", user, parsed);
@@ -278,12 +311,6 @@ static void load_rows(struct job *job)
 		if (size < 0)
 			break;
 		total += (size_t)size;
-		if (size == 0) {
-			(void)pthread_mutex_lock(&spool->lock);
-			spool_queue_settle(&spool->queue, ids[i]);
-			spool_store_leave(spool, ids[i], NULL);
-			(void)pthread_mutex_unlock(&spool->lock);
-		}
 	}
 	(void)pthread_mutex_lock(&spool->lock);
 	if (i < job->count && total < MAX_BATCH_SIZE) {

@@ -119,6 +119,38 @@ static void test_gap_of_a_user_is_not_dropped(void **state)
 	assert_int_equal(gap_failures(f), -1);
 }
 
+static void add_torn_row(struct fixture *f, const char *user)
+{
+	struct spool_entry entry = { .user = user, .arguments = "{\"user\":" };
+
+	(void)pthread_mutex_lock(&f->spool->lock);
+	spool_store_add(f->spool, &entry);
+	(void)pthread_mutex_unlock(&f->spool->lock);
+	assert_int_equal(entry.ret, 0);
+}
+
+/* His log isn't complete without it; everybody's, if nobody knows whose. */
+static void test_torn_row(void **state)
+{
+	struct fixture *f = *state;
+
+	open_spool(f);
+	wait_for_calls(1);
+	assert_int_equal(gap_failures(f), -1);
+	door_answers(&door, ALL_FAIL("75"));
+	add_torn_row(f, "bob");
+	wait_for_calls(2);
+	assert_int_equal(count_waiting(f), 0);
+	assert_true(has_gap(f, "bob"));
+	assert_false(has_gap(f, "ann"));
+	add_torn_row(f, "\xff");
+	wait_for_calls(3);
+	assert_true(has_gap(f, "ann"));
+	spool_close(&f->spool);
+	assert_int_equal(number_in_file(f, "SELECT count(*) FROM row WHERE"
+					" set_aside = 'not JSON'"), 2);
+}
+
 #undef TEST
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, setup_door, teardown_door)
@@ -128,6 +160,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_gap_of_all_is_told_for_ever),
 		TEST(test_gap_of_a_user_is_not_dropped),
+		TEST(test_torn_row),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
