@@ -401,14 +401,22 @@ static void explain_status(struct doveadm_call *call,
 static void exchange_call(struct doveadm_client *client,
 			  struct doveadm_call *call, int64_t deadline)
 {
-	struct exchange exchange = { .client = client };
-	struct json_object *request = request_new(call);
+	struct exchange exchange = {
+		.client = client,
+		.curl = curl_easy_init(),
+	};
 	int64_t left = deadline - monotonic_msecs();
+	struct json_object *request;
 	CURLcode code;
 
-	exchange.curl = curl_easy_init();
-	if (exchange.curl == NULL)
-		abort();
+	if (exchange.curl == NULL) {
+		/* of all sessions' messages none is lost for this one's sake */
+		set_all(call, DOVEADM_NO_CONNECTION);
+		call->error_r = text_format("can't make a call: libcurl has no "
+					    "handle");
+		return;
+	}
+	request = request_new(call);
 	code = exchange_run(&exchange, json_object_to_json_string_ext(
 					       request, JSON_C_TO_STRING_PLAIN),
 			    left > 0 ? (long)left : 1);
