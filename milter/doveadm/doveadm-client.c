@@ -36,9 +36,12 @@ struct doveadm_client {
 	atomic_bool stopped;
 
 	pthread_mutex_t lock;
-	/* a call has ended */
+	/* whose turn it is may have changed */
 	pthread_cond_t turn;
-	unsigned int calls, urgent_waiting;
+	/* calls that wait: those that are not urgent, and those that are */
+	unsigned int calls, waiting[2];
+	/* the last that had its turn was urgent */
+	bool last_urgent;
 	/* a line of the request's header */
 	char *authorization;
 };
@@ -177,10 +180,12 @@ void doveadm_client_stop(struct doveadm_client *client)
 
 /* Turns */
 
+/* Neither kind waits for all of the other: rows would never come to their turn where messages
+   come as fast as Dovecot answers. */
 static bool is_my_turn(const struct doveadm_client *client, bool urgent)
 {
 	return client->calls < client->max_calls &&
-	       (urgent || client->urgent_waiting == 0);
+	       (client->waiting[!urgent] == 0 || client->last_urgent != urgent);
 }
 
 /* Returns false if it didn't come before the deadline. */
@@ -195,17 +200,20 @@ static bool turn_begin(struct doveadm_client *client, bool urgent,
 	int ret = 0;
 
 	(void)pthread_mutex_lock(&client->lock);
-	client->urgent_waiting += urgent;
+	client->waiting[urgent]++;
 	while (!is_my_turn(client, urgent) && ret == 0 &&
 	       !atomic_load(&client->stopped))
 		ret = pthread_cond_timedwait(&client->turn, &client->lock,
 					     &until);
-	client->urgent_waiting -= urgent;
+	client->waiting[urgent]--;
 	mine = is_my_turn(client, urgent) && !atomic_load(&client->stopped);
-	if (mine)
+	if (mine) {
 		client->calls++;
-	else
-		(void)pthread_cond_broadcast(&client->turn);
+		client->last_urgent = urgent;
+	}
+	/* the other kind's may have come: it had to let this one go first, or needn't
+	   wait for its kind any more */
+	(void)pthread_cond_broadcast(&client->turn);
 	(void)pthread_mutex_unlock(&client->lock);
 	return mine;
 }
@@ -453,9 +461,10 @@ void doveadm_client_ask(struct doveadm_client *client,
 		call->commands[i].error_r[0] = '\0';
 	}
 	if (!turn_begin(client, call->urgent, deadline)) {
-		set_all(call, DOVEADM_NO_CONNECTION);
-		call->error_r = text_format(
-			atomic_load(&client->stopped) ?
+		bool stopped = atomic_load(&client->stopped);
+
+		set_all(call, stopped ? DOVEADM_NO_CONNECTION : DOVEADM_NO_TURN);
+		call->error_r = text_copy(stopped ?
 				"the milter ends" :
 				"all doveadm_connections are busy");
 		return;

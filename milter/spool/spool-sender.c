@@ -65,7 +65,20 @@ static bool is_answer(enum doveadm_result result)
 {
 	return result != DOVEADM_NOT_UNDERSTOOD &&
 	       result != DOVEADM_NOT_ALLOWED &&
-	       result != DOVEADM_NO_CONNECTION && result != DOVEADM_NO_ANSWER;
+	       result != DOVEADM_NO_CONNECTION && result != DOVEADM_NO_TURN &&
+	       result != DOVEADM_NO_ANSWER;
+}
+
+/* Where it didn't, others aren't sent either for a moment. */
+static void pause_or_go_on(struct spool *spool, enum doveadm_result result)
+{
+	if (is_answer(result))
+		answered(spool);
+	else if (result != DOVEADM_NO_TURN) {
+		pause_all(spool, result == DOVEADM_NOT_ALLOWED ?
+					 MAX_PAUSE_NOT_ALLOWED_MSECS :
+					 MAX_PAUSE_MSECS);
+	}
 }
 
 /* Log lines: made with spool->lock held, written without it */
@@ -146,8 +159,7 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 	const int64_t id = job->ids[i];
 
 	*is_error_r = result == DOVEADM_REFUSED;
-	if (is_answer(result))
-		answered(spool);
+	pause_or_go_on(spool, result);
 	switch (result) {
 	case DOVEADM_DONE:
 		spool_queue_done(&spool->queue, id);
@@ -163,7 +175,6 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 		return strike(job, i, is_error_r);
 	case DOVEADM_NOT_UNDERSTOOD:
 	case DOVEADM_NO_ANSWER:
-		pause_all(spool, MAX_PAUSE_MSECS);
 		if (job->call.count == 1)
 			return strike(job, i, is_error_r);
 		/* another one of the call may be at fault */
@@ -171,9 +182,7 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 		return NULL;
 	case DOVEADM_NOT_ALLOWED:
 	case DOVEADM_NO_CONNECTION:
-		pause_all(spool, result == DOVEADM_NOT_ALLOWED ?
-					 MAX_PAUSE_NOT_ALLOWED_MSECS :
-					 MAX_PAUSE_MSECS);
+	case DOVEADM_NO_TURN:
 		spool_queue_put_back(&spool->queue, id);
 		break;
 	case DOVEADM_LATER:
@@ -211,6 +220,9 @@ static char *sort_gap(struct job *job, bool *is_error_r)
 		break;
 	case DOVEADM_NO_CONNECTION:
 		pause_all(spool, MAX_PAUSE_MSECS);
+		spool_gaps_put_back(job->gap);
+		break;
+	case DOVEADM_NO_TURN:
 		spool_gaps_put_back(job->gap);
 		break;
 	case DOVEADM_NOT_ALLOWED:

@@ -1,4 +1,4 @@
-/* Calls to Dovecot: what fails before it is asked. */
+/* Calls to Dovecot: whose turn it is, and what fails before it is asked. */
 
 #include "test-spool-common.h"
 #include "test-door-common.h"
@@ -83,6 +83,94 @@ static void test_no_memory(void **state)
 	sender_question_deinit(&question);
 }
 
+/* Turns: of one connection */
+
+#define CROWD 4
+#define ANSWER_MSECS 20
+
+static enum doveadm_result ask(struct doveadm_client *client, bool urgent,
+			       unsigned int timeout_msecs)
+{
+	struct doveadm_command command = { .name = "backscatterSentFind" };
+	struct doveadm_call call = {
+		.commands = &command, .count = 1, .urgent = urgent,
+		.timeout_msecs = timeout_msecs,
+	};
+
+	command.arguments = json_object_new_object();
+	doveadm_client_ask(client, &call);
+	json_object_put(command.arguments);
+	doveadm_call_clear(&call);
+	return command.result_r;
+}
+
+/* Those who ask one call after the other, of one kind. */
+struct crowd {
+	struct doveadm_client *client;
+	bool urgent;
+	atomic_bool enough;
+	pthread_t threads[CROWD];
+};
+
+static void *crowd_main(void *context)
+{
+	struct crowd *crowd = context;
+
+	while (!atomic_load(&crowd->enough))
+		(void)ask(crowd->client, crowd->urgent, 10000);
+	return NULL;
+}
+
+static void check_turns(struct doveadm_client *client, bool urgent)
+{
+	struct crowd crowd = { .client = client, .urgent = !urgent };
+	unsigned int calls;
+
+	for (unsigned int i = 0; i < CROWD; i++) {
+		assert_int_equal(pthread_create(&crowd.threads[i], NULL,
+						crowd_main, &crowd), 0);
+	}
+	while (atomic_load(&door.calls) < CROWD)
+		(void)sched_yield();
+	calls = atomic_load(&door.calls);
+	for (unsigned int i = 0; i < 10; i++)
+		assert_int_equal(ask(client, urgent, 10000), DOVEADM_DONE);
+	calls = atomic_load(&door.calls) - calls;
+	atomic_store(&crowd.enough, true);
+	for (unsigned int i = 0; i < CROWD; i++)
+		(void)pthread_join(crowd.threads[i], NULL);
+	/* the crowd had turns, too: every second one, but that this host may be slow */
+	assert_true(calls >= 13);
+}
+
+/* Messages that wait for an answer don't keep rows away, however fast they come. */
+static void test_turns(void **state)
+{
+	struct fixture *f = *state;
+
+	atomic_store(&door.msecs, ANSWER_MSECS);
+	check_turns(f->client, false);
+	atomic_store(&door.calls, 0);
+	check_turns(f->client, true);
+}
+
+/* That isn't a Dovecot that isn't there. */
+static void test_no_turn(void **state)
+{
+	struct fixture *f = *state;
+	struct crowd crowd = { .client = f->client };
+
+	atomic_store(&door.msecs, 500);
+	assert_int_equal(pthread_create(&crowd.threads[0], NULL, crowd_main,
+					&crowd), 0);
+	(void)usleep(200 * 1000);
+	assert_int_equal(ask(f->client, true, 100), DOVEADM_NO_TURN);
+	atomic_store(&crowd.enough, true);
+	(void)pthread_join(crowd.threads[0], NULL);
+	doveadm_client_stop(f->client);
+	assert_int_equal(ask(f->client, true, 100), DOVEADM_NO_CONNECTION);
+}
+
 #undef TEST
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, setup_client, teardown_client)
@@ -91,6 +179,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_no_memory),
+		TEST(test_turns),
+		TEST(test_no_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
