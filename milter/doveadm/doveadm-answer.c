@@ -79,7 +79,7 @@ static enum doveadm_result result_of_exit_code(int64_t code)
 
 /* {"type": T, "exitCode": N}. Returns false if it is something else. */
 static bool read_error(struct json_object *object,
-		       struct doveadm_command *command, char **error_r)
+		       struct doveadm_command *command)
 {
 	struct json_object *code;
 	const char *type;
@@ -91,12 +91,12 @@ static bool read_error(struct json_object *object,
 	if (type == NULL || !json_object_is_type(code, json_type_int))
 		return false;
 
-	free(*error_r);
 	if (strcmp(type, "exitCode") == 0) {
 		command->result_r =
 			result_of_exit_code(json_object_get_int64(code));
-		*error_r = text_format("%s: exit code %lld", command->name,
-				       (long long)json_object_get_int64(code));
+		(void)snprintf(command->error_r, sizeof(command->error_r),
+			       "%s: exit code %lld", command->name,
+			       (long long)json_object_get_int64(code));
 		return true;
 	}
 	command->result_r = DOVEADM_LATER;
@@ -104,14 +104,14 @@ static bool read_error(struct json_object *object,
 		if (strcmp(type, error_types[i].type) == 0)
 			command->result_r = error_types[i].result;
 	}
-	*error_r = text_format("%s: %.64s", command->name, type);
+	(void)snprintf(command->error_r, sizeof(command->error_r), "%s: %.64s",
+		       command->name, type);
 	return true;
 }
 
 /* Returns false if it is no answer to a command. */
 static bool read_element(struct json_object *element,
-			 struct doveadm_command *commands, size_t count,
-			 char **error_r)
+			 struct doveadm_command *commands, size_t count)
 {
 	struct doveadm_command *command;
 	struct json_object *content;
@@ -130,7 +130,7 @@ static bool read_element(struct json_object *element,
 		return false;
 
 	if (strcmp(kind, "error") == 0)
-		return read_error(content, command, error_r);
+		return read_error(content, command);
 	if (strcmp(kind, "doveadmResponse") != 0 ||
 	    !json_object_is_type(content, json_type_array))
 		return false;
@@ -140,14 +140,13 @@ static bool read_element(struct json_object *element,
 }
 
 static bool read_elements(struct json_object *answer,
-			  struct doveadm_command *commands, size_t count,
-			  char **error_r)
+			  struct doveadm_command *commands, size_t count)
 {
 	if (!json_object_is_type(answer, json_type_array))
 		return false;
 	for (size_t i = 0; i < json_object_array_length(answer); i++) {
 		if (!read_element(json_object_array_get_idx(answer, i),
-				  commands, count, error_r))
+				  commands, count))
 			return false;
 	}
 	return true;
@@ -159,6 +158,7 @@ static void forget_all(struct doveadm_command *commands, size_t count)
 		json_object_put(commands[i].output_r);
 		commands[i].output_r = NULL;
 		commands[i].result_r = DOVEADM_NO_ANSWER;
+		commands[i].error_r[0] = '\0';
 	}
 }
 
@@ -183,6 +183,14 @@ static struct json_object *parse(const char *body, size_t size)
 	return answer;
 }
 
+static void explain_silence(struct doveadm_command *command)
+{
+	if (command->result_r == DOVEADM_NO_ANSWER) {
+		(void)snprintf(command->error_r, sizeof(command->error_r),
+			       "no answer to %s", command->name);
+	}
+}
+
 void doveadm_answer_read(const char *body, size_t size,
 			 struct doveadm_command *commands, size_t count,
 			 char **error_r)
@@ -193,17 +201,16 @@ void doveadm_answer_read(const char *body, size_t size,
 	for (size_t i = 0; i < count; i++)
 		commands[i].output_r = NULL;
 	forget_all(commands, count);
-	if (!read_elements(answer, commands, count, error_r)) {
+	if (!read_elements(answer, commands, count)) {
 		forget_all(commands, count);
-		free(*error_r);
 		*error_r = text_format("an answer that can't be read");
 	}
 	json_object_put(answer);
 
-	for (size_t i = 0; i < count && *error_r == NULL; i++) {
-		if (commands[i].result_r == DOVEADM_NO_ANSWER) {
-			*error_r = text_format("no answer to %s",
-					       commands[i].name);
-		}
+	for (size_t i = 0; i < count && *error_r == NULL; i++)
+		explain_silence(&commands[i]);
+	for (size_t i = count; i > 0 && *error_r == NULL; i--) {
+		if (commands[i - 1].error_r[0] != '\0')
+			*error_r = text_copy(commands[i - 1].error_r);
 	}
 }

@@ -13,7 +13,7 @@
 #define DOVEADM_TAG_SIZE 24
 void doveadm_tag(size_t index, char text_r[DOVEADM_TAG_SIZE]);
 
-/* Sets result_r and output_r of the commands. An answer that is not exactly of this form
+/* Sets result_r, output_r and error_r of the commands. An answer that is not exactly of this form
    says nothing about any: DOVEADM_NO_ANSWER, which those get too that it doesn't speak of.
    *error_r: what is wrong with the answer, or why the last command that was not DONE was
    not; malloced, NULL if all are DONE. */

@@ -36,9 +36,12 @@ struct doveadm_client {
 	atomic_bool stopped;
 
 	pthread_mutex_t lock;
-	/* a call has ended */
+	/* whose turn it is may have changed */
 	pthread_cond_t turn;
-	unsigned int calls, urgent_waiting;
+	/* calls that wait: those that are not urgent, and those that are */
+	unsigned int calls, waiting[2];
+	/* the last that had its turn was urgent */
+	bool last_urgent;
 	/* a line of the request's header */
 	char *authorization;
 };
@@ -177,10 +180,12 @@ void doveadm_client_stop(struct doveadm_client *client)
 
 /* Turns */
 
+/* Neither kind waits for all of the other: rows would never come to their turn where messages
+   come as fast as Dovecot answers. */
 static bool is_my_turn(const struct doveadm_client *client, bool urgent)
 {
 	return client->calls < client->max_calls &&
-	       (urgent || client->urgent_waiting == 0);
+	       (client->waiting[!urgent] == 0 || client->last_urgent != urgent);
 }
 
 /* Returns false if it didn't come before the deadline. */
@@ -195,17 +200,20 @@ static bool turn_begin(struct doveadm_client *client, bool urgent,
 	int ret = 0;
 
 	(void)pthread_mutex_lock(&client->lock);
-	client->urgent_waiting += urgent;
+	client->waiting[urgent]++;
 	while (!is_my_turn(client, urgent) && ret == 0 &&
 	       !atomic_load(&client->stopped))
 		ret = pthread_cond_timedwait(&client->turn, &client->lock,
 					     &until);
-	client->urgent_waiting -= urgent;
+	client->waiting[urgent]--;
 	mine = is_my_turn(client, urgent) && !atomic_load(&client->stopped);
-	if (mine)
+	if (mine) {
 		client->calls++;
-	else
-		(void)pthread_cond_broadcast(&client->turn);
+		client->last_urgent = urgent;
+	}
+	/* the other kind's may have come: it had to let this one go first, or needn't
+	   wait for its kind any more */
+	(void)pthread_cond_broadcast(&client->turn);
 	(void)pthread_mutex_unlock(&client->lock);
 	return mine;
 }
@@ -401,14 +409,22 @@ static void explain_status(struct doveadm_call *call,
 static void exchange_call(struct doveadm_client *client,
 			  struct doveadm_call *call, int64_t deadline)
 {
-	struct exchange exchange = { .client = client };
-	struct json_object *request = request_new(call);
+	struct exchange exchange = {
+		.client = client,
+		.curl = curl_easy_init(),
+	};
 	int64_t left = deadline - monotonic_msecs();
+	struct json_object *request;
 	CURLcode code;
 
-	exchange.curl = curl_easy_init();
-	if (exchange.curl == NULL)
-		abort();
+	if (exchange.curl == NULL) {
+		/* of all sessions' messages none is lost for this one's sake */
+		set_all(call, DOVEADM_NO_CONNECTION);
+		call->error_r = text_format("can't make a call: libcurl has no "
+					    "handle");
+		return;
+	}
+	request = request_new(call);
 	code = exchange_run(&exchange, json_object_to_json_string_ext(
 					       request, JSON_C_TO_STRING_PLAIN),
 			    left > 0 ? (long)left : 1);
@@ -426,28 +442,39 @@ static void exchange_call(struct doveadm_client *client,
 	free(exchange.body);
 }
 
+static void make_printable(char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+	}
+}
+
 void doveadm_client_ask(struct doveadm_client *client,
 			struct doveadm_call *call)
 {
 	int64_t deadline = monotonic_msecs() + call->timeout_msecs;
 
 	call->error_r = NULL;
-	for (size_t i = 0; i < call->count; i++)
+	for (size_t i = 0; i < call->count; i++) {
 		call->commands[i].output_r = NULL;
+		call->commands[i].error_r[0] = '\0';
+	}
 	if (!turn_begin(client, call->urgent, deadline)) {
-		set_all(call, DOVEADM_NO_CONNECTION);
-		call->error_r = text_format(
-			atomic_load(&client->stopped) ?
+		bool stopped = atomic_load(&client->stopped);
+
+		set_all(call, stopped ? DOVEADM_NO_CONNECTION : DOVEADM_NO_TURN);
+		call->error_r = text_copy(stopped ?
 				"the milter ends" :
 				"all doveadm_connections are busy");
 		return;
 	}
 	exchange_call(client, call, deadline);
 	turn_end(client);
-	for (char *p = call->error_r; p != NULL && *p != '\0'; p++) {
-		if (*p < ' ' || *p > '~')
-			*p = '?';
-	}
+	if (call->error_r != NULL)
+		make_printable(call->error_r);
+	for (size_t i = 0; i < call->count; i++)
+		make_printable(call->commands[i].error_r);
 }
 
 void doveadm_call_clear(struct doveadm_call *call)

@@ -47,12 +47,18 @@ enum doveadm_result {
 	DOVEADM_NOT_ALLOWED,
 	/* Dovecot isn't there, or has no process free */
 	DOVEADM_NO_CONNECTION,
+	/* it was not asked: all connections were busy with other calls until the time
+	   was up; nothing speaks against Dovecot */
+	DOVEADM_NO_TURN,
 	/* it was asked, and gave no answer to this command in time, or none that can be
 	   read: it may have done it */
 	DOVEADM_NO_ANSWER,
 
 	DOVEADM_RESULT_COUNT
 };
+
+/* with the NUL */
+#define DOVEADM_ERROR_SIZE 128
 
 struct doveadm_command {
 	/* as the API spells it: "backscatterSentAdd" */
@@ -61,6 +67,8 @@ struct doveadm_command {
 	struct json_object *arguments;
 
 	enum doveadm_result result_r;
+	/* Why, of this command alone. "" if it is DONE, or if the call's says. */
+	char error_r[DOVEADM_ERROR_SIZE];
 	/* What the command printed, if it is DONE: an array of objects, to be freed with
 	   json_object_put(). Otherwise NULL. */
 	struct json_object *output_r;
@@ -71,7 +79,8 @@ struct doveadm_call {
 	size_t count;
 	/* for its turn and the answer together */
 	unsigned int timeout_msecs;
-	/* goes before those that are not */
+	/* A message waits for it. Where both kinds wait they take turns: however many
+	   there are of one, none of the other waits for more than the one before. */
 	bool urgent;
 	/* Says what went wrong, for the log: of the call, or of the last command that was not
 	   DONE. Malloced, or NULL if all are DONE. Printable ASCII. */

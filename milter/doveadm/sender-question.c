@@ -61,21 +61,24 @@ static time_t monotonic_secs(void)
 	return now.tv_sec;
 }
 
-static void make_key(const char *user, const char *const *fields, size_t count,
+/* Returns false if OpenSSL can't. */
+static bool make_key(const char *user, const char *const *fields, size_t count,
 		     unsigned char key_r[KEY_SIZE])
 {
 	EVP_MD_CTX *hash = EVP_MD_CTX_new();
+	bool made;
 
-	if (hash == NULL || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1)
-		abort();
-	/* with their NULs: no two questions look alike */
-	(void)EVP_DigestUpdate(hash, user, strlen(user) + 1);
-	for (size_t i = 0; i < count; i++) {
-		(void)EVP_DigestUpdate(hash, fields[i], strlen(fields[i]) + 1);
+	made = hash != NULL &&
+	       EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
+	       /* with their NULs: no two questions look alike */
+	       EVP_DigestUpdate(hash, user, strlen(user) + 1) == 1;
+	for (size_t i = 0; i < count && made; i++) {
+		made = EVP_DigestUpdate(hash, fields[i],
+					strlen(fields[i]) + 1) == 1;
 	}
-	if (EVP_DigestFinal_ex(hash, key_r, NULL) != 1)
-		abort();
+	made = made && EVP_DigestFinal_ex(hash, key_r, NULL) == 1;
 	EVP_MD_CTX_free(hash);
+	return made;
 }
 
 static struct cache_entry *cache_place(struct sender_question *question,
@@ -224,7 +227,10 @@ int sender_question_ask(struct sender_question *question, const char *user,
 		*error_r = text_format("the user's name is not UTF-8");
 		return -1;
 	}
-	make_key(user, fields, field_count, key);
+	if (!make_key(user, fields, field_count, key)) {
+		*error_r = text_format("OpenSSL can't make a SHA-256");
+		return -1;
+	}
 	if (cache_find(question, key, answer_r))
 		return 0;
 	arguments = arguments_new(user, fields, field_count);

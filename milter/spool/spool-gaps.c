@@ -111,10 +111,10 @@ void spool_gaps_refused(struct spool_gap *gap, int64_t now)
 void spool_gaps_retry(struct spool_gap *gap, int64_t now)
 {
 	spool_gaps_put_back(gap);
-	gap->failures++;
 	gap->not_before = now + (gap->user != NULL ?
-		spool_queue_pause(gap->failures) :
+		spool_queue_pause(gap->failures + 1) :
 		SPOOL_GAPS_ALL_PAUSE_MSECS <<
-			(gap->failures < SPOOL_GAPS_MAX_TRIES ?
-				 gap->failures - 1 : SPOOL_GAPS_MAX_TRIES - 1));
+			(gap->failures < SPOOL_GAPS_ALL_DOUBLINGS ?
+				 gap->failures : SPOOL_GAPS_ALL_DOUBLINGS));
+	gap->failures++;
 }

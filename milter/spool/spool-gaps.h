@@ -10,11 +10,11 @@
 
 /* Of more than so many users it is told for all. */
 #define SPOOL_GAPS_MAX_USERS 1000
-/* Telling it for all makes coverage start anew each time. Where Dovecot could not mark some of
-   the logs so many times, in three hours, they stay so: a log that can't be written
-   convicts nobody. */
-#define SPOOL_GAPS_MAX_TRIES 11
+/* Telling it for all makes coverage start anew each time: ever more seldom, in the end every
+   85 minutes. It goes on for ever: whom Dovecot didn't come to, because a user before him could
+   not be looked up, is still taken for covered, and his bounces would be convicted. */
 #define SPOOL_GAPS_ALL_PAUSE_MSECS 5000
+#define SPOOL_GAPS_ALL_DOUBLINGS 10
 
 struct spool_gap {
 	/* NULL = all users */
@@ -41,13 +41,13 @@ struct spool_gap *spool_gaps_take(struct spool_gaps *gaps, int64_t now,
 
 /* What became of the one that was taken */
 
-/* Dovecot knows it, or will never. */
+/* Dovecot knows it, has no such user, or knows of all whom it could mark. */
 void spool_gaps_done(struct spool_gaps *gaps, struct spool_gap *gap);
 /* It could not be asked. */
 void spool_gaps_put_back(struct spool_gap *gap);
 /* It doesn't do such a thing: later, perhaps. */
 void spool_gaps_refused(struct spool_gap *gap, int64_t now);
-/* It tried, and may have marked some logs. */
+/* It tried, and may have marked some logs: again, each time later. */
 void spool_gaps_retry(struct spool_gap *gap, int64_t now);
 
 #endif

@@ -150,8 +150,11 @@ void spool_queue_settle(struct spool_queue *queue, int64_t id)
 {
 	struct spool_row *row = come_back(queue, id);
 
-	if (row != NULL)
-		settle(queue, row);
+	if (row == NULL)
+		return;
+	/* whatever became of it: it may be his last one, and others need the place */
+	release_hold(queue, row->user);
+	settle(queue, row);
 }
 
 void spool_queue_settle_all(struct spool_queue *queue)
@@ -162,13 +165,8 @@ void spool_queue_settle_all(struct spool_queue *queue)
 
 void spool_queue_done(struct spool_queue *queue, int64_t id)
 {
-	struct spool_row *row = come_back(queue, id);
-
 	queue->done++;
-	if (row == NULL)
-		return;
-	release_hold(queue, row->user);
-	settle(queue, row);
+	spool_queue_settle(queue, id);
 }
 
 void spool_queue_put_back(struct spool_queue *queue, int64_t id)

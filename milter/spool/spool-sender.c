@@ -65,14 +65,36 @@ static bool is_answer(enum doveadm_result result)
 {
 	return result != DOVEADM_NOT_UNDERSTOOD &&
 	       result != DOVEADM_NOT_ALLOWED &&
-	       result != DOVEADM_NO_CONNECTION && result != DOVEADM_NO_ANSWER;
+	       result != DOVEADM_NO_CONNECTION && result != DOVEADM_NO_TURN &&
+	       result != DOVEADM_NO_ANSWER;
+}
+
+/* Where it didn't, others aren't sent either for a moment. */
+static void pause_or_go_on(struct spool *spool, enum doveadm_result result)
+{
+	if (is_answer(result))
+		answered(spool);
+	else if (result != DOVEADM_NO_TURN) {
+		pause_all(spool, result == DOVEADM_NOT_ALLOWED ?
+					 MAX_PAUSE_NOT_ALLOWED_MSECS :
+					 MAX_PAUSE_MSECS);
+	}
 }
 
 /* Log lines: made with spool->lock held, written without it */
 
-static char *warning(struct spool *spool, const struct job *job,
-		     enum doveadm_result result, const char *user)
+/* Of this command: the call's may be about another one. */
+static const char *why(const struct job *job, size_t i)
 {
+	if (job->commands[i].error_r[0] != '\0')
+		return job->commands[i].error_r;
+	return job->call.error_r != NULL ? job->call.error_r : "no answer";
+}
+
+static char *warning(struct spool *spool, const struct job *job, size_t i,
+		     const char *user)
+{
+	const enum doveadm_result result = job->commands[i].result_r;
 	unsigned int left_out;
 	char *line, *more;
 
@@ -89,9 +111,7 @@ static char *warning(struct spool *spool, const struct job *job,
 		line = text_format("%s of user %s not taken yet%s: %s; %zu rows "
 				   "wait in %s",
 				   job->gap != NULL ? "gap" : "row", user, more,
-				   job->call.error_r != NULL ?
-					   job->call.error_r : "no answer",
-				   spool->queue.waiting, spool->path);
+				   why(job, i), spool->queue.waiting, spool->path);
 	}
 	free(more);
 	return line;
@@ -99,15 +119,21 @@ static char *warning(struct spool *spool, const struct job *job,
 
 /* Rows */
 
+/* user: NULL = nobody knows whose log isn't complete now */
+static void lose_row(struct spool *spool, int64_t id, const char *user,
+		     const char *reason)
+{
+	spool_queue_settle(&spool->queue, id);
+	spool_store_leave(spool, id, reason);
+	spool_gaps_mark(&spool->gaps, user);
+}
+
 static char *set_aside(struct job *job, size_t i)
 {
 	struct spool *spool = job->spool;
-	const char *reason = job->call.error_r != NULL ? job->call.error_r :
-							 "no answer";
+	const char *reason = why(job, i);
 
-	spool_queue_settle(&spool->queue, job->ids[i]);
-	spool_store_leave(spool, job->ids[i], reason);
-	spool_gaps_mark(&spool->gaps, job->users[i]);
+	lose_row(spool, job->ids[i], job->users[i], reason);
 	return text_format("row %lld of user %s set aside in %s: Dovecot will "
 			   "never take it (%s): his coverage starts anew",
 			   (long long)job->ids[i], job->users[i], spool->path,
@@ -115,15 +141,14 @@ static char *set_aside(struct job *job, size_t i)
 }
 
 /* A row that is at fault, unless others fare no better. */
-static char *strike(struct job *job, size_t i, enum doveadm_result result,
-		    bool *given_up_r)
+static char *strike(struct job *job, size_t i, bool *given_up_r)
 {
 	struct spool *spool = job->spool;
 
 	*given_up_r = spool_queue_strike(&spool->queue, job->ids[i],
 					 spool_now());
 	return *given_up_r ? set_aside(job, i) :
-			     warning(spool, job, result, job->users[i]);
+			     warning(spool, job, i, job->users[i]);
 }
 
 /* Returns a line for the log, malloced, or NULL. */
@@ -134,8 +159,7 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 	const int64_t id = job->ids[i];
 
 	*is_error_r = result == DOVEADM_REFUSED;
-	if (is_answer(result))
-		answered(spool);
+	pause_or_go_on(spool, result);
 	switch (result) {
 	case DOVEADM_DONE:
 		spool_queue_done(&spool->queue, id);
@@ -148,20 +172,17 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 	case DOVEADM_REFUSED:
 		return set_aside(job, i);
 	case DOVEADM_WRONG_ARGUMENT:
-		return strike(job, i, result, is_error_r);
+		return strike(job, i, is_error_r);
 	case DOVEADM_NOT_UNDERSTOOD:
 	case DOVEADM_NO_ANSWER:
-		pause_all(spool, MAX_PAUSE_MSECS);
 		if (job->call.count == 1)
-			return strike(job, i, result, is_error_r);
+			return strike(job, i, is_error_r);
 		/* another one of the call may be at fault */
 		spool_queue_suspect(&spool->queue, id);
 		return NULL;
 	case DOVEADM_NOT_ALLOWED:
 	case DOVEADM_NO_CONNECTION:
-		pause_all(spool, result == DOVEADM_NOT_ALLOWED ?
-					 MAX_PAUSE_NOT_ALLOWED_MSECS :
-					 MAX_PAUSE_MSECS);
+	case DOVEADM_NO_TURN:
 		spool_queue_put_back(&spool->queue, id);
 		break;
 	case DOVEADM_LATER:
@@ -169,29 +190,19 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 		spool_queue_hold(&spool->queue, id, spool_now());
 		break;
 	}
-	return warning(spool, job, result, job->users[i]);
+	return warning(spool, job, i, job->users[i]);
 }
 
 /* Gaps */
 
-/* Some logs can't be written, and Dovecot has said which: telling it again would only start
-   coverage of all others anew. */
-static char *give_up_gap(struct job *job, const char *user)
+/* Dovecot came to all, and has said whose logs can't be written: telling it again would only
+   start coverage of all others anew. */
+static char *give_up_gap(struct job *job)
 {
 	spool_gaps_done(&job->spool->gaps, job->gap);
-	return text_format("gap of user %s: Dovecot can't write it down (%s): "
-			   "its log says what to do", user, job->call.error_r);
-}
-
-/* It tried, or may have. Returns false if that is enough. */
-static bool retry_gap(struct job *job)
-{
-	struct spool_gap *gap = job->gap;
-
-	if (gap->user == NULL && gap->failures + 1 >= SPOOL_GAPS_MAX_TRIES)
-		return false;
-	spool_gaps_retry(gap, spool_now());
-	return true;
+	return text_format("gap of all users given up: some logs can't be written "
+			   "(%s): Dovecot's log says which, and what to do",
+			   why(job, 0));
 }
 
 static char *sort_gap(struct job *job, bool *is_error_r)
@@ -211,6 +222,9 @@ static char *sort_gap(struct job *job, bool *is_error_r)
 		pause_all(spool, MAX_PAUSE_MSECS);
 		spool_gaps_put_back(job->gap);
 		break;
+	case DOVEADM_NO_TURN:
+		spool_gaps_put_back(job->gap);
+		break;
 	case DOVEADM_NOT_ALLOWED:
 	case DOVEADM_NOT_UNDERSTOOD:
 		/* perhaps only this command: rows go on */
@@ -221,13 +235,18 @@ static char *sort_gap(struct job *job, bool *is_error_r)
 		spool_gaps_retry(job->gap, spool_now());
 		break;
 	default:
-		*is_error_r = result == DOVEADM_REFUSED || !retry_gap(job);
+		/* of one user's, neither log nor mark could be written: perhaps the disk is
+		   full, and his deliveries go on convicting until one can */
+		*is_error_r = result == DOVEADM_REFUSED &&
+			      job->gap->user == NULL;
 		if (*is_error_r)
-			return give_up_gap(job, user);
+			return give_up_gap(job);
+		/* it tried, or may have */
+		spool_gaps_retry(job->gap, spool_now());
 		break;
 	}
 	return result == DOVEADM_DONE ? NULL :
-					warning(spool, job, result, user);
+					warning(spool, job, 0, user);
 }
 
 /* Jobs */
@@ -242,7 +261,30 @@ static void add_command(struct job *job, const char *name, char *user,
 	job->commands[i].arguments = arguments;
 }
 
-/* Returns its size; 0 if there is no such row any more; -1 if it can't be read now. */
+/* What it said is lost: somebody has changed it, or the disk has. */
+static void set_aside_unreadable(struct spool *spool, int64_t id,
+				 const char *user)
+{
+	bool known = spool_row_user_is_valid(user);
+
+	(void)pthread_mutex_lock(&spool->lock);
+	lose_row(spool, id, known ? user : NULL, "not JSON");
+	(void)pthread_mutex_unlock(&spool->lock);
+	log_error("row %lld of user %s set aside in %s: it can't be read any "
+		  "more (not JSON): %s coverage starts anew", (long long)id,
+		  known ? user : "(unknown)", spool->path,
+		  known ? "his" : "everybody's");
+}
+
+static void forget_row(struct spool *spool, int64_t id)
+{
+	(void)pthread_mutex_lock(&spool->lock);
+	spool_queue_settle(&spool->queue, id);
+	spool_store_leave(spool, id, NULL);
+	(void)pthread_mutex_unlock(&spool->lock);
+}
+
+/* Returns its size; 0 if there is nothing to send; -1 if it can't be read now. */
 static ssize_t load_row(struct job *job, int64_t id)
 {
 	struct json_object *parsed = NULL;
@@ -250,12 +292,15 @@ static ssize_t load_row(struct job *job, int64_t id)
 	size_t size = 0;
 	int ret = spool_store_get(job->spool, id, &user, &arguments);
 
+	if (ret == 0)
+		forget_row(job->spool, id);
 	if (ret <= 0)
 		return ret;
 	parsed = spool_row_parse(arguments);
-	if (parsed == NULL)
+	if (parsed == NULL) {
+		set_aside_unreadable(job->spool, id, user);
 		free(user);
-	else {
+	} else {
 		size = strlen(arguments);
 		job->ids[job->call.count] = id;
 		add_command(job, "backscatterSentAdd", user, parsed);
@@ -278,12 +323,6 @@ static void load_rows(struct job *job)
 		if (size < 0)
 			break;
 		total += (size_t)size;
-		if (size == 0) {
-			(void)pthread_mutex_lock(&spool->lock);
-			spool_queue_settle(&spool->queue, ids[i]);
-			spool_store_leave(spool, ids[i], NULL);
-			(void)pthread_mutex_unlock(&spool->lock);
-		}
 	}
 	(void)pthread_mutex_lock(&spool->lock);
 	if (i < job->count && total < MAX_BATCH_SIZE) {

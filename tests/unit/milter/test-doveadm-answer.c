@@ -97,6 +97,32 @@ static void test_answers(void **state)
 	check(answers, sizeof(answers) / sizeof(*answers));
 }
 
+/* Each has its own: what is logged and kept about a row is not about another one. */
+static void test_errors_of_commands(void **state)
+{
+	static const char body[] = "[" ERROR("exitCode", "75", "2") ","
+		ERROR("exitCode", "65", "0") "]";
+	static const char torn[] = "[" ERROR("exitCode", "75", "0") ",";
+	struct doveadm_command commands[MAX_COMMANDS] = {
+		{ .name = "one" }, { .name = "two" }, { .name = "three" },
+	};
+	char *error;
+
+	(void)state;
+	doveadm_answer_read(body, strlen(body), commands, MAX_COMMANDS, &error);
+	assert_string_equal(commands[0].error_r, "one: exit code 65");
+	assert_string_equal(commands[1].error_r, "no answer to two");
+	assert_string_equal(commands[2].error_r, "three: exit code 75");
+	assert_string_equal(error, commands[2].error_r);
+	free(error);
+	/* the call's says it */
+	doveadm_answer_read(torn, strlen(torn), commands, MAX_COMMANDS, &error);
+	for (size_t i = 0; i < MAX_COMMANDS; i++)
+		assert_string_equal(commands[i].error_r, "");
+	assert_non_null(error);
+	free(error);
+}
+
 /* Nothing of such an answer is believed. */
 static void test_not_an_answer(void **state)
 {
@@ -165,6 +191,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_errors_of_commands),
 		cmocka_unit_test(test_not_an_answer),
 		cmocka_unit_test(test_too_long),
 	};

@@ -265,6 +265,24 @@ static void test_more_locked_users_than_room(void **state)
 	assert_true(take(f) > 1);
 }
 
+/* Who was held up and whose rows are never sent again leaves his place. */
+static void test_settled_rows_hold_nobody(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int64_t id = 1; id <= SPOOL_QUEUE_MAX_HOLDS; id++) {
+		add(f, id, id, (uint64_t)id);
+		assert_takes(f, id);
+		spool_queue_hold(&f->queue, id, f->now);
+	}
+	f->now = 1000;
+	for (int64_t id = 1; id <= SPOOL_QUEUE_MAX_HOLDS; id++) {
+		assert_takes(f, id);
+		spool_queue_settle(&f->queue, id);
+	}
+	assert_int_equal(f->queue.hold_count, 0);
+}
+
 static void test_file_was_lost(void **state)
 {
 	struct fixture *f = *state;
@@ -357,6 +375,9 @@ static void test_too_many_gaps(void **state)
 		assert_ptr_equal(take_gap(f), gap);
 	}
 	assert_int_equal(f->next - f->now, SPOOL_QUEUE_NEVER - f->now);
+	spool_gaps_retry(gap, f->now);
+	assert_null(take_gap(f));
+	assert_int_equal(f->next - f->now, 5000 * 1024);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -375,6 +396,7 @@ int main(void)
 		TEST(test_locked_user),
 		TEST(test_locked_in_a_batch),
 		TEST(test_more_locked_users_than_room),
+		TEST(test_settled_rows_hold_nobody),
 		TEST(test_file_was_lost),
 		TEST(test_gaps),
 		TEST(test_gap_of_all),
