@@ -52,13 +52,16 @@ void spool_gaps_mark(struct spool_gaps *gaps, const char *user)
 	struct spool_gap *gap = find_gap(gaps, NULL);
 
 	/* for all, it will be told later than now */
-	if (gap != NULL && !gap->sending)
+	if (gap != NULL && !gap->sending) {
+		gap->until = 0;
 		return;
+	}
 	if (gaps->count >= SPOOL_GAPS_MAX_USERS)
 		user = NULL;
 	gap = find_gap(gaps, user);
 	if (gap != NULL) {
 		gap->again = gap->sending;
+		gap->until = gap->sending ? gap->until : 0;
 		return;
 	}
 	if (user == NULL)
@@ -88,6 +91,8 @@ struct spool_gap *spool_gaps_take(struct spool_gaps *gaps, int64_t now,
 
 void spool_gaps_put_back(struct spool_gap *gap)
 {
+	if (gap->again)
+		gap->until = 0;
 	gap->sending = gap->again = false;
 }
 

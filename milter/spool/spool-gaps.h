@@ -7,18 +7,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 /* Of more than so many users it is told for all. */
 #define SPOOL_GAPS_MAX_USERS 1000
-/* Telling it for all makes coverage start anew each time: ever more seldom, in the end every
-   85 minutes. It goes on for ever: whom Dovecot didn't come to, because a user before him could
-   not be looked up, is still taken for covered, and his bounces would be convicted. */
+/* Telling it for all asks Dovecot for each of them: ever more seldom, in the end every 85
+   minutes. It goes on for ever: whom Dovecot didn't come to, because a user before him could
+   not be looked up, or whose log can't be written yet, is still taken for covered, and his
+   bounces would be convicted. The others lose nothing by it: it is told until when. */
 #define SPOOL_GAPS_ALL_PAUSE_MSECS 5000
 #define SPOOL_GAPS_ALL_DOUBLINGS 10
 
 struct spool_gap {
 	/* NULL = all users */
 	char *user;
+	/* when it was first told; 0 = not yet, or not since it was marked again */
+	time_t until;
 	int64_t not_before;
 	unsigned int failures, refusals;
 	bool sending:1;

@@ -131,12 +131,13 @@ struct json_object *spool_row_parse(const char *arguments)
 	return NULL;
 }
 
-struct json_object *spool_row_gap_arguments(const char *user)
+struct json_object *spool_row_gap_arguments(const char *user, time_t until)
 {
 	struct json_object *arguments = json_object_new_object();
 
 	/* those who don't list it are not concerned */
 	add_text(arguments, "source", "milter");
+	add(arguments, "until", json_object_new_int64(until));
 	if (user != NULL)
 		add_text(arguments, "user", user);
 	else

@@ -8,8 +8,8 @@
 struct json_object;
 
 #define SPOOL_ROW_USER_MAX 512
-/* RFC 5322's longest line */
-#define SPOOL_ROW_MESSAGE_ID_MAX 998
+/* RFC 5322's longest line, and brackets */
+#define SPOOL_ROW_MESSAGE_ID_MAX 1000
 #define SPOOL_ROW_ENVELOPE_ID_MAX 400
 #define SPOOL_ROW_ADDRESS_MAX 1024
 /* as many as the sent log takes */
@@ -23,7 +23,7 @@ bool spool_row_user_is_valid(const char *user);
 char *spool_row_arguments(const struct sent_message *message);
 /* Returns NULL if that is none any more. */
 struct json_object *spool_row_parse(const char *arguments);
-/* user: NULL = all */
-struct json_object *spool_row_gap_arguments(const char *user);
+/* user: NULL = all; until: when the gap ended, so that it may be told again */
+struct json_object *spool_row_gap_arguments(const char *user, time_t until);
 
 #endif

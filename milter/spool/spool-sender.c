@@ -195,17 +195,7 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 
 /* Gaps */
 
-/* Dovecot came to all, and has said whose logs can't be written: telling it again would only
-   start coverage of all others anew. */
-static char *give_up_gap(struct job *job)
-{
-	spool_gaps_done(&job->spool->gaps, job->gap);
-	return text_format("gap of all users given up: some logs can't be written "
-			   "(%s): Dovecot's log says which, and what to do",
-			   why(job, 0));
-}
-
-static char *sort_gap(struct job *job, bool *is_error_r)
+static char *sort_gap(struct job *job)
 {
 	const enum doveadm_result result = job->commands[0].result_r;
 	const char *user = job->gap->user != NULL ? job->users[0] : "(all)";
@@ -235,13 +225,8 @@ static char *sort_gap(struct job *job, bool *is_error_r)
 		spool_gaps_retry(job->gap, spool_now());
 		break;
 	default:
-		/* of one user's, neither log nor mark could be written: perhaps the disk is
-		   full, and his deliveries go on convicting until one can */
-		*is_error_r = result == DOVEADM_REFUSED &&
-			      job->gap->user == NULL;
-		if (*is_error_r)
-			return give_up_gap(job);
-		/* it tried, or may have */
+		/* It tried, or may have. Where neither log nor mark could be written, perhaps
+		   the disk is full, and deliveries go on convicting until one can. */
 		spool_gaps_retry(job->gap, spool_now());
 		break;
 	}
@@ -344,9 +329,11 @@ static void load(struct job *job)
 						    (unsigned int)job->count;
 		return;
 	}
+	if (job->gap->until == 0)
+		job->gap->until = time(NULL);
 	add_command(job, "backscatterSentGap",
 		    job->gap->user != NULL ? text_copy(job->gap->user) : NULL,
-		    spool_row_gap_arguments(job->gap->user));
+		    spool_row_gap_arguments(job->gap->user, job->gap->until));
 	job->call.timeout_msecs = job->gap->user != NULL ?
 					  GAP_TIMEOUT_MSECS :
 					  ALL_GAPS_TIMEOUT_MSECS;
@@ -361,7 +348,7 @@ static void sort_answers(struct job *job)
 		char *line;
 
 		(void)pthread_mutex_lock(&spool->lock);
-		line = job->gap != NULL ? sort_gap(job, &is_error) :
+		line = job->gap != NULL ? sort_gap(job) :
 					  sort_row(job, i, &is_error);
 		(void)pthread_mutex_unlock(&spool->lock);
 		if (line != NULL && is_error)

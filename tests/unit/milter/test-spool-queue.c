@@ -336,6 +336,29 @@ static void test_gaps(void **state)
 	assert_int_equal(f->gaps.count, 0);
 }
 
+/* What is told again is the same gap, unless something else was missed. */
+static void test_until_when(void **state)
+{
+	struct fixture *f = *state;
+	struct spool_gap *gap;
+
+	spool_gaps_mark(&f->gaps, NULL);
+	gap = take_gap(f);
+	assert_int_equal(gap->until, 0);
+	gap->until = 5;
+	spool_gaps_retry(gap, f->now);
+	assert_int_equal(gap->until, 5);
+	spool_gaps_mark(&f->gaps, "ann");
+	assert_int_equal(gap->until, 0);
+	f->now = SPOOL_GAPS_ALL_PAUSE_MSECS;
+	assert_ptr_equal(take_gap(f), gap);
+	gap->until = 6;
+	spool_gaps_mark(&f->gaps, NULL);
+	assert_int_equal(gap->until, 6);
+	spool_gaps_put_back(gap);
+	assert_int_equal(gap->until, 0);
+}
+
 static void test_gap_of_all(void **state)
 {
 	struct fixture *f = *state;
@@ -367,7 +390,7 @@ static void test_too_many_gaps(void **state)
 	assert_int_equal(f->gaps.count, 1);
 	gap = take_gap(f);
 	assert_null(gap->user);
-	/* it costs all users their coverage: ever more seldom */
+	/* Dovecot is asked for all users: ever more seldom */
 	for (unsigned int i = 0; i < 20; i++) {
 		spool_gaps_retry(gap, f->now);
 		assert_null(take_gap(f));
@@ -399,6 +422,7 @@ int main(void)
 		TEST(test_settled_rows_hold_nobody),
 		TEST(test_file_was_lost),
 		TEST(test_gaps),
+		TEST(test_until_when),
 		TEST(test_gap_of_all),
 		TEST(test_too_many_gaps),
 	};

@@ -94,6 +94,10 @@ static void test_gap_of_all_is_told_for_ever(void **state)
 	door_answers(&door, ALL_FAIL("65"));
 	let_gap_have_failed(f, 0);
 	wait_for_calls(3);
+	assert_int_equal(gap_failures(f), 1);
+	door_answers(&door, ALL_DONE);
+	let_gap_have_failed(f, 0);
+	wait_for_calls(4);
 	assert_int_equal(gap_failures(f), -1);
 }
 
