@@ -263,26 +263,7 @@ static const char *coverage_break(const struct coverage_report *report)
 {
 	if (!report->exists || report->view.sources_changed)
 		return NULL;
-	switch (report->view.log.cause) {
-	case SENT_LOG_COVERAGE_SOURCES_CHANGED:
-		return "backscatter_sources was changed";
-	case SENT_LOG_COVERAGE_RESTORED:
-		return "the log's file is a copy";
-	case SENT_LOG_COVERAGE_CORRUPT:
-		return "a damaged file was replaced";
-	case SENT_LOG_COVERAGE_GAP:
-		return "a message may have left without being logged";
-	case SENT_LOG_COVERAGE_CLOCK:
-		return "the clock was wrong";
-	case SENT_LOG_COVERAGE_NO_MESSAGE_ID:
-		return "a Sent copy has no Message-ID";
-	case SENT_LOG_COVERAGE_ROWS_LOST:
-		return "a serial came back that has no row";
-	case SENT_LOG_COVERAGE_INCOMPLETE:
-		return "sent messages lie where nobody logs them";
-	default:
-		return NULL;
-	}
+	return sent_log_coverage_cause_why(report->view.log.cause);
 }
 
 static const char *
@@ -356,18 +337,16 @@ static int coverage_print_unavailable(struct doveadm_run *run)
 static bool coverage_check_site_key(struct doveadm_run *run)
 {
 	const char *path = run->buser->set->site_key;
-	struct serial_keys keys;
+	struct serial_keys keys = { .count = 0 };
 	char *error;
+	bool right = path == NULL || site_key_read(path, &keys, &error) == 0;
 
-	if (path == NULL)
-		return TRUE;
-	if (site_key_read(path, &keys, &error) < 0) {
+	if (!right) {
 		e_error(run->buser->event, "backscatter_site_key: %s", error);
 		free(error);
-		return FALSE;
 	}
 	serial_keys_clear(&keys);
-	return TRUE;
+	return right;
 }
 
 static bool coverage_check_sender_dict(struct doveadm_run *run)
@@ -377,10 +356,8 @@ static bool coverage_check_sender_dict(struct doveadm_run *run)
 	bool right = sender_addresses_own(senders, "nobody@backscatter.invalid",
 					  &source, &error) >= 0;
 
-	if (!right) {
-		e_error(run->buser->event, "backscatter_sender_dict: %s",
-			error);
-	}
+	if (!right)
+		e_error(run->buser->event, "backscatter_sender_dict: %s", error);
 	sender_addresses_deinit(&senders);
 	return right;
 }
@@ -397,8 +374,8 @@ static int coverage_check_settings(struct doveadm_run *run)
 	for (error = spf->errors; *error != NULL; error++)
 		e_error(run->buser->event, "%s", *error);
 	pool_unref(&pool);
-	right = coverage_check_site_key(run) && right;
-	right = coverage_check_sender_dict(run) && right;
+	/* all of them say what is wrong */
+	right = coverage_check_site_key(run) & coverage_check_sender_dict(run) & right;
 	return right ? 0 : doveadm_run_not_possible(run);
 }
 

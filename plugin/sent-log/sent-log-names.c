@@ -16,23 +16,42 @@ static const struct {
 };
 #define SOURCE_COUNT (sizeof(sources) / sizeof(sources[0]))
 
-static const char *const coverage_cause_names[] = {
-	[SENT_LOG_COVERAGE_CREATED] = "created",
-	[SENT_LOG_COVERAGE_SOURCES_CHANGED] = "sources-changed",
-	[SENT_LOG_COVERAGE_RESTORED] = "restored",
-	[SENT_LOG_COVERAGE_CORRUPT] = "corrupt",
-	[SENT_LOG_COVERAGE_GAP] = "gap",
-	[SENT_LOG_COVERAGE_CLOCK] = "clock",
-	[SENT_LOG_COVERAGE_NO_MESSAGE_ID] = "no-message-id",
-	[SENT_LOG_COVERAGE_RESTARTED] = "restarted",
-	[SENT_LOG_COVERAGE_SET] = "set",
-	[SENT_LOG_COVERAGE_IMPORTED] = "imported",
-	[SENT_LOG_COVERAGE_EXPIRED] = "retention",
-	[SENT_LOG_COVERAGE_ROWS_LOST] = "rows-lost",
-	[SENT_LOG_COVERAGE_INCOMPLETE] = "incomplete",
+static const struct {
+	const char *name;
+	/* why coverage started anew; NULL = it didn't */
+	const char *why;
+} coverage_causes[] = {
+	[SENT_LOG_COVERAGE_CREATED] = { "created", NULL },
+	[SENT_LOG_COVERAGE_SOURCES_CHANGED] = {
+		"sources-changed", "backscatter_sources was changed"
+	},
+	[SENT_LOG_COVERAGE_RESTORED] = {
+		"restored", "the log's file is a copy"
+	},
+	[SENT_LOG_COVERAGE_CORRUPT] = {
+		"corrupt", "a damaged file was replaced"
+	},
+	[SENT_LOG_COVERAGE_GAP] = {
+		"gap", "a message may have left without being logged"
+	},
+	[SENT_LOG_COVERAGE_CLOCK] = {
+		"clock", "the clock was wrong"
+	},
+	[SENT_LOG_COVERAGE_NO_MESSAGE_ID] = {
+		"no-message-id", "a Sent copy has no Message-ID"
+	},
+	[SENT_LOG_COVERAGE_RESTARTED] = { "restarted", NULL },
+	[SENT_LOG_COVERAGE_SET] = { "set", NULL },
+	[SENT_LOG_COVERAGE_IMPORTED] = { "imported", NULL },
+	[SENT_LOG_COVERAGE_EXPIRED] = { "retention", NULL },
+	[SENT_LOG_COVERAGE_ROWS_LOST] = {
+		"rows-lost", "a serial came back that has no row"
+	},
+	[SENT_LOG_COVERAGE_INCOMPLETE] = {
+		"incomplete", "sent messages lie where nobody logs them"
+	},
 };
-#define CAUSE_COUNT \
-	(sizeof(coverage_cause_names) / sizeof(coverage_cause_names[0]))
+#define CAUSE_COUNT (sizeof(coverage_causes) / sizeof(coverage_causes[0]))
 
 const char *sent_log_source_name(enum sent_log_source source)
 {
@@ -54,6 +73,11 @@ unsigned int sent_log_source_parse(const char *name)
 
 const char *sent_log_coverage_cause_name(enum sent_log_coverage_cause cause)
 {
-	return (size_t)cause < CAUSE_COUNT ? coverage_cause_names[cause] :
+	return (size_t)cause < CAUSE_COUNT ? coverage_causes[cause].name :
 					     "unknown";
+}
+
+const char *sent_log_coverage_cause_why(enum sent_log_coverage_cause cause)
+{
+	return (size_t)cause < CAUSE_COUNT ? coverage_causes[cause].why : NULL;
 }

@@ -233,6 +233,9 @@ const char *sent_log_source_name(enum sent_log_source source);
 unsigned int sent_log_source_parse(const char *name);
 /* "created", "sources-changed", ... as doveadm prints it */
 const char *sent_log_coverage_cause_name(enum sent_log_coverage_cause cause);
+/* "the clock was wrong", ...: why coverage started anew. NULL for a cause that says it
+   didn't. */
+const char *sent_log_coverage_cause_why(enum sent_log_coverage_cause cause);
 
 /* SQLite and libcrypto are loaded when they are first needed. This does it now: for
    a process that may be in a chroot by then. What can't be loaded is said when it is
