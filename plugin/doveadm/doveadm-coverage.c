@@ -9,8 +9,6 @@
 #include "sent-log/site-key.h"
 #include "sent/sent-copy.h"
 #include "sent/sent-mailboxes.h"
-#include "settings/backscatter-settings.h"
-#include "verdict/coverage.h"
 #include "doveadm-backscatter.h"
 
 #include <stdlib.h>
@@ -374,7 +372,6 @@ static int coverage_check_settings(struct doveadm_run *run)
 	for (error = spf->errors; *error != NULL; error++)
 		e_error(run->buser->event, "%s", *error);
 	pool_unref(&pool);
-	/* all of them say what is wrong */
 	right = coverage_check_site_key(run) & coverage_check_sender_dict(run) & right;
 	return right ? 0 : doveadm_run_not_possible(run);
 }
