@@ -81,7 +81,7 @@ class MilterRelay(Relay):
         logins = "inline:{ " + " ".join(f"{{ {address} = {login} }}" for address, login in owners.items()) + " }"
         with open(self.etc / "main.cf", "a") as main:
             main.write(piece("postfix-main.cf", {
-                "hash:/etc/postfix/sender_logins": logins,
+                "#smtpd_sender_login_maps = hash:/etc/postfix/sender_logins": f"smtpd_sender_login_maps = {logins}",
                 # what stands there as an example
                 "#submission_milters": "signing_milters", "#    inet:127.0.0.1:8891": f"    inet:{self.dkim_address}:{PORT}"}))
         with open(self.etc / "master.cf", "a") as master:
