@@ -446,7 +446,7 @@ def test_a_message_that_cannot_be_logged(make_milter, strict):
         assert (second.verdict, second.inserted) == (REPLY_CODE, [])
         assert second.reply.startswith("451 4.3.0 ")
         assert milter.ask(request).startswith(b"1\tlater\t")
-    assert milter.log.lines("error: .*not logged")
+    milter.log.wait("error: .*not logged")
 
 
 def test_a_header_that_nobody_can_check_is_accepted(make_milter):
@@ -456,6 +456,7 @@ def test_a_header_that_nobody_can_check_is_accepted(make_milter):
         mta.negotiate()
         for _ in range(3):
             assert mta.message(ANN, ["bob@example.net"], [("From", "eve@example.net")], login=ANN).verdict == CONTINUE
+    milter.log.wait("From: not checked")
     assert len(milter.log.lines("From: not checked")) == 1
 
 
@@ -468,7 +469,7 @@ def test_a_header_that_is_too_long_to_be_checked(make_milter):
         assert answer.verdict == verdict
         if verdict == REPLY_CODE:
             assert answer.reply == "553 5.7.1 Header is too long to be checked"
-        assert milter.log.lines("Header is too long to be checked")
+        milter.log.wait("Header is too long to be checked")
 
 
 # Start and end
@@ -517,7 +518,7 @@ def test_it_ends_in_good_time(milter):
         assert busy.is_closed()
     assert not milter.socket.exists()
     assert not milter.line_socket.exists()
-    assert milter.log.lines("stopped$")
+    milter.log.wait("stopped$")
 
 
 def test_wrong_value(make_milter):

@@ -86,7 +86,7 @@ def test_a_start_is_a_gap(dovecot, spool_factory):
     spool.start()
     spool.wait_until_idle()
     assert coverage(dovecot)["cause"] == "gap"
-    assert spool.log.lines("0 rows wait; what left since 20.* is not logged")
+    spool.log.wait("0 rows wait; what left since 20.* is not logged")
     spool.close()
 
 
@@ -109,7 +109,7 @@ def test_dovecot_is_stopped_meanwhile(dovecot, spool_factory, connections):
     assert rows(dovecot) == [(2, left)] * 500 and rows(dovecot, BOB) == [(2, left + 1)] * 500
     assert rows(dovecot, CAROL) == [(2, left)]
     assert_known(dovecot, {f"<stopped-{number}@client.example.test>" for number in range(500)})
-    assert spool.log.lines("not taken yet.*can't connect")
+    spool.log.wait("not taken yet.*can't connect")
     spool.close()
 
 
@@ -178,7 +178,7 @@ def test_no_spool_any_more(dovecot, spool_factory):
     spool.burst(ALICE, "after", 20)
     spool.wait_until_idle()
     assert len(rows(dovecot)) == 20 and coverage(dovecot)["cause"] == "gap"
-    assert spool.log.lines("error: spool .*: moved to .*broken-")
+    spool.log.wait("error: spool .*: moved to .*broken-")
     spool.close()
 
 
