@@ -1,6 +1,7 @@
 /* Serves the line socket: a thread that accepts, and one for each connection. */
 
 #include "line.h"
+#include "clock.h"
 #include "config.h"
 #include "line-request.h"
 #include "log.h"
@@ -40,21 +41,13 @@ static pthread_mutex_t count_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t count_changed = PTHREAD_COND_INITIALIZER;
 static unsigned int connection_count;
 
-static int64_t now_msecs(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Reading and writing */
 
 /* Returns false at the deadline. */
 static bool wait_for(const struct connection *connection, short events)
 {
 	struct pollfd poll_fd = { .fd = connection->fd, .events = events };
-	int64_t msecs = connection->until_msecs - now_msecs();
+	int64_t msecs = connection->until_msecs - clock_msecs();
 	int ret;
 
 	do {
@@ -123,7 +116,7 @@ static void write_answer(struct connection *connection, const char *answer)
 	size_t size = strlen(answer);
 	ssize_t written;
 
-	connection->until_msecs = now_msecs() + LINE_DEADLINE_MSECS;
+	connection->until_msecs = clock_msecs() + LINE_DEADLINE_MSECS;
 	while (size > 0 && wait_for(connection, POLLOUT)) {
 		written = send(connection->fd, answer, size, MSG_NOSIGNAL);
 		if (written < 0 && errno != EINTR && errno != EAGAIN)
@@ -262,7 +255,7 @@ static void *accept_thread(void *context)
 			if (connection->fd < 0)
 				pause_a_little();
 		} while (connection->fd < 0);
-		connection->until_msecs = now_msecs() + LINE_DEADLINE_MSECS;
+		connection->until_msecs = clock_msecs() + LINE_DEADLINE_MSECS;
 		while (!start_thread(connection_thread, connection))
 			pause_a_little();
 	}

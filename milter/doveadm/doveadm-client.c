@@ -2,6 +2,7 @@
    read in doveadm-answer.c. */
 
 #include "doveadm-client.h"
+#include "milter/clock.h"
 #include "doveadm-answer.h"
 #include "doveadm-key.h"
 #include "milter/log.h"
@@ -55,14 +56,6 @@ struct exchange {
 	bool too_long;
 	long status;
 };
-
-static int64_t monotonic_msecs(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Settings */
 
@@ -413,7 +406,7 @@ static void exchange_call(struct doveadm_client *client,
 		.client = client,
 		.curl = curl_easy_init(),
 	};
-	int64_t left = deadline - monotonic_msecs();
+	int64_t left = deadline - clock_msecs();
 	struct json_object *request;
 	CURLcode code;
 
@@ -453,7 +446,7 @@ static void make_printable(char *text)
 void doveadm_client_ask(struct doveadm_client *client,
 			struct doveadm_call *call)
 {
-	int64_t deadline = monotonic_msecs() + call->timeout_msecs;
+	int64_t deadline = clock_msecs() + call->timeout_msecs;
 
 	call->error_r = NULL;
 	for (size_t i = 0; i < call->count; i++) {

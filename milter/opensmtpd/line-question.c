@@ -1,6 +1,7 @@
 /* Asking the milter. What is asked, and what an answer means, is left to others. */
 
 #include "line-question.h"
+#include "milter/clock.h"
 #include "milter/line-request.h"
 
 #include <errno.h>
@@ -11,14 +12,6 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
-
-int64_t line_question_now_msecs(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void hang_up(struct line_question *question)
 {
@@ -35,7 +28,7 @@ void line_question_begin(struct line_question *question, const char *path,
 	question->request = request;
 	question->request_size = strlen(request);
 	question->sent = question->answer_size = 0;
-	question->until_msecs = line_question_now_msecs() + LINE_QUESTION_MSECS;
+	question->until_msecs = clock_msecs() + LINE_QUESTION_MSECS;
 	question->fd = socket(AF_UNIX,
 			      SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	(void)strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);

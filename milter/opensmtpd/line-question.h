@@ -41,6 +41,4 @@ void line_question_get(struct line_question *question,
 		       char *parts_r[LINE_QUESTION_PARTS]);
 void line_question_end(struct line_question *question);
 
-int64_t line_question_now_msecs(void);
-
 #endif

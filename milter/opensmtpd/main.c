@@ -7,6 +7,7 @@
    Reads stdin, writes stdout, and waits for no answer. */
 
 #include "session.h"
+#include "milter/clock.h"
 #include "milter/text.h"
 
 #include <errno.h>
@@ -413,7 +414,7 @@ static bool wait_for_any(void)
 /* Each goes on as far as it can, whichever was ready. */
 static void continue_questions(void)
 {
-	int64_t now = line_question_now_msecs();
+	int64_t now = clock_msecs();
 
 	for (struct session *session = session_first(); session != NULL;
 	     session = session->next) {

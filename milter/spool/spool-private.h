@@ -73,8 +73,6 @@ struct spool {
 	unsigned int thread_count;
 };
 
-/* Milliseconds of a clock that nobody sets. */
-int64_t spool_now(void);
 /* Waits for cond, with spool->lock held, until the time. */
 void spool_sleep(struct spool *spool, pthread_cond_t *cond, int64_t until);
 /* May a line of this kind be logged now? *left_out_r: so many were not. */

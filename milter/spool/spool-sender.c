@@ -1,6 +1,7 @@
 /* The threads that send rows and gaps to Dovecot, and what becomes of each by its answer. */
 
 #include "spool-private.h"
+#include "milter/clock.h"
 #include "milter/log.h"
 #include "spool-row.h"
 #include "milter/text.h"
@@ -41,7 +42,7 @@ struct job {
 
 static void pause_all(struct spool *spool, int64_t max_msecs)
 {
-	int64_t now = spool_now(), pause = FIRST_PAUSE_MSECS;
+	int64_t now = clock_msecs(), pause = FIRST_PAUSE_MSECS;
 
 	/* of several threads one counts */
 	if (spool->paused_until > now)
@@ -146,7 +147,7 @@ static char *strike(struct job *job, size_t i, bool *given_up_r)
 	struct spool *spool = job->spool;
 
 	*given_up_r = spool_queue_strike(&spool->queue, job->ids[i],
-					 spool_now());
+					 clock_msecs());
 	return *given_up_r ? set_aside(job, i) :
 			     warning(spool, job, i, job->users[i]);
 }
@@ -187,7 +188,7 @@ static char *sort_row(struct job *job, size_t i, bool *is_error_r)
 		break;
 	case DOVEADM_LATER:
 	default:
-		spool_queue_hold(&spool->queue, id, spool_now());
+		spool_queue_hold(&spool->queue, id, clock_msecs());
 		break;
 	}
 	return warning(spool, job, i, job->users[i]);
@@ -218,16 +219,16 @@ static char *sort_gap(struct job *job)
 	case DOVEADM_NOT_ALLOWED:
 	case DOVEADM_NOT_UNDERSTOOD:
 		/* perhaps only this command: rows go on */
-		spool_gaps_refused(job->gap, spool_now());
+		spool_gaps_refused(job->gap, clock_msecs());
 		break;
 	case DOVEADM_NO_ANSWER:
 		pause_all(spool, MAX_PAUSE_MSECS);
-		spool_gaps_retry(job->gap, spool_now());
+		spool_gaps_retry(job->gap, clock_msecs());
 		break;
 	default:
 		/* It tried, or may have. Where neither log nor mark could be written, perhaps
 		   the disk is full, and deliveries go on convicting until one can. */
-		spool_gaps_retry(job->gap, spool_now());
+		spool_gaps_retry(job->gap, clock_msecs());
 		break;
 	}
 	return result == DOVEADM_DONE ? NULL :
@@ -377,7 +378,7 @@ static void job_run(struct job *job)
 static bool job_take(struct job *job, int64_t *next_r)
 {
 	struct spool *spool = job->spool;
-	int64_t now = spool_now(), next_gap = SPOOL_QUEUE_NEVER;
+	int64_t now = clock_msecs(), next_gap = SPOOL_QUEUE_NEVER;
 
 	*next_r = spool->paused_until;
 	if (now < spool->paused_until)
@@ -404,7 +405,7 @@ static void *sender_main(void *context)
 		struct job job = { .spool = spool };
 
 		next_flush = spool_store_next_flush(spool);
-		if (spool_now() >= next_flush && !spool->writing) {
+		if (clock_msecs() >= next_flush && !spool->writing) {
 			spool_store_flush(spool);
 		} else if (job_take(&job, &next)) {
 			(void)pthread_mutex_unlock(&spool->lock);

@@ -2,6 +2,7 @@
    one was written to the disk. */
 
 #include "spool-private.h"
+#include "milter/clock.h"
 #include "milter/log.h"
 #include "milter/text.h"
 
@@ -154,7 +155,7 @@ static void batch_end(struct spool *spool, struct batch *batch, int ret,
 		next = entry->next;
 		entry_end(spool, entry, ret, error);
 	}
-	spool->written_at = spool_now();
+	spool->written_at = clock_msecs();
 	spool->writing = false;
 	(void)pthread_cond_broadcast(&spool->written);
 	(void)pthread_cond_broadcast(&spool->work);

@@ -1,6 +1,7 @@
 /* The spool as the milter uses it: opening, adding, waiting. */
 
 #include "spool-private.h"
+#include "milter/clock.h"
 #include "milter/log.h"
 #include "spool-row.h"
 #include "milter/text.h"
@@ -11,14 +12,6 @@
 #define TIME_SIZE 32
 /* A kind of line comes so often at most. */
 #define LOG_PAUSE_MSECS (60 * 1000)
-
-int64_t spool_now(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void spool_sleep(struct spool *spool, pthread_cond_t *cond, int64_t until)
 {
@@ -32,7 +25,7 @@ void spool_sleep(struct spool *spool, pthread_cond_t *cond, int64_t until)
 
 bool spool_log_allows(struct spool_log_limit *limit, unsigned int *left_out_r)
 {
-	int64_t now = spool_now();
+	int64_t now = clock_msecs();
 
 	*left_out_r = limit->left_out;
 	if (now < limit->next) {
@@ -98,7 +91,7 @@ static struct spool *spool_new(const struct spool_settings *set)
 	spool->path = text_copy(set->path);
 	spool->max_rows = set->max_rows;
 	spool->entries_end = &spool->entries;
-	spool->written_at = spool_now();
+	spool->written_at = clock_msecs();
 	(void)pthread_mutex_init(&spool->file_lock, NULL);
 	(void)pthread_mutex_init(&spool->lock, NULL);
 	(void)pthread_condattr_init(&attributes);
@@ -226,13 +219,13 @@ int spool_add(struct spool *spool, const struct sent_message *message,
 
 bool spool_wait(struct spool *spool, int64_t id, unsigned int msecs)
 {
-	int64_t deadline = spool_now() + msecs;
+	int64_t deadline = clock_msecs() + msecs;
 	bool settled;
 
 	(void)pthread_mutex_lock(&spool->lock);
 	/* While Dovecot doesn't answer nobody waits for it. */
 	while (spool_queue_has(&spool->queue, id) && !spool->stopping &&
-	       spool_now() < deadline && spool->paused_until < deadline)
+	       clock_msecs() < deadline && spool->paused_until < deadline)
 		spool_sleep(spool, &spool->settled, deadline);
 	settled = !spool_queue_has(&spool->queue, id);
 	(void)pthread_mutex_unlock(&spool->lock);

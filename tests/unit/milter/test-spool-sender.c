@@ -1,6 +1,7 @@
 /* What becomes of rows and gaps by what Dovecot answers. */
 
 #include "test-spool-common.h"
+#include "milter/clock.h"
 #include "test-door-common.h"
 
 #include <time.h>
@@ -41,9 +42,9 @@ static void look_again(void)
 /* Until Dovecot was asked so often. */
 static void wait_for_calls(unsigned int calls)
 {
-	int64_t deadline = spool_now() + PATIENCE_MSECS;
+	int64_t deadline = clock_msecs() + PATIENCE_MSECS;
 
-	while (atomic_load(&door.calls) < calls && spool_now() < deadline)
+	while (atomic_load(&door.calls) < calls && clock_msecs() < deadline)
 		look_again();
 	assert_true(atomic_load(&door.calls) >= calls);
 }
@@ -51,11 +52,11 @@ static void wait_for_calls(unsigned int calls)
 /* The only one, once it isn't under way: how often it failed; -1 = there is none. */
 static int gap_failures(struct fixture *f)
 {
-	int64_t deadline = spool_now() + PATIENCE_MSECS;
+	int64_t deadline = clock_msecs() + PATIENCE_MSECS;
 	int failures = -1;
 	bool sending = true;
 
-	while (sending && spool_now() < deadline) {
+	while (sending && clock_msecs() < deadline) {
 		(void)pthread_mutex_lock(&f->spool->lock);
 		sending = f->spool->gaps.first != NULL &&
 			  f->spool->gaps.first->sending;
