@@ -415,6 +415,9 @@ def test_doveadm_without_a_service(dovecot):
 
 def test_it_cannot_be_executed_any_more(dovecot):
     """As a half-done upgrade leaves it: Dovecot waits longer each time before it tries again."""
-    (dovecot.folder / SPF_SERVICE).write_bytes(b"#!/bin/false\n")
+    service = dovecot.folder / SPF_SERVICE
+    service.unlink()
+    service.write_bytes(b"#!/bin/false\n")
+    service.chmod(0o755)
     for _ in range(3):
         assert delivered(dovecot).startswith(NOT_CHECKED)

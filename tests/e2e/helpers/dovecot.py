@@ -151,9 +151,8 @@ class Dovecot:
         # A master that was killed leaves these; its pid may be another process's by now.
         for left in ("master.pid", "instances.lock"):
             (self.run / left).unlink(missing_ok=True)
-        dovecot_config.install_modules(self.folder, self.modules if self.backscatter else None)
-        if self.resolv_conf is not None:
-            dovecot_config.replace_resolv_conf(self.folder, self.resolv_conf)
+        if self.backscatter:
+            dovecot_config.install_spf_service(self)
         self._write_users()
         self.config.write_text(dovecot_config.configuration(self))
         self._daemon = Daemon(dovecot_config.command(self, "dovecot", "-F"), self.log, r"Dovecot v\S+ .*starting up",
@@ -164,6 +163,11 @@ class Dovecot:
         self._daemon.wait_until_idle("log")
         self.pid = self._daemon.pid
         return self
+
+    @property
+    def programs(self) -> Path:
+        """The folder of its modules, and of the programs that load them."""
+        return dovecot_config.programs(self.modules if self.backscatter else None)
 
     @property
     def running(self) -> bool:

@@ -3,9 +3,12 @@
 Tests speak of settings by the names that 2.3 has for them; here they become those of the Dovecot that is installed.
 """
 
+import atexit
+import functools
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,29 +48,33 @@ def command(dovecot, program: Path | str, *args: str) -> list[str]:
     # What the program itself does in order to read a configuration file, but with a doveconf that knows our modules.
     # -C: the master checks everything.
     check = ["-C"] if program == "dovecot" else []
-    return [str(dovecot.folder / "doveconf-program"), "-c", str(dovecot.config), *check, "-F", *argv]
+    return [str(dovecot.programs / "doveconf-program"), "-c", str(dovecot.config), *check, "-F", *argv]
 
 
 def doveadm(dovecot, *args: str) -> list[str]:
     """doveadm, asking the running Dovecot for its configuration: half the work of having doveconf read the file."""
     if dovecot.running:
-        return [str(dovecot.folder / "doveadm-program"), "-c", str(dovecot.run / "config"), *args]
-    return command(dovecot, dovecot.folder / "doveadm-program", *args)
+        return [str(dovecot.programs / "doveadm-program"), "-c", str(dovecot.run / "config"), *args]
+    return command(dovecot, dovecot.programs / "doveadm-program", *args)
 
 
 def doveconf(dovecot, *args: str) -> list[str]:
-    program = "doveconf" if IS_2_3 else str(dovecot.folder / "doveconf-program")
+    program = "doveconf" if IS_2_3 else str(dovecot.programs / "doveconf-program")
     return [program, "-c", str(dovecot.config), *args]
 
 
-# Modules
+# Modules and programs
 
-def install_modules(folder: Path, ours: Path | None) -> None:
-    """The system's modules as links; ours as copies, for `make` may replace them while a Dovecot runs. `ours`: a folder
-    like build/modules, or None.
+@functools.cache
+def programs(ours: Path | None) -> Path:
+    """A folder with the system's modules as links, ours as copies (`make` may replace them while a Dovecot runs), and the
+    programs that look for modules. `ours`: a folder like build/modules, or None. Made once, for all Dovecots of this process.
 
     mail_plugin_dir names one of the folders. The others' names are compiled into programs: these are copied, with our
     folder's name in its place."""
+    folder = Path(tempfile.mkdtemp(prefix="bs-", dir="/tmp"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder.chmod(0o755)
     link_modules(SYSTEM_MODULES, folder / "modules", ours)
     if ours:
         shutil.copy(ours.parent / "libexec" / SPF_SERVICE, folder / SPF_SERVICE)
@@ -78,10 +85,10 @@ def install_modules(folder: Path, ours: Path | None) -> None:
         link_modules(SYSTEM_MODULES / "settings", folder / "settings", ours and ours / "settings")
         renamed(Path("/usr/bin/doveconf"), folder / "doveconf-program", folder / "settings")
         renamed(LIBEXEC / "config", folder / "config-program", folder / "settings")
+    return folder
 
 
 def link_modules(system: Path, target: Path, ours: Path | None) -> None:
-    shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     for module in system.iterdir():
         (target / module.name).symlink_to(module)
@@ -107,10 +114,15 @@ def resolv_conf(folder: Path) -> Path:
     return folder.with_name(folder.name.replace("bs-", "rc-"))
 
 
-def replace_resolv_conf(folder: Path, text: str) -> None:
-    resolv_conf(folder).write_text(text)
-    program = folder / SPF_SERVICE
-    copy_with_path(program, program, Path("/etc/resolv.conf"), resolv_conf(folder))
+def install_spf_service(dovecot) -> None:
+    """A Dovecot's own, which a test may replace; with a resolv.conf of its own, if it has one."""
+    installed, own = dovecot.programs / SPF_SERVICE, dovecot.folder / SPF_SERVICE
+    if dovecot.resolv_conf is None:
+        own.unlink(missing_ok=True)
+        own.symlink_to(installed)
+    else:
+        resolv_conf(dovecot.folder).write_text(dovecot.resolv_conf)
+        copy_with_path(installed, own, Path("/etc/resolv.conf"), resolv_conf(dovecot.folder))
 
 
 # Dovecot 2.3
@@ -141,7 +153,7 @@ lmtp_save_to_detail_mailbox = {yes_no(dovecot.lmtp_save_to_detail_mailbox)}
 login_trusted_networks = 127.0.0.0/8
 first_valid_uid = 1000
 mail_location = {location[dovecot.mail_format]}
-mail_plugin_dir = {dovecot.folder}/modules
+mail_plugin_dir = {dovecot.programs}/modules
 mail_plugins = {" ".join(everywhere)}
 passdb {{
   driver = passwd-file
@@ -220,7 +232,7 @@ service lmtp {{
   }}
 }}
 service doveadm {{
-  executable = {dovecot.folder}/doveadm-server
+  executable = {dovecot.programs}/doveadm-server
 }}
 service imap-login {{
   inet_listener imap {{
@@ -267,7 +279,7 @@ login_trusted_networks = 127.0.0.0/8
 first_valid_uid = 1000
 mail_driver = {dovecot.mail_format}
 mail_path = ~/{"Maildir" if dovecot.mail_format == "maildir" else dovecot.mail_format}
-mail_plugin_dir = {dovecot.folder}/modules
+mail_plugin_dir = {dovecot.programs}/modules
 sieve_redirect_envelope_from = recipient
 {switched_on("protocols", protocols(dovecot))}
 {switched_on("mail_plugins", everywhere)}
@@ -281,7 +293,7 @@ userdb passwd-file {{
   }}
 }}
 service config {{
-  executable = {dovecot.folder}/config-program
+  executable = {dovecot.programs}/config-program
 }}
 {services(dovecot)}
 {submission(dovecot)}
