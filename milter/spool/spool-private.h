@@ -66,6 +66,8 @@ struct spool {
 	/* Dovecot doesn't answer, or to nobody: nothing is sent before that time */
 	int64_t paused_until;
 	unsigned int failures;
+	/* the last one wasn't even asked: it isn't there, or lets nobody in */
+	bool away;
 	/* one kind of warning, each */
 	struct spool_log_limit warnings[DOVEADM_RESULT_COUNT], file_warning;
 	bool stopping;

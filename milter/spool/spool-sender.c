@@ -59,6 +59,7 @@ static void answered(struct spool *spool)
 {
 	spool->failures = 0;
 	spool->paused_until = 0;
+	spool->away = false;
 }
 
 /* Did Dovecot look at what it was asked? */
@@ -76,6 +77,8 @@ static void pause_or_go_on(struct spool *spool, enum doveadm_result result)
 	if (is_answer(result))
 		answered(spool);
 	else if (result != DOVEADM_NO_TURN) {
+		spool->away = result == DOVEADM_NO_CONNECTION ||
+			result == DOVEADM_NOT_ALLOWED;
 		pause_all(spool, result == DOVEADM_NOT_ALLOWED ?
 					 MAX_PAUSE_NOT_ALLOWED_MSECS :
 					 MAX_PAUSE_MSECS);
@@ -210,6 +213,7 @@ static char *sort_gap(struct job *job)
 		spool_gaps_done(&spool->gaps, job->gap);
 		break;
 	case DOVEADM_NO_CONNECTION:
+		spool->away = true;
 		pause_all(spool, MAX_PAUSE_MSECS);
 		spool_gaps_put_back(job->gap);
 		break;

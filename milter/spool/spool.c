@@ -223,9 +223,10 @@ bool spool_wait(struct spool *spool, int64_t id, unsigned int msecs)
 	bool settled;
 
 	(void)pthread_mutex_lock(&spool->lock);
-	/* While Dovecot doesn't answer nobody waits for it. */
+	/* While Dovecot is away nobody waits for it, nor for the next try. */
 	while (spool_queue_has(&spool->queue, id) && !spool->stopping &&
-	       clock_msecs() < deadline && spool->paused_until < deadline)
+	       !spool->away && clock_msecs() < deadline &&
+	       spool->paused_until < deadline)
 		spool_sleep(spool, &spool->settled, deadline);
 	settled = !spool_queue_has(&spool->queue, id);
 	(void)pthread_mutex_unlock(&spool->lock);

@@ -64,7 +64,7 @@ void spool_close(struct spool **spool);
 int spool_add(struct spool *spool, const struct sent_message *message,
 	      int64_t *id_r, char **error_r);
 /* Waits for Dovecot to have the row. Returns true as soon as it has, or never will take it;
-   false after so many milliseconds. */
+   false after so many milliseconds, and at once while Dovecot is away. */
 bool spool_wait(struct spool *spool, int64_t id, unsigned int msecs);
 
 /* Tells Dovecot that a message of this user may have left without a row. */
