@@ -3,6 +3,7 @@
 #include "message.h"
 #include "milter/spool/spool.h"
 #include "text.h"
+#include "sent-log/serial-tag.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +11,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-/* plugin/verdict/tag.h */
-#define TAG_PREFIX "b="
-/* RFC 5321, 4.5.3.1.1 */
-#define LOCALPART_MAX 64
 #define DATE_SIZE 64
 #define RANDOM_SIZE 16
 
@@ -51,47 +48,16 @@ char *message_address_without_detail(const char *address, const char *delimiters
 	return without;
 }
 
-/* Addresses that another scheme rewrote (BATV, SRS): their owner wants them back as they
-   are. */
-static bool is_rewritten(const char *address)
-{
-	static const char *const prefixes[] = {
-		"prvs=", "btv1==", "srs0", "srs1",
-	};
-
-	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-		if (strncasecmp(address, prefixes[i], strlen(prefixes[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* RFC 5322, 3.2.3: atoms and dots, which a tag can follow without quotes. */
-static bool is_plain_localpart(const char *localpart, size_t size)
-{
-	for (size_t i = 0; i < size; i++) {
-		if (!is_alnum(localpart[i]) &&
-		    strchr("!#$%&'*+-/=?^_`{|}~.", localpart[i]) == NULL)
-			return false;
-	}
-	return size > 0;
-}
-
 char *message_tagged(const char *address, const char *serial,
 		     const char *delimiters)
 {
 	const char *at = strrchr(address, '@');
-	size_t size;
 
-	if (at == NULL || *delimiters == '\0' || is_rewritten(address))
+	if (!serial_tag_fits(address, serial, delimiters))
 		return NULL;
-	size = (size_t)(at - address);
-	if (!is_plain_localpart(address, size) ||
-	    strcspn(address, delimiters) < size ||
-	    size + 1 + strlen(TAG_PREFIX) + strlen(serial) > LOCALPART_MAX)
-		return NULL;
-	return text_format("%.*s%c" TAG_PREFIX "%s%s", (int)size, address,
-			   *delimiters, serial, at);
+	return text_format("%.*s%c" SERIAL_TAG_PREFIX "%s%s",
+			   (int)(at - address), address, *delimiters, serial,
+			   at);
 }
 
 int message_issue_serial(const struct message *message,

@@ -112,7 +112,7 @@ void message_get_row(const struct message *message,
 /* user+detail@domain -> user@domain in lower case; malloced */
 char *message_address_without_detail(const char *address,
 				     const char *delimiters);
-/* plugin/verdict/tag.h's tag_add(); malloced, or NULL if it must stay as it is */
+/* plugin/sent-log/serial-tag.h says which; malloced, or NULL if it must stay as it is */
 char *message_tagged(const char *address, const char *serial,
 		     const char *delimiters);
 /* RFC 5322, 3.3. Returns 0 if it can't be read. */

@@ -6,11 +6,10 @@
    report. Pure. */
 
 #include "sent-log/serial.h"
+#include "sent-log/serial-tag.h"
 
-/* The detail begins with this, after the recipient_delimiter. */
-#define TAG_PREFIX "b="
 /* characters of a tag without the delimiter */
-#define TAG_DETAIL_SIZE (sizeof(TAG_PREFIX) - 1 + SERIAL_TEXT_SIZE - 1)
+#define TAG_DETAIL_SIZE (sizeof(SERIAL_TAG_PREFIX) - 1 + SERIAL_TEXT_SIZE - 1)
 
 /* The serial in the address's tag, as written, or NULL if it has none. delimiters:
    Dovecot's recipient_delimiter. Allocated from the data stack. */
@@ -19,10 +18,8 @@ const char *tag_get_serial(const char *address, const char *delimiters);
 /* The detail (what follows the first delimiter) is a tag. */
 bool tag_is_detail(const char *detail);
 
-/* Returns the address with this serial as its tag, or NULL if it must stay as it is:
-   null, with a detail or another scheme's mark already, not a plain local part,
-   or longer than RFC 5321, 4.5.3.1.1 allows (64 octets). Allocated from the data
-   stack. */
+/* Returns the address with this serial as its tag, or NULL if it must stay as it is
+   (serial_tag_fits()). Allocated from the data stack. */
 const char *tag_add(const char *address, const char *serial,
 		    const char *delimiters);
 
