@@ -322,7 +322,8 @@ CONF_DIR = $(DESTDIR)/etc/dovecot/conf.d
 
 # Where the MTAs' configurations in conf.d/ look for them.
 INSTALLED_MILTER := $(DESTDIR)$(PREFIX)/sbin/backscatter-milter $(DESTDIR)$(PREFIX)/libexec/backscatter/filter-backscatter
-INSTALLED_UNIT := $(DESTDIR)$(PREFIX)/lib/systemd/system/backscatter-milter.service
+UNITS := $(wildcard milter/systemd/*)
+UNIT_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
 MAN_PAGES := $(wildcard docs/man/*.8)
 MAN_DIR := $(DESTDIR)$(PREFIX)/share/man/man8
 
@@ -330,8 +331,8 @@ MAN_DIR := $(DESTDIR)$(PREFIX)/share/man/man8
 install-milter: milter ## the milter and OpenSMTPD's filter only, where Dovecot is on another host
 	for program in $(INSTALLED_MILTER); do \
 		install -D -m 755 $(BUILD)/*/$${program##*/} $$program; done
-	install -D -m 644 milter/backscatter-milter.service $(INSTALLED_UNIT)
-	sed -i 's|=/usr/sbin/|=$(PREFIX)/sbin/|' $(INSTALLED_UNIT)
+	install -D -m 644 -t $(UNIT_DIR) $(UNITS)
+	sed -i 's|=/usr/sbin/|=$(PREFIX)/sbin/|' $(UNIT_DIR)/backscatter-milter.service
 	install -D -m 644 -t $(MAN_DIR) $(MAN_PAGES)
 
 .PHONY: install
@@ -351,7 +352,8 @@ uninstall: ## after the configuration was taken out; the users' logs stay
 		echo "First take $(CONF_DIR)/95-backscatter.conf out and reload Dovecot:"; \
 		echo "it asks for the plugin, and without it nothing is delivered."; exit 1; }
 	rm -f $(patsubst $(BUILD)/modules/%,$(DESTDIR)$(MODULE_DIR)/%,$(MODULES)) \
-		$(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE)) $(INSTALLED_MILTER) $(INSTALLED_UNIT) \
+		$(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE)) $(INSTALLED_MILTER) \
+		$(patsubst milter/systemd/%,$(UNIT_DIR)/%,$(UNITS)) \
 		$(patsubst docs/man/%,$(MAN_DIR)/%,$(MAN_PAGES))
 
 .PHONY: clean

@@ -6,6 +6,7 @@
 #include "line.h"
 #include "log.h"
 #include "milter.h"
+#include "notify.h"
 #include "milter/doveadm/sender-question.h"
 #include "sending.h"
 #include "socket.h"
@@ -148,6 +149,15 @@ static void allow_many_descriptors(void)
 	}
 }
 
+static void warn_of_port(const struct config *config)
+{
+	if (*config->socket != '\0' && config_socket_path(config) == NULL) {
+		log_warning("socket = %s: whoever reaches this port can have "
+			    "serials made for any user: only the MTA's host "
+			    "should, and none of its users", config->socket);
+	}
+}
+
 /* The locks last as long as the process. */
 static int lock_sockets(const struct config *config, char **error_r)
 {
@@ -269,6 +279,7 @@ static int start(struct program *program, char **error_r)
 		return -1;
 	block_signals();
 	allow_many_descriptors();
+	warn_of_port(&program->config);
 	set_sending(program);
 	if ((has_milter && milter_init(&program->sending, error_r) < 0) ||
 	    open_spool(program, error_r) < 0 ||
@@ -307,6 +318,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	log_info("ready");
+	notify_ready();
 	if (*program.config.socket != '\0' && milter_run() < 0) {
 		log_error("libmilter has ended");
 		return 1;

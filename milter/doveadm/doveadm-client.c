@@ -394,7 +394,9 @@ static void explain_status(struct doveadm_call *call,
 		return;
 	}
 	call->error_r = text_format("Dovecot takes another key (HTTP 401): "
-				    "doveadm_api_key must be the same as in %s",
+				    "doveadm_api_key must be the same as the "
+				    "first line of %s (Dovecot takes a line end "
+				    "for a part of it)",
 				    exchange->client->key_file);
 	read_key_again(exchange->client);
 }

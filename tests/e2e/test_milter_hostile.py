@@ -18,7 +18,7 @@ import pytest
 
 from dovecot import BUILD
 from milter_client import ACCEPT, CONTINUE, NO_BODY, NR_HEADER, REPLY_CODE, MilterClient
-from process import Daemon, Log
+from process import Daemon, Log, loopback_address
 
 PROGRAM = BUILD / "sbin" / "backscatter-milter"
 FILTER = BUILD / "libexec" / "filter-backscatter"
@@ -503,6 +503,31 @@ def test_another_programs_socket_is_not_taken(make_milter):
 def test_who_may_connect(make_milter, name):
     milter = make_milter(socket_mode="0600").start()
     assert getattr(milter, name).stat().st_mode & 0o777 == 0o600
+
+
+def test_it_tells_systemd_when_its_sockets_are_there(make_milter, monkeypatch):
+    milter = make_milter()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.settimeout(10)
+        systemd.bind(str(milter.folder / "notify"))
+        shutil.chown(milter.folder / "notify", USER)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(milter.folder / "notify"))
+        milter.start()
+        assert systemd.recv(100) == b"READY=1"
+        milter.assert_works()
+
+
+@pytest.mark.parametrize("name", ["nowhere", "/nonexistent/notify"])
+def test_it_starts_where_it_cannot_tell(make_milter, monkeypatch, name):
+    monkeypatch.setenv("NOTIFY_SOCKET", name)
+    milter = make_milter().start()
+    milter.log.wait(f"warning: can't tell systemd that it is ready .*{name}")
+    milter.assert_works()
+
+
+def test_it_warns_of_a_port(make_milter):
+    milter = make_milter(socket=f"inet:8891@{loopback_address()}").start()
+    milter.log.wait("warning: socket = inet:8891@.*: whoever reaches this port")
 
 
 def test_it_ends_in_good_time(milter):
