@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,10 @@ struct door {
 	const char *_Atomic answer;
 	/* each answer takes so long */
 	atomic_uint msecs;
+	/* none is given while this is true */
+	atomic_bool held;
+	/* calls that came */
+	atomic_uint asked;
 	/* that were answered, and those of them that asked for "backscatterSender" */
 	atomic_uint calls, questions;
 };
@@ -79,6 +84,9 @@ static inline void *door_main(void *context)
 	while ((fd = accept(door->fd, NULL, NULL)) >= 0) {
 		body = door_read(fd, buffer);
 		if (body != NULL) {
+			atomic_fetch_add(&door->asked, 1);
+			while (atomic_load(&door->held))
+				(void)usleep(1000);
 			(void)usleep(atomic_load(&door->msecs) * 1000);
 			if (strstr(body, "backscatterSender") != NULL)
 				atomic_fetch_add(&door->questions, 1);

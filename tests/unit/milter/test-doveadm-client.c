@@ -160,18 +160,19 @@ static void test_no_turn(void **state)
 	struct fixture *f = *state;
 	struct crowd crowd = { .client = f->client };
 
-	atomic_store(&door.msecs, 500);
+	atomic_store(&door.held, true);
 	assert_int_equal(pthread_create(&crowd.threads[0], NULL, crowd_main,
 					&crowd), 0);
-	(void)usleep(200 * 1000);
+	while (atomic_load(&door.asked) == 0)
+		(void)sched_yield();
 	assert_int_equal(ask(f->client, true, 100), DOVEADM_NO_TURN);
 	atomic_store(&crowd.enough, true);
+	atomic_store(&door.held, false);
 	(void)pthread_join(crowd.threads[0], NULL);
 	doveadm_client_stop(f->client);
 	assert_int_equal(ask(f->client, true, 100), DOVEADM_NO_CONNECTION);
 }
 
-#undef TEST
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, setup_client, teardown_client)
 

@@ -259,6 +259,4 @@ static inline void assert_private(struct fixture *f)
 	assert_int_equal(st.st_mode & 0777, 0600);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 #endif

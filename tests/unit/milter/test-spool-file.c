@@ -222,6 +222,8 @@ static void test_no_room_in_the_file(void **state)
 	assert_int_equal(count_files(f, "spool.db.broken*"), 0);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -156,7 +156,6 @@ static void test_torn_row(void **state)
 					" set_aside = 'not JSON'"), 2);
 }
 
-#undef TEST
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, setup_door, teardown_door)
 

@@ -233,6 +233,8 @@ static void test_many_at_once(void **state)
 	assert_int_equal(add(f, "bob"), 1);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
