@@ -52,7 +52,7 @@ def emptied(*dovecots: Dovecot):
         yield
     finally:
         for dovecot in dovecots:
-            dovecot.doveadm("expunge", "mailbox", "INBOX", "all", user=ALICE)
+            dovecot.empty(ALICE)
 
 
 def without_trace(raw: bytes) -> bytes:

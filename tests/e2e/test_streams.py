@@ -1,6 +1,5 @@
 """Fields of ours that are taken out, beside what is longest: whoever sends such a message ends no process, and no delivery."""
 
-import shutil
 import socket
 from pathlib import Path
 
@@ -31,8 +30,7 @@ def shared(request):
 @pytest.fixture
 def dovecot(shared, attach_log):
     attach_log("Dovecot", shared.log)
-    for user in shared.users.values():
-        shutil.rmtree(user.home / "Maildir", ignore_errors=True)
+    shared.empty(*shared.users)
     return shared
 
 

@@ -337,6 +337,12 @@ class Dovecot:
             _, parts = client.fetch("1:*", "(BODY.PEEK[])")
             return [Message(part[1].replace(b"\r\n", b"\n")) for part in parts if isinstance(part, tuple)]
 
+    def empty(self, *users: str) -> None:
+        """Takes away all their mailboxes: they are made anew. No process may have one open."""
+        for user in users:
+            folder = "Maildir" if self.mail_format == "maildir" else self.mail_format
+            shutil.rmtree(self.users[user].home / folder, ignore_errors=True)
+
     def message(self, user: str, mailbox: str = "INBOX") -> Message:
         """The only message there."""
         found = self.messages(user, mailbox)

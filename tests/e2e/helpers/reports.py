@@ -120,8 +120,15 @@ def assert_verdict(message: Message, verdict: str, reason: str, report_class: st
 
 def stored(dovecot: Dovecot, user: str = ALICE) -> dict[str, int]:
     """How many messages lie where, Sent aside."""
-    found = {name: len(dovecot.messages(user, name)) for name in dovecot.mailboxes(user) if name != "Sent"}
+    found = {name: len(dovecot.messages(user, name)) for name in mailboxes_with_files(dovecot, user) if name != "Sent"}
     return {name: number for name, number in found.items() if number > 0}
+
+
+def mailboxes_with_files(dovecot: Dovecot, user: str) -> list[str]:
+    """All that could hold a message. Of a Maildir without a process that lists them."""
+    if dovecot.mail_format != "maildir":
+        return dovecot.mailboxes(user)
+    return ["INBOX"] + sorted(folder.parent.name[1:] for folder in (dovecot.users[user].home / "Maildir").glob(".*/cur"))
 
 
 def added_headers(message: Message, rest: bytes) -> list[str]:
