@@ -44,7 +44,7 @@
      MESSAGE-ID   the message has none and gets this one, with brackets: it is in the row
      DATE         the value of the field, likewise
      refused      the user may not send as that (sender_check = header): 553 5.7.1 TEXT
-     later        it couldn't be logged or marked, and strict = yes: 451 4.3.0 TEXT
+     later        it couldn't be logged, marked or checked, and strict = yes: 451 4.3.0 TEXT
      error        the request can't be read; the message may go on without a serial
 
    Bounds: LINE_MAX_REQUEST bytes, LINE_DEADLINE_MSECS for a whole request to come,

@@ -19,7 +19,8 @@ static unsigned int count;
 static bool stopped;
 
 /* Once a minute: while Dovecot is away it is so for every message. */
-static void warn_not_checked(const char *user, const char *error)
+static void
+warn_not_checked(const char *user, bool put_off, const char *error)
 {
 	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 	static unsigned int unsaid;
@@ -30,53 +31,65 @@ static void warn_not_checked(const char *user, const char *error)
 	if (now >= said && now - said < WARNING_SECS)
 		unsaid++;
 	else {
-		log_warning("%s: From: not checked, accepted: %s (%u more since "
-			    "the last such line)", user, error, unsaid);
+		log_warning("%s: From: not checked, %s: %s (%u more since the "
+			    "last such line)", user, put_off ?
+			    "put off (strict = yes)" : "accepted", error, unsaid);
 		said = now;
 		unsaid = 0;
 	}
 	(void)pthread_mutex_unlock(&mutex);
 }
 
-/* Returns NULL, or why this user may not send this header (malloced). */
-static char *
-refusal(const struct sending *sending, const struct message *message)
+/* Returns SENDING_REFUSED with *text_r (malloced); SENDING_LATER, after a warning, if nobody
+   answers and that is no reason to accept it. */
+static enum sending_result
+ask_about_sender(const struct sending *sending, const struct message *message,
+		 char **text_r)
 {
+	bool put_off = sending->config->strict &&
+		sending->config->sender_check == SENDER_CHECK_HEADER;
 	struct sender_answer answer;
 	char *error;
 
-	if (message->too_many_senders)
-		return text_copy("Header is too long to be checked");
+	if (message->too_many_senders) {
+		*text_r = text_copy("Header is too long to be checked");
+		return SENDING_REFUSED;
+	}
 	if (sender_question_ask(sending->question, message->user,
 				(const char *const *)message->sender_fields,
 				message->sender_field_count, &answer,
 				&error) < 0) {
-		warn_not_checked(message->user, error);
+		warn_not_checked(message->user, put_off, error);
 		free(error);
-		return NULL;
+		return put_off ? SENDING_LATER : SENDING_ACCEPTED;
 	}
-	return answer.allowed ? NULL : text_copy(answer.reason);
+	if (answer.allowed)
+		return SENDING_ACCEPTED;
+	*text_r = text_copy(answer.reason);
+	return SENDING_REFUSED;
 }
 
-/* Returns false, with *text_r, if it is refused. */
-static bool
+/* *text_r: if it is refused. */
+static enum sending_result
 check_sender(const struct sending *sending, const struct message *message,
 	     char **text_r)
 {
 	enum sender_check check = sending->config->sender_check;
+	enum sending_result result;
 
-	*text_r = check == SENDER_CHECK_OFF ||
-		(message->sender_field_count == 0 && !message->too_many_senders) ?
-		NULL : refusal(sending, message);
-	if (*text_r == NULL)
-		return true;
+	if (check == SENDER_CHECK_OFF ||
+	    (message->sender_field_count == 0 && !message->too_many_senders))
+		return SENDING_ACCEPTED;
+	result = ask_about_sender(sending, message, text_r);
+	if (result != SENDING_REFUSED)
+		return result;
 	log_info("%s: %s: %s", message->user, check == SENDER_CHECK_HEADER ?
 		 "refused" : "sender_check = header would refuse", *text_r);
 	if (check == SENDER_CHECK_HEADER)
-		return false;
+		return SENDING_REFUSED;
 	free(*text_r);
 	*text_r = NULL;
-	return true;
+	return SENDING_ACCEPTED;
 }
 
 /* Returns false if there is no row, after an error line. */
@@ -107,11 +120,12 @@ static enum sending_result
 end_message(const struct sending *sending, const struct message *message,
 	    struct message_marks *marks_r, char **text_r)
 {
+	enum sending_result checked = check_sender(sending, message, text_r);
 	time_t now = time(NULL);
 	bool done = true;
 
-	if (!check_sender(sending, message, text_r))
-		return SENDING_REFUSED;
+	if (checked != SENDING_ACCEPTED)
+		return checked;
 	if (message_mark(message, &sending->marks, now, marks_r) < 0) {
 		log_error("%s: OpenSSL can't make a serial", message->user);
 		done = false;

@@ -26,12 +26,13 @@ enum sending_result {
 	SENDING_ACCEPTED,
 	/* 553 5.7.1: the user may not send as that */
 	SENDING_REFUSED,
-	/* 451 4.3.0, only with strict = yes: it can't be logged or marked */
+	/* 451 4.3.0, only with strict = yes: it can't be logged or marked, or its header
+	   not be checked */
 	SENDING_LATER,
 };
 
 /* text for SENDING_LATER */
-#define SENDING_LATER_TEXT "This message can't be logged now, try again later"
+#define SENDING_LATER_TEXT "This message can't be checked or logged now, try again later"
 
 /* Any thread. The row is durable when it returns SENDING_ACCEPTED, or an error line or a gap
    says otherwise. marks_r: to be cleared in every case. text_r: for the SMTP reply; malloced,

@@ -460,6 +460,19 @@ def test_a_header_that_nobody_can_check_is_accepted(make_milter):
     assert len(milter.log.lines("From: not checked")) == 1
 
 
+@pytest.mark.parametrize("check, verdict", [("header", REPLY_CODE), ("log", CONTINUE)])
+def test_a_header_that_nobody_can_check_where_the_administrator_is_strict(make_milter, check, verdict):
+    milter = make_milter(sender_check=check, strict="yes").start()
+    with milter.mta() as mta:
+        mta.negotiate()
+        answer = mta.message(ANN, ["bob@example.net"], [("From", "eve@example.net")], login=ANN)
+        assert answer.verdict == verdict
+    if verdict == REPLY_CODE:
+        assert answer.reply.startswith("451 4.3.0 ") and answer.inserted == []
+    milter.log.wait("From: not checked, " + ("put off" if verdict == REPLY_CODE else "accepted"))
+    assert milter.rows() == (verdict == CONTINUE)
+
+
 def test_a_header_that_is_too_long_to_be_checked(make_milter):
     for check, verdict in (("header", REPLY_CODE), ("log", CONTINUE)):
         milter = make_milter(sender_check=check).start()
