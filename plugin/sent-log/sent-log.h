@@ -417,7 +417,7 @@ int sent_log_find_unlisted_copy(struct sent_log *log, time_t after, time_t now,
 int sent_log_count(struct sent_log *log, enum sent_log_source source,
 		   uint64_t *count_r, const char **error_r);
 
-/* May the caller use the file PATH + suffix for himself? Nobody is asked but the file
+/* May the caller use the file PATH + suffix as a lock? Nobody is asked but the file
    system. Returns 1, 0 if there is none yet, -1 if it is no regular file of this user's
    that nobody else may write. */
 int sent_log_look_beside(struct sent_log *log, const char *suffix,

@@ -521,6 +521,20 @@ def test_something_else_in_the_locks_place(server):
     assert places(dovecot, report) == ["INBOX"]
 
 
+def test_killed_before_the_lock_lost_its_second_name(server):
+    """Dovecot makes a lock under another name, links it, and takes that name away."""
+    dovecot = server()
+    sent = sent_message()
+    report = quarantined(dovecot, sent)
+    lock = SentLog.of(dovecot).beside(".rejudge")
+    lock.touch()
+    os.chown(lock, dovecot.users[ALICE].uid, dovecot.users[ALICE].uid)
+    lock.with_name(lock.name + ".0123456789abcdef").hardlink_to(lock)
+    add(dovecot, sent)
+    assert places(dovecot, report) == ["INBOX"]
+    assert not lock.exists() and not dovecot.log_lines(TROUBLE)
+
+
 @pytest.mark.parametrize("mail_format", FORMATS)
 def test_interrupted_between_copy_and_expunge(server, mail_format):
     """The lock that the process left behind tells: what is in INBOX already is only taken out of the quarantine."""

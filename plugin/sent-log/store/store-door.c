@@ -175,8 +175,15 @@ int store_look_beside(struct sent_store *store, const char *suffix)
 {
 	struct store_file file;
 	char *path = store_format("%s%s", store->set.path, suffix);
-	int ret = store_door_look(store, path, &file);
+	int ret = store_stat(path, &file);
 
+	if (ret < 0)
+		(void)store_fail(store, "%s: %s", path, strerror(errno));
+	/* A lock may have two names: Dovecot makes it under another one, and a process
+	   can be killed before it takes that away. Nothing is written into it. */
+	file.links = 1;
+	if (ret > 0 && !store_door_fits(&file))
+		ret = refuse(store, path, &file);
 	free(path);
 	return ret;
 }

@@ -161,7 +161,7 @@ struct store_file_id {
 struct store_file_id store_file_id(const struct sent_store *store);
 bool store_is_file(const struct sent_store *store, struct store_file_id id);
 
-/* May the caller use the file PATH + suffix for himself? Returns 1, 0 if there is none
+/* May the caller use the file PATH + suffix as a lock? Returns 1, 0 if there is none
    yet, or -1. */
 int store_look_beside(struct sent_store *store, const char *suffix);
 

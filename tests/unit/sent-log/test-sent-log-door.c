@@ -166,10 +166,15 @@ static void test_look_beside(void **state)
 	touch(in_folder(f, "log.db.rejudge"));
 	assert_int_equal(sent_log_look_beside(f->log, ".rejudge", &f->error), 1);
 	for (size_t i = 0; i < OBSTACLE_COUNT && is_root(); i++) {
+		int ret;
+
 		place(f, &obstacles[i], "log.db.rejudge");
-		assert_failed(f, sent_log_look_beside(f->log, ".rejudge",
-						      &f->error),
-			      obstacles[i].error);
+		ret = sent_log_look_beside(f->log, ".rejudge", &f->error);
+		/* who was killed while he made a lock leaves it two names */
+		if (obstacles[i].make == name_twice)
+			assert_int_equal(ret, 1);
+		else
+			assert_failed(f, ret, obstacles[i].error);
 		assert_done(f, add(f, "b", NULL));
 	}
 }
