@@ -25,6 +25,8 @@ struct session {
 	/* what the MTA lets us do, and expects no reply to */
 	bool may_change_from;
 	bool no_reply_to_connect, no_reply_to_rcpt, no_reply_to_header;
+	/* its content goes elsewhere, it seems: see on_data() */
+	bool passes_by;
 	/* empty outside of a transaction that is ours */
 	struct message message;
 };
@@ -33,6 +35,7 @@ static const struct sending *sending;
 
 static char MACRO_LOGIN[] = "{auth_authen}";
 static char MACRO_SENDER[] = "{mail_addr}";
+static char MACRO_QUEUE_ID[] = "i";
 
 static struct session *get_session(SMFICTX *ctx)
 {
@@ -50,8 +53,8 @@ static struct session *get_session(SMFICTX *ctx)
 /* What is read of a session needs none of these. */
 static unsigned long unwanted_steps(void)
 {
-	unsigned long steps = SMFIP_NOHELO | SMFIP_NODATA | SMFIP_NOEOH |
-		SMFIP_NOBODY | SMFIP_NOUNKNOWN | SMFIP_NR_RCPT | SMFIP_NR_HDR;
+	unsigned long steps = SMFIP_NOHELO | SMFIP_NOEOH | SMFIP_NOBODY |
+		SMFIP_NOUNKNOWN | SMFIP_NR_RCPT | SMFIP_NR_HDR;
 
 	return steps | (sending->config->local_submissions ? SMFIP_NR_CONN :
 			SMFIP_NOCONNECT);
@@ -110,12 +113,21 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 	return session->no_reply_to_connect ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
+/* Without end of message, if there was one. */
+static void drop_message(struct session *session)
+{
+	if (session->passes_by)
+		sending_passed_by(sending, session->message.user);
+	session->passes_by = false;
+	message_clear(&session->message);
+}
+
 static sfsistat on_close(SMFICTX *ctx)
 {
 	struct session *session = smfi_getpriv(ctx);
 
 	if (session != NULL) {
-		message_clear(&session->message);
+		drop_message(session);
 		free(session);
 		(void)smfi_setpriv(ctx, NULL);
 	}
@@ -126,7 +138,7 @@ static sfsistat on_close(SMFICTX *ctx)
 
 static sfsistat on_abort(SMFICTX *ctx)
 {
-	message_clear(&get_session(ctx)->message);
+	drop_message(get_session(ctx));
 	return SMFIS_CONTINUE;
 }
 
@@ -162,7 +174,7 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
 	const char *sender = sender_of(ctx, arguments[0]);
 	char *user;
 
-	message_clear(&session->message);
+	drop_message(session);
 	if (login != NULL && *login != '\0')
 		begin_message(session, login, sender, arguments + 1);
 	else if (session->is_local && strchr(sender, '@') != NULL) {
@@ -184,6 +196,18 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
 
 	message_add_recipient(&session->message, arguments[0]);
 	return session->no_reply_to_rcpt ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}
+
+/* Postfix has no queue file, and so no id for it, where a before-queue filter gets the content
+   (smtpd_proxy_filter): no milter ever sees that. It is known for sure when the message ends
+   without an end here. With a reply: what has none may be lost where the session ends. */
+static sfsistat on_data(SMFICTX *ctx)
+{
+	struct session *session = get_session(ctx);
+
+	session->passes_by = session->message.user != NULL &&
+		smfi_getsymval(ctx, MACRO_QUEUE_ID) == NULL;
+	return SMFIS_CONTINUE;
 }
 
 static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
@@ -291,6 +315,7 @@ static sfsistat on_end_of_message(SMFICTX *ctx)
 {
 	struct session *session = get_session(ctx);
 
+	session->passes_by = false;
 	return session->message.user == NULL ? SMFIS_CONTINUE :
 		end_message(ctx, session);
 }
@@ -313,6 +338,7 @@ int milter_init(const struct sending *set, char **error_r)
 		.xxfi_connect = on_connect,
 		.xxfi_envfrom = on_mail,
 		.xxfi_envrcpt = on_rcpt,
+		.xxfi_data = on_data,
 		.xxfi_header = on_header,
 		.xxfi_eom = on_end_of_message,
 		.xxfi_abort = on_abort,

@@ -41,6 +41,10 @@ enum sending_result
 sending_end(const struct sending *sending, const struct message *message,
 	    struct message_marks *marks_r, char **text_r);
 
+/* Any thread. The MTA said who sends a message, and gave its content to somebody else: it has
+   left without its marks and row, after an error line. */
+void sending_passed_by(const struct sending *sending, const char *user);
+
 /* From now on messages go on without marks and row (or not at all: strict = yes), and nothing
    of sending is touched: as if we were gone already. Waits for those at their end. Returns
    false if some still are after so many milliseconds. */

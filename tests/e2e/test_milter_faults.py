@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from dovecot import ALICE, BOB, CAROL, DEADLINE, Dovecot
-from milter import DISCARDED, Milter
+from milter import DISCARDED, FILTERED_PORT, Milter
 from milter_client import ACCEPT, CONTINUE, MilterClient
 from milter_site import MilterSite, serials_of, wait_until
 from relay import READER, REFUSED
@@ -22,6 +22,19 @@ def test_without_the_milter_mail_leaves_all_the_same(site):
     site.milter.halt()
     message = sent_message()
     assert SERIAL_HEADER.encode() not in site.sent(message).message
+
+
+def test_a_before_queue_filter_keeps_the_milter_from_the_content(site):
+    """Postfix gives no milter the content where smtpd_proxy_filter is set: such mail is told as a gap."""
+    site.submit(sent_message())
+    cover(site.dovecot)
+    assert coverage(site.dovecot)["covered"] == "yes"
+    with site.relay.submission(ALICE, FILTERED_PORT) as client:
+        assert client.submit(ALICE, [READER], sent_message()).accepted
+    site.milter.log.wait(f"error: {ALICE}: a message leaves without serial and row: .*smtpd_proxy_filter")
+    wait_until(lambda: coverage(site.dovecot)["cause"] == "gap")
+    site.relay.settle()
+    assert serials_of(site.received[-1].message) == []
 
 
 def test_a_bounce_that_overtakes_its_row_ends_in_the_inbox(site):

@@ -372,6 +372,25 @@ def test_an_aborted_message_leaves_nothing_to_the_next(milter):
         assert [arguments[:6] for _, arguments in answer.changed_from] == ["ENVID="]
 
 
+def test_a_message_whose_content_goes_elsewhere(milter):
+    """Postfix with smtpd_proxy_filter asks about the envelope only, and has no queue file. One that has may abort."""
+    with milter.mta() as mta:
+        mta.negotiate()
+        for queue_id, has_end in (({"i": "4F3D45E6374"}, False), ({}, True), ({}, False)):
+            assert not milter.log.lines("before-queue filter")
+            assert mta.mail(ANN, login=ANN) == CONTINUE
+            mta.rcpt("bob@example.net")
+            mta.macros(b"T", queue_id)
+            assert mta.data() == CONTINUE
+            if has_end:
+                mta.header("From", ANN)
+                assert mta.end_of_message().verdict == CONTINUE
+            else:
+                mta.abort()
+        milter.log.wait(f"error: {ANN}: a message leaves without serial and row: .*before-queue filter")
+    assert milter.rows() == 1
+
+
 def test_what_opensmtpds_filter_says(milter):
     """In the words of OpenSMTPD 7.6, which only Debian 13 has."""
     mail = [f"report|0.7|1.1|smtp-in|protocol-client|s1|MAIL FROM:<{ANN}> RET=HDRS", f"filter|0.7|1.1|smtp-in|mail-from|s1|t1|{ANN}"]

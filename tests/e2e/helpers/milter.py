@@ -35,6 +35,8 @@ FILTER = BUILD / "libexec" / "filter-backscatter"
 TRANSIT_PORT = PORT + 1
 # Takes submissions, and signs them.
 SIGNING_PORT = SUBMISSION_PORT + 1
+# Takes submissions, and hands their content to another one before it is queued.
+FILTERED_PORT = SUBMISSION_PORT + 2
 # What Postfix makes of this address is Alice's (sender_canonical_maps).
 MAPPED = "alice.work@example.test"
 # Accepted, and nothing becomes of it.
@@ -61,7 +63,7 @@ def make_socket_folder(folder: Path, group: str | int) -> None:
 
 class MilterRelay(Relay):
     """A Postfix whose submission service asks Dovecot who may log in, and the milter what to add; with another one where
-    OpenDKIM comes behind the milter."""
+    OpenDKIM comes behind the milter, and one where no milter sees the content."""
 
     def __init__(self):
         super().__init__()
@@ -89,7 +91,9 @@ class MilterRelay(Relay):
                 "submission inet": f"{self.address}:{SUBMISSION_PORT} inet",
                 "smtpd_tls_security_level=encrypt": "smtpd_tls_security_level=none"})
             master.write(service + service.replace(f":{SUBMISSION_PORT} ", f":{SIGNING_PORT} ")
-                         .replace("$submission_milters", "$signing_milters"))
+                         .replace("$submission_milters", "$signing_milters") +
+                         service.replace(f":{SUBMISSION_PORT} ", f":{FILTERED_PORT} ") +
+                         f"  -o smtpd_proxy_filter={self.address}:{PORT}\n")
             master.write(f"{self.address}:{TRANSIT_PORT} inet n - y - - smtpd\n  -o smtpd_milters=$submission_milters\n")
 
     @property
