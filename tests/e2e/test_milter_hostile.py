@@ -532,6 +532,26 @@ def test_another_programs_socket_is_not_taken(make_milter):
 
 
 @pytest.mark.parametrize("name", ["socket", "line_socket"])
+def test_a_socket_folder_that_is_not_there(make_milter, name):
+    """As after a boot, below /run: the line names the setting."""
+    path = "/nonexistent/x.sock"
+    done = make_milter(**{name: f"unix:{path}" if name == "socket" else path}).run()
+    assert done.returncode == 1
+    assert f"error: {name}: {path}.lock: can't open it: No such file or directory" in done.stderr
+
+
+@pytest.mark.parametrize("mode, warning", [(0o700, "only root and its owner may enter"), (0o2710, None),
+                                           (0o777, "every user of this host may connect")])
+def test_a_socket_folder_that_keeps_out_too_many_or_too_few(make_milter, mode, warning):
+    milter = make_milter()
+    milter.folder.chmod(mode)
+    milter.start()
+    for setting in ("socket", "line_socket"):
+        assert bool(milter.log.lines(f"warning: {setting}: {warning}")) == (warning is not None)
+    assert len(milter.log.lines("it needs mode|only root")) == (2 if warning else 0)
+
+
+@pytest.mark.parametrize("name", ["socket", "line_socket"])
 def test_who_may_connect(make_milter, name):
     milter = make_milter(socket_mode="0600").start()
     assert getattr(milter, name).stat().st_mode & 0o777 == 0o600
