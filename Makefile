@@ -346,15 +346,19 @@ install: all $(if $(MILTER),install-milter) ## into the directories of dovecot-c
 			echo "$(CONF_DIR)/95-backscatter.conf is kept: compare it with $(CONF)"; \
 	else install -m 644 $(CONF) $(CONF_DIR)/95-backscatter.conf; fi
 
+.PHONY: uninstall-milter
+uninstall-milter: ## the milter and OpenSMTPD's filter only; its spool, keys and configuration stay
+	rm -f $(INSTALLED_MILTER) $(patsubst milter/systemd/%,$(UNIT_DIR)/%,$(UNITS)) \
+		$(patsubst docs/man/%,$(MAN_DIR)/%,$(MAN_PAGES))
+
 .PHONY: uninstall
 uninstall: ## after the configuration was taken out; the users' logs stay
 	@! test -e $(CONF_DIR)/95-backscatter.conf || { \
 		echo "First take $(CONF_DIR)/95-backscatter.conf out and reload Dovecot:"; \
 		echo "it asks for the plugin, and without it nothing is delivered."; exit 1; }
 	rm -f $(patsubst $(BUILD)/modules/%,$(DESTDIR)$(MODULE_DIR)/%,$(MODULES)) \
-		$(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE)) $(INSTALLED_MILTER) \
-		$(patsubst milter/systemd/%,$(UNIT_DIR)/%,$(UNITS)) \
-		$(patsubst docs/man/%,$(MAN_DIR)/%,$(MAN_PAGES))
+		$(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE))
+	$(MAKE) uninstall-milter
 
 .PHONY: clean
 clean: ## remove build/
@@ -363,7 +367,7 @@ clean: ## remove build/
 .PHONY: help
 help: ## this list
 	@sed -n 's/^\([a-z0-9.-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
-		awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
+		awk -F'|' '{ printf "  %-16s %s\n", $$1, $$2 }'
 
 # kept: make would remove them as intermediate files
 .SECONDARY:
