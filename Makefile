@@ -263,7 +263,7 @@ check-unit: all $(UNIT_TESTS) check-conf ## unit tests, the arrows between the r
 	@$(PART) rooms tests/tools/rooms
 	@$(PART) unit $(if $(filter 0,$(shell id -u)),tests/tools/apart) tests/unit/run $(UNIT_TESTS)
 
-# Several at a time (python3-pytest-xdist): they wait more than they work.
+# Several at a time (python3-pytest-xdist): they wait now and then. On two processors six at a time took longer than four.
 PYTEST_JOBS ?= 4
 # under which name their counts are kept
 E2E ?= e2e
