@@ -1,12 +1,15 @@
 /* Log lines. */
 
 #include "log.h"
+#include "milter/clock.h"
 
+#include <pthread.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <syslog.h>
+
+#define LIMIT_MSECS (60 * 1000)
 
 static bool uses_syslog;
 
@@ -59,4 +62,20 @@ void log_info(const char *format, ...)
 	va_start(args, format);
 	log_line(LOG_INFO, "", format, args);
 	va_end(args);
+}
+
+bool log_limit_allows(struct log_limit *limit, unsigned int *left_out_r)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	int64_t now = clock_msecs();
+	bool allowed;
+
+	(void)pthread_mutex_lock(&mutex);
+	allowed = now >= limit->next;
+	*left_out_r = limit->left_out;
+	limit->left_out = allowed ? 0 : limit->left_out + 1;
+	if (allowed)
+		limit->next = now + LIMIT_MSECS;
+	(void)pthread_mutex_unlock(&mutex);
+	return allowed;
 }

@@ -10,48 +10,23 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define WARNING_SECS 60
-
 /* Messages at their end */
 static pthread_mutex_t count_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t count_changed = PTHREAD_COND_INITIALIZER;
 static unsigned int count;
 static bool stopped;
 
-/* A line that is true of every message comes once a minute. */
-struct line_limit {
-	pthread_mutex_t mutex;
-	unsigned int unsaid;
-	time_t said;
-};
-
-/* Returns false, or how many weren't said since the last one. */
-static bool line_is_due(struct line_limit *limit, unsigned int *unsaid_r)
-{
-	time_t now = time(NULL);
-	bool due;
-
-	(void)pthread_mutex_lock(&limit->mutex);
-	due = now < limit->said || now - limit->said >= WARNING_SECS;
-	*unsaid_r = limit->unsaid;
-	limit->unsaid = due ? 0 : limit->unsaid + 1;
-	if (due)
-		limit->said = now;
-	(void)pthread_mutex_unlock(&limit->mutex);
-	return due;
-}
-
 /* While Dovecot is away it is so for every message. */
 static void
 warn_not_checked(const char *user, bool put_off, const char *error)
 {
-	static struct line_limit limit = { .mutex = PTHREAD_MUTEX_INITIALIZER };
-	unsigned int unsaid;
+	static struct log_limit limit;
+	unsigned int left_out;
 
-	if (line_is_due(&limit, &unsaid)) {
+	if (log_limit_allows(&limit, &left_out)) {
 		log_warning("%s: From: not checked, %s: %s (%u more since the "
 			    "last such line)", user, put_off ?
-			    "put off (strict = yes)" : "accepted", error, unsaid);
+			    "put off (strict = yes)" : "accepted", error, left_out);
 	}
 }
 
@@ -192,16 +167,16 @@ sending_end(const struct sending *sending, const struct message *message,
 
 void sending_passed_by(const struct sending *sending, const char *user)
 {
-	static struct line_limit limit = { .mutex = PTHREAD_MUTEX_INITIALIZER };
-	unsigned int unsaid;
+	static struct log_limit limit;
+	unsigned int left_out;
 
 	if (!count_begin())
 		return;
-	if (line_is_due(&limit, &unsaid)) {
+	if (log_limit_allows(&limit, &left_out)) {
 		log_error("%s: a message leaves without serial and row: the MTA "
 			  "gave it to a before-queue filter, which no milter can "
 			  "see (smtpd_proxy_filter); coverage starts anew (%u "
-			  "more since the last such line)", user, unsaid);
+			  "more since the last such line)", user, left_out);
 	}
 	spool_mark_gap(sending->spool, user);
 	count_end();

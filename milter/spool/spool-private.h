@@ -10,6 +10,7 @@
 #include "spool-file.h"
 #include "spool-gaps.h"
 #include "spool-queue.h"
+#include "milter/log.h"
 
 #include <pthread.h>
 
@@ -29,12 +30,6 @@ struct spool_leaver {
 	int64_t id;
 	/* why it never will, or NULL */
 	char *reason;
-};
-
-/* A kind of line that would come too often. */
-struct spool_log_limit {
-	int64_t next;
-	unsigned int left_out;
 };
 
 struct spool {
@@ -69,7 +64,7 @@ struct spool {
 	/* the last one wasn't even asked: it isn't there, or lets nobody in */
 	bool away;
 	/* one kind of warning, each */
-	struct spool_log_limit warnings[DOVEADM_RESULT_COUNT], file_warning;
+	struct log_limit warnings[DOVEADM_RESULT_COUNT], file_warning;
 	bool stopping;
 	pthread_t *threads;
 	unsigned int thread_count;
@@ -77,8 +72,6 @@ struct spool {
 
 /* Waits for cond, with spool->lock held, until the time. */
 void spool_sleep(struct spool *spool, pthread_cond_t *cond, int64_t until);
-/* May a line of this kind be logged now? *left_out_r: so many were not. */
-bool spool_log_allows(struct spool_log_limit *limit, unsigned int *left_out_r);
 
 /* For struct spool_queue. */
 uint64_t spool_hash_user(const char *user);

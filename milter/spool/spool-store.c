@@ -175,7 +175,7 @@ static void write_all(struct spool *spool)
 	(void)pthread_mutex_unlock(&spool->file_lock);
 	(void)pthread_mutex_lock(&spool->lock);
 	batch_end(spool, &batch, ret, replaced, error);
-	if (ret < 0 && spool_log_allows(&spool->file_warning, &left_out))
+	if (ret < 0 && log_limit_allows(&spool->file_warning, &left_out))
 		log_error("%s (%u times before)", error, left_out);
 	free(error);
 }

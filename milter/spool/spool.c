@@ -10,8 +10,6 @@
 #include <string.h>
 
 #define TIME_SIZE 32
-/* A kind of line comes so often at most. */
-#define LOG_PAUSE_MSECS (60 * 1000)
 
 void spool_sleep(struct spool *spool, pthread_cond_t *cond, int64_t until)
 {
@@ -21,20 +19,6 @@ void spool_sleep(struct spool *spool, pthread_cond_t *cond, int64_t until)
 	};
 
 	(void)pthread_cond_timedwait(cond, &spool->lock, &time);
-}
-
-bool spool_log_allows(struct spool_log_limit *limit, unsigned int *left_out_r)
-{
-	int64_t now = clock_msecs();
-
-	*left_out_r = limit->left_out;
-	if (now < limit->next) {
-		limit->left_out++;
-		return false;
-	}
-	limit->left_out = 0;
-	limit->next = now + LOG_PAUSE_MSECS;
-	return true;
 }
 
 uint64_t spool_hash_user(const char *user)
