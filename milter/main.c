@@ -162,47 +162,41 @@ static void warn_of_port(const struct config *config)
    serials, and between the MTA and us. */
 static void warn_of_folder(const char *setting, const char *path)
 {
-	const char *slash = path == NULL ? NULL : strrchr(path, '/');
-	char *folder;
+	const char *slash = strrchr(path, '/');
+	char *folder = text_format("%.*s", slash == path ? 1 :
+				   (int)(slash - path), path);
 	struct stat st;
+	/* the lock has just been made there */
+	mode_t mode = stat(folder, &st) == 0 ? st.st_mode & 07777 : S_IXGRP;
 
-	if (slash == NULL)
-		return;
-	folder = text_format("%.*s", slash == path ? 1 : (int)(slash - path), path);
-	if (stat(folder, &st) == 0 && (st.st_mode & (S_IXGRP | S_IXOTH)) == 0) {
+	if ((mode & (S_IXGRP | S_IXOTH)) == 0) {
 		log_warning("%s: only root and its owner may enter %s (mode "
 			    "%04o): an MTA of another user needs it with its "
 			    "own group and mode 2710", setting, folder,
-			    (unsigned int)(st.st_mode & 07777));
-	} else if (stat(folder, &st) == 0 && (st.st_mode & S_IWOTH) != 0) {
+			    (unsigned int)mode);
+	} else if ((mode & S_IWOTH) != 0) {
 		log_warning("%s: every user of this host may connect, or put "
 			    "another socket into %s (mode %04o): it needs mode "
 			    "2710", setting, folder,
-			    (unsigned int)(st.st_mode & 07777));
+			    (unsigned int)mode);
 	}
 	free(folder);
 }
 
-/* The lock lasts as long as the process. setting: whose path it is */
-static int lock_socket(const char *setting, const char *path, char **error_r)
+/* The lock lasts as long as the process. setting: whose path it is; NULL or "" = none */
+static int take_socket(const char *setting, const char *path, char **error_r)
 {
 	char *error;
 
-	if (socket_lock(path, &error) >= 0)
+	if (path == NULL || *path == '\0')
 		return 0;
-	*error_r = text_format("%s: %s", setting, error);
-	free(error);
-	return -1;
-}
-
-static int lock_sockets(const struct config *config, char **error_r)
-{
-	const char *path = config_socket_path(config);
-
-	if (path != NULL && lock_socket("socket", path, error_r) < 0)
+	if (socket_lock(path, &error) < 0) {
+		*error_r = text_format("%s: %s", setting, error);
+		free(error);
 		return -1;
-	return *config->line_socket == '\0' ? 0 :
-		lock_socket("line_socket", config->line_socket, error_r);
+	}
+	warn_of_folder(setting, path);
+	return 0;
 }
 
 static int open_spool(struct program *program, char **error_r)
@@ -311,14 +305,13 @@ static int start(struct program *program, char **error_r)
 	bool has_milter = *program->config.socket != '\0';
 
 	if (drop_rights(&program->config, error_r) < 0 ||
-	    lock_sockets(&program->config, error_r) < 0)
+	    take_socket("socket", config_socket_path(&program->config),
+			error_r) < 0 ||
+	    take_socket("line_socket", program->config.line_socket, error_r) < 0)
 		return -1;
 	block_signals();
 	allow_many_descriptors();
 	warn_of_port(&program->config);
-	warn_of_folder("socket", config_socket_path(&program->config));
-	if (*program->config.line_socket != '\0')
-		warn_of_folder("line_socket", program->config.line_socket);
 	set_sending(program);
 	if ((has_milter && milter_init(&program->sending, error_r) < 0) ||
 	    open_spool(program, error_r) < 0 ||

@@ -71,18 +71,22 @@ static bool is_answer(enum doveadm_result result)
 	       result != DOVEADM_NO_ANSWER;
 }
 
-/* Where it didn't, others aren't sent either for a moment. */
+/* It didn't: others aren't sent either for a moment. */
+static void pause_after(struct spool *spool, enum doveadm_result result)
+{
+	spool->away = result == DOVEADM_NO_CONNECTION ||
+		result == DOVEADM_NOT_ALLOWED;
+	pause_all(spool, result == DOVEADM_NOT_ALLOWED ?
+				 MAX_PAUSE_NOT_ALLOWED_MSECS :
+				 MAX_PAUSE_MSECS);
+}
+
 static void pause_or_go_on(struct spool *spool, enum doveadm_result result)
 {
 	if (is_answer(result))
 		answered(spool);
-	else if (result != DOVEADM_NO_TURN) {
-		spool->away = result == DOVEADM_NO_CONNECTION ||
-			result == DOVEADM_NOT_ALLOWED;
-		pause_all(spool, result == DOVEADM_NOT_ALLOWED ?
-					 MAX_PAUSE_NOT_ALLOWED_MSECS :
-					 MAX_PAUSE_MSECS);
-	}
+	else if (result != DOVEADM_NO_TURN)
+		pause_after(spool, result);
 }
 
 /* Log lines: made with spool->lock held, written without it */
@@ -103,7 +107,7 @@ static char *warning(struct spool *spool, const struct job *job, size_t i,
 	char *line, *more;
 
 	if (spool->stopping ||
-	    !spool_log_allows(&spool->warnings[result], &left_out))
+	    !log_limit_allows(&spool->warnings[result], &left_out))
 		return NULL;
 	more = left_out > 0 ? text_format(", and %u others", left_out) :
 			      text_copy("");
@@ -213,8 +217,7 @@ static char *sort_gap(struct job *job)
 		spool_gaps_done(&spool->gaps, job->gap);
 		break;
 	case DOVEADM_NO_CONNECTION:
-		spool->away = true;
-		pause_all(spool, MAX_PAUSE_MSECS);
+		pause_after(spool, result);
 		spool_gaps_put_back(job->gap);
 		break;
 	case DOVEADM_NO_TURN:
