@@ -366,13 +366,13 @@ static int coverage_check_settings(struct doveadm_run *run)
 {
 	pool_t pool = pool_alloconly_create("backscatter spf settings", 1024);
 	const struct spf_settings *spf = spf_settings_get(run->buser->user, pool);
-	const char *const *error;
 	bool right = *run->buser->set->errors == NULL && *spf->errors == NULL;
 
-	for (error = spf->errors; *error != NULL; error++)
+	for (const char *const *error = spf->errors; *error != NULL; error++)
 		e_error(run->buser->event, "%s", *error);
 	pool_unref(&pool);
-	right = coverage_check_site_key(run) & coverage_check_sender_dict(run) & right;
+	right = coverage_check_site_key(run) && right;
+	right = coverage_check_sender_dict(run) && right;
 	return right ? 0 : doveadm_run_not_possible(run);
 }
 

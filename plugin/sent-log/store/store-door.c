@@ -159,31 +159,35 @@ static int refuse(struct sent_store *store, const char *path,
 			  "it away", name, space, file->mode & MODE_BITS);
 }
 
-int store_door_look(struct sent_store *store, const char *path,
-		    struct store_file *file_r)
+/* many_names: it may have hard links. */
+static int look(struct sent_store *store, const char *path, bool many_names,
+		struct store_file *file_r)
 {
 	int ret = store_stat(path, file_r);
 
 	if (ret < 0)
 		return store_fail(store, "%s: %s", path, strerror(errno));
+	if (many_names)
+		file_r->links = 1;
 	if (ret > 0 && !store_door_fits(file_r))
 		return refuse(store, path, file_r);
 	return ret;
 }
 
+int store_door_look(struct sent_store *store, const char *path,
+		    struct store_file *file_r)
+{
+	return look(store, path, false, file_r);
+}
+
+/* A lock may have two names: Dovecot makes it under another one, and a process can be
+   killed before it takes that away. Nothing is written into it. */
 int store_look_beside(struct sent_store *store, const char *suffix)
 {
 	struct store_file file;
 	char *path = store_format("%s%s", store->set.path, suffix);
-	int ret = store_stat(path, &file);
+	int ret = look(store, path, true, &file);
 
-	if (ret < 0)
-		(void)store_fail(store, "%s: %s", path, strerror(errno));
-	/* A lock may have two names: Dovecot makes it under another one, and a process
-	   can be killed before it takes that away. Nothing is written into it. */
-	file.links = 1;
-	if (ret > 0 && !store_door_fits(&file))
-		ret = refuse(store, path, &file);
 	free(path);
 	return ret;
 }
