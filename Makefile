@@ -88,9 +88,10 @@ $(SPF_SERVICE): $(BUILD)/plugin/spf/service/main.o $(BUILD)/spf/service.a $(BUIL
 	$(Q)$(CC) -pie $(LDFLAGS) -o $@ $^ $(DOVECOT_LIBS) $(SPF_LIBS)
 
 # The milter: of plugin/ it has serials and the site key's file, no store.
+SERIAL_SOURCES := $(addprefix plugin/sent-log/,serial.c serial-tag.c hmac.c)
 MILTER_LIBS = $(LIB_LIBS) $(shell pkg-config --libs $(MILTER_PACKAGES)) -pthread
 $(BUILD)/milter.a: $(call objects,$(filter-out milter/main.c,$(wildcard milter/*.c milter/doveadm/*.c milter/spool/*.c)) \
-		$(addprefix plugin/sent-log/,serial.c serial-tag.c site-key.c hmac.c))
+		$(SERIAL_SOURCES) plugin/sent-log/site-key.c)
 $(BUILD)/sbin/backscatter-milter: $(BUILD)/milter/main.o $(BUILD)/milter.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie $(LDFLAGS) -o $@ $^ $(MILTER_LIBS)
@@ -227,10 +228,10 @@ FUZZED_report := plugin/report/*.c plugin/text/*.c
 FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c plugin/spf/service/spf-*.c plugin/text/*.c
 FUZZED_received := plugin/spf/*.c plugin/text/*.c
 FUZZED_ask := plugin/spf/spf-protocol.c plugin/spf/spf-addresses.c plugin/spf/spf-result.c
-FUZZED_serial := plugin/sent-log/serial.c plugin/sent-log/serial-tag.c plugin/sent-log/hmac.c plugin/verdict/tag.c
+FUZZED_serial := $(SERIAL_SOURCES) plugin/verdict/tag.c
 FUZZED_answer := milter/doveadm/doveadm-answer.c milter/text.c
 FUZZ_LIBS_answer = $(shell pkg-config --libs json-c)
-FUZZED_line := milter/line-request.c $(wildcard milter/message*.c) milter/config.c milter/text.c plugin/sent-log/serial.c plugin/sent-log/serial-tag.c plugin/sent-log/hmac.c
+FUZZED_line := milter/line-request.c $(wildcard milter/message*.c) milter/config.c milter/text.c $(SERIAL_SOURCES)
 define FUZZ_RULE
 $(BUILD)/fuzz/$(1)-fuzz: tests/fuzz/$(1)-fuzz.c $(wildcard $(FUZZED_$(1)) $(dir $(FUZZED_$(1)))*.h)
 	@mkdir -p $$(@D)
