@@ -87,6 +87,8 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
 		static char macros[] = "{auth_authen} {mail_addr}";
 
 		(void)smfi_setsymlist(ctx, SMFIM_ENVFROM, macros);
+		/* for on_data(): Sendmail has it at MAIL only, unless it is asked */
+		(void)smfi_setsymlist(ctx, SMFIM_DATA, MACRO_QUEUE_ID);
 	}
 	return SMFIS_CONTINUE;
 }
