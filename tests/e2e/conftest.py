@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 
 from dovecot import Dovecot   # noqa: E402
+from dovecots import Dovecots   # noqa: E402
 from milter import Milter, MilterRelay   # noqa: E402
 from milter_site import MilterSite   # noqa: E402
 from mta import MTAS, Mta   # noqa: E402
@@ -25,7 +26,7 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     if report.failed:
         for name, log in item.stash.get(LOGS, []):
-            report.sections.append((name, log() if callable(log) else str(log)))
+            report.sections.append((name, str(log() if callable(log) else log)))
 
 
 @pytest.fixture
@@ -35,21 +36,29 @@ def attach_log(request):
     return lambda name, log: logs.append((name, log))
 
 
+@pytest.fixture(scope="session")
+def dovecots():
+    """Those that run, and that no test has at the moment."""
+    dovecots = Dovecots()
+    yield dovecots
+    dovecots.stop()
+
+
 @pytest.fixture
-def dovecot_factory(attach_log):
+def dovecot_factory(dovecots, attach_log):
     """dovecot_factory(plugin={...}, ...) -> a running Dovecot (arguments: see there), gone after the test."""
-    instances = []
+    taken = []
 
     def make(*args, **settings) -> Dovecot:
-        dovecot = Dovecot(*args, **settings)
-        instances.append(dovecot)
-        attach_log(f"Dovecot {dovecot.folder}", dovecot.log)
+        dovecot = dovecots.take(*args, **settings)
+        taken.append(dovecot)
+        attach_log(f"Dovecot {dovecot.folder}", lambda: dovecot.log)
         attach_log("its processes", dovecot.processes)
-        return dovecot.start()
+        return dovecot if dovecot.running else dovecot.start()
 
     yield make
-    for dovecot in instances:
-        dovecot.stop()
+    for dovecot in taken:
+        dovecots.give_back(dovecot)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from dovecot import ALICE, Dovecot, Message
 from messages import original
 from mta import BUSY, MTAS, NOBODY, READER
+from reports import stored
 
 QUARANTINE = "Backscatter"
 ACTIONS = ["annotate", "quarantine", "discard", "reject"]
@@ -92,12 +93,6 @@ def assert_one_log_line(dovecot: Dovecot, bounce: Bounce, *words: str) -> None:
     assert len(lines) == 1, f"{len(lines)} log lines with the original's Message-ID: {lines}"
     for word in (ALICE, bounce.report_id, "dsn-failed", *words):
         assert word in lines[0], lines[0]
-
-
-def stored(dovecot: Dovecot) -> dict[str, int]:
-    """How many messages lie where, Sent aside."""
-    found = {name: len(dovecot.messages(ALICE, name)) for name in dovecot.mailboxes(ALICE) if name != "Sent"}
-    return {name: number for name, number in found.items() if number > 0}
 
 
 @pytest.mark.parametrize("way", WAYS)

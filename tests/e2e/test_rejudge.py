@@ -16,6 +16,7 @@ import pytest
 
 from dovecot import ALICE, Dovecot, LmtpClient, Message
 from dovecot_config import doveadm
+from reports import mailboxes_with_files
 from sentlog import (FRIEND, GENUINE, NOT_SENT, QUARANTINE, STRANGER, SentLog, auto_reply, cover, dsn, found, judged, mdn,
                      message_id_of, sent_message, unknown)
 from test_sources import FORMATS, SLASH, WAYS, by_append, by_dsync, by_move
@@ -54,7 +55,7 @@ def remembered(dovecot: Dovecot) -> int:
 def places_of_all(dovecot: Dovecot, reports: list[bytes]) -> list[list[str]]:
     """For each report every mailbox that holds a copy of it."""
     stored = [(message_id_of(message.raw), mailbox)
-              for mailbox in dovecot.mailboxes(ALICE) for message in dovecot.messages(ALICE, mailbox)]
+              for mailbox in mailboxes_with_files(dovecot, ALICE) for message in dovecot.messages(ALICE, mailbox)]
     return [[mailbox for message_id, mailbox in stored if message_id == message_id_of(report)] for report in reports]
 
 

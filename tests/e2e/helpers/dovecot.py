@@ -52,12 +52,8 @@ class Message:
     raw: bytes
     path: Path | None = None
 
-    @property
-    def mail(self) -> email.message.Message:
-        return email.message_from_bytes(self.raw, policy=email.policy.compat32)
-
     def headers(self, name: str) -> list[str]:
-        return [re.sub(r"\r?\n[ \t]+", " ", str(value)).strip() for value in self.mail.get_all(name, [])]
+        return [re.sub(r"\r?\n[ \t]+", " ", str(value)).strip() for value in header_of(self.raw).get_all(name, [])]
 
     def header(self, name: str) -> str | None:
         """The only header of that name; None if there is none."""
@@ -98,6 +94,21 @@ class UnixImap(imaplib.IMAP4):
 
     def _create_socket(self, timeout):
         return connect(self._path, timeout)
+
+
+# The processes of a Dovecot that keep nothing of a user's mail, by the 15 characters that the kernel keeps of their names.
+# (2.4's config is ours: dovecot_config.programs().)
+KEEPING_NOTHING = frozenset({"anvil", "auth", "config", "config-program", "dovecot", "imap-login", "log", "submission-logi"})
+
+# After it, the master may treat a service otherwise than before.
+UNUSUAL = r"master: (Error|Warning|Fatal|Panic)|Fatal: |Panic: "
+
+
+@dataclass
+class Started:
+    """A Dovecot at the end of its start: what it had logged, and its files."""
+    logged: list[str]
+    files: dict[Path, tuple[int, int]]
 
 
 class Dovecot:
@@ -142,6 +153,8 @@ class Dovecot:
         self.users: dict[str, User] = {}
         self._users_written = 0
         self._daemon: Daemon | None = None
+        self._as_started: Started | None = None
+        self._changed = False
         for name in users:
             self.add_user(name, users[name] if isinstance(users, dict) else {})
 
@@ -161,8 +174,45 @@ class Dovecot:
         # What a process logs before the log process has read the master's greeting of that service's pipe, it reads with
         # that greeting, and keeps it until the same service logs something more (both Dovecots).
         self._daemon.wait_until_idle("log")
-        self.pid = self._daemon.pid
+        self._as_started = Started(self.log.lines(), self._files())
         return self
+
+    @property
+    def pid(self) -> int:
+        """The master's, by which all its processes are found. Whoever asks may do something to them."""
+        self._changed = True
+        return self._daemon.pid
+
+    def clear(self) -> bool:
+        """As it was when it had started: no mail, nothing else in the homes, nobody reading them, and a new log.
+
+        False if it can't be told from outside that nothing else was changed: then it is only good for stop()."""
+        if self._changed or not self._daemon.running() or not self._daemon.end(all_but=KEEPING_NOTHING):
+            return False
+        if self.log_lines(UNUSUAL) or not self._has_files_of_start() or \
+                self.config.read_text() != dovecot_config.configuration(self):
+            return False
+        self.log = Log(self.folder / "log", self._as_started.logged)
+        self._daemon.log_to(self.log)
+        for user in self.users.values():
+            shutil.rmtree(user.home)
+            self._make_home(user)
+        return True
+
+    def _has_files_of_start(self) -> bool:
+        """And none beside them, but for what services put into `run` when they are first asked."""
+        now = self._files()
+        return self._as_started.files.items() <= now.items() and all(
+            self.run in path.parents for path in now.keys() - self._as_started.files.keys())
+
+    def _files(self) -> dict[Path, tuple[int, int]]:
+        """All that lies in its folder, but for what users have, and when which file was written."""
+        found = {}
+        for path in [*self.folder.iterdir(), *self.run.rglob("*")]:
+            if path.name not in ("home", "log"):
+                status = path.lstat()
+                found[path] = status.st_ino, 0 if path.is_dir() else status.st_mtime_ns
+        return found
 
     @property
     def programs(self) -> Path:
@@ -178,6 +228,7 @@ class Dovecot:
 
     def halt(self, patience: float = STOP_SECONDS) -> None:
         """Ends the processes; the folder stays, start() goes on with it."""
+        self._changed = True
         if self._daemon is not None:
             self._daemon.stop(patience)
             self._daemon = None
@@ -214,13 +265,15 @@ class Dovecot:
 
     def add_user(self, name: str, fields: dict[str, str] | None = None) -> User:
         uid = FIRST_UID + len(self.users)
-        home = self.folder / "home" / name
-        home.mkdir(parents=True, exist_ok=True)
-        home.chmod(0o700)
-        os.chown(home, uid, uid)
-        self.users[name] = User(name, uid, home, dict(fields or {}))
+        user = self.users[name] = User(name, uid, self.folder / "home" / name, dict(fields or {}))
+        self._make_home(user)
         self._write_users()
-        return self.users[name]
+        return user
+
+    def _make_home(self, user: User) -> None:
+        user.home.mkdir(parents=True, exist_ok=True)
+        user.home.chmod(0o700)
+        os.chown(user.home, user.uid, user.uid)
 
     def set_fields(self, name: str, **fields: str) -> None:
         """Sets userdb extra fields of a user, for every later lookup."""
@@ -364,7 +417,8 @@ class Dovecot:
         self.doveadm("acl", "set", "-u", user, mailbox, identifier, *rights)
 
     def pids(self, service: str) -> list[int]:
-        """Processes of a service: "lmtp", "imap"."""
+        """Processes of a service: "lmtp", "imap". Whoever asks may do something to them."""
+        self._changed = True
         rows = self.doveadm("process", "status", service, formatter="tab").rows()
         return [int(row["pid"]) for row in rows]
 
@@ -375,6 +429,10 @@ class Dovecot:
     # Log
 
     def log_lines(self, matching: str = "", since: int = 0) -> list[str]:
+        """All that any process has logged by now."""
+        if self._daemon is not None and self._daemon.running():
+            self._daemon.wait_until_idle("log")
+            self._daemon.read_written()
         return self.log.lines(matching, since)
 
     def wait_log(self, regex: str, timeout: float = 10, since: int = 0) -> re.Match:
@@ -450,6 +508,11 @@ def connect(where: Path | tuple[str, int], timeout: float) -> socket.socket:
     client.settimeout(timeout)
     client.connect(str(where))
     return client
+
+
+def header_of(message: bytes) -> email.message.Message:
+    """Its fields; what comes behind them isn't parsed."""
+    return email.message_from_bytes(re.split(rb"\n\r?\n", message, maxsplit=1)[0], policy=email.policy.compat32)
 
 
 def crlf(message: bytes) -> bytes:

@@ -195,6 +195,8 @@ def protocols(dovecot) -> list[str]:
 
 
 LISTEN = "address" if IS_2_3 else "listen"
+# Not a process for each login.
+MANY_LOGINS = "service_count = 0" if IS_2_3 else "restart_request_count = unlimited"
 
 
 def submission(dovecot) -> str:
@@ -207,6 +209,7 @@ submission_relay_host = {host}
 submission_relay_port = {port}
 imap_urlauth_host = *
 service submission-login {{
+  {MANY_LOGINS}
   inet_listener submission {{
     {LISTEN} = {dovecot.address}
     port = {SUBMISSION_PORT}
@@ -235,6 +238,7 @@ service doveadm {{
   executable = {dovecot.programs}/doveadm-server
 }}
 service imap-login {{
+  {MANY_LOGINS}
   inet_listener imap {{
     port = 0
   }}

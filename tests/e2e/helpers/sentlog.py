@@ -7,7 +7,6 @@
 The file is opened from here as another program would: to look, to make rows older, or to hold its lock.
 """
 
-import email
 import os
 import sqlite3
 import subprocess
@@ -20,7 +19,7 @@ from pathlib import Path
 from time import time
 from typing import NamedTuple
 
-from dovecot import ALICE, Dovecot, Message, maildir, read_maildir
+from dovecot import ALICE, Dovecot, Message, header_of, maildir, read_maildir
 
 FRIEND = "friend@friends.example"
 STRANGER = "victim@strangers.example"
@@ -64,13 +63,13 @@ def sent_message(*, message_id: str | None = "", to: str = FRIEND, sender: str =
 
 
 def message_id_of(message: bytes) -> str | None:
-    value = email.message_from_bytes(message)["Message-ID"]
+    value = header_of(message)["Message-ID"]
     return value.strip().strip("<>") if value else None
 
 
 def recipients_of(message: bytes) -> list[str]:
-    mail = email.message_from_bytes(message)
-    values = [value for name in ("To", "Cc", "Bcc") for value in mail.get_all(name, [])]
+    header = header_of(message)
+    values = [value for name in ("To", "Cc", "Bcc") for value in header.get_all(name, [])]
     return [address for _, address in getaddresses(values)]
 
 
