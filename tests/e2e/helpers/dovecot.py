@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import dovecot_config
+from doveadm_server import DoveadmServer
 from dovecot_config import LIBEXEC, LMTP_PORT, ROOT, SUBMISSION_PORT
 from process import STOP_SECONDS, Daemon, Log, loopback_address
 from submission import Reply, SubmissionClient
@@ -153,6 +154,7 @@ class Dovecot:
         self.users: dict[str, User] = {}
         self._users_written = 0
         self._daemon: Daemon | None = None
+        self._server: DoveadmServer | None = None
         self._as_started: Started | None = None
         self._changed = False
         for name in users:
@@ -187,9 +189,10 @@ class Dovecot:
         """As it was when it had started: no mail, nothing else in the homes, nobody reading them, and a new log.
 
         False if it can't be told from outside that nothing else was changed: then it is only good for stop()."""
-        if self._changed or not self._daemon.running() or not self._daemon.end(all_but=KEEPING_NOTHING):
+        self._hang_up()
+        if self._as_started is None or self._changed or not self._daemon.running():
             return False
-        if self.log_lines(UNUSUAL) or not self._has_files_of_start() or \
+        if not self._daemon.end(all_but=KEEPING_NOTHING) or self.log_lines(UNUSUAL) or not self._has_files_of_start() or \
                 self.config.read_text() != dovecot_config.configuration(self):
             return False
         self.log = Log(self.folder / "log", self._as_started.logged)
@@ -199,16 +202,21 @@ class Dovecot:
             self._make_home(user)
         return True
 
+    def _hang_up(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
     def _has_files_of_start(self) -> bool:
-        """And none beside them, but for what services put into `run` when they are first asked."""
+        """All of them, and none beside them, but for sockets of services."""
         now = self._files()
         return self._as_started.files.items() <= now.items() and all(
-            self.run in path.parents for path in now.keys() - self._as_started.files.keys())
+            path.parent == self.run for path in now.keys() - self._as_started.files.keys())
 
     def _files(self) -> dict[Path, tuple[int, int]]:
-        """All that lies in its folder, but for what users have, and when which file was written."""
+        """What lies in its folder, but for what users have, and the services' sockets: which file, and of when."""
         found = {}
-        for path in [*self.folder.iterdir(), *self.run.rglob("*")]:
+        for path in [*self.folder.iterdir(), *filter(Path.is_socket, self.run.iterdir())]:
             if path.name not in ("home", "log"):
                 status = path.lstat()
                 found[path] = status.st_ino, 0 if path.is_dir() else status.st_mtime_ns
@@ -229,6 +237,7 @@ class Dovecot:
     def halt(self, patience: float = STOP_SECONDS) -> None:
         """Ends the processes; the folder stays, start() goes on with it."""
         self._changed = True
+        self._hang_up()
         if self._daemon is not None:
             self._daemon.stop(patience)
             self._daemon = None
@@ -370,8 +379,18 @@ class Dovecot:
             assert result.code == 0, f"doveadm {' '.join(args)}: exit code {result.code}\n{result.err}"
         return result
 
+    def ask(self, user: str, command: str, *args: str) -> list[str] | None:
+        """The same with a tenth of the work, where only the values count, or that there are some: see DoveadmServer.
+
+        None where doveadm() has to say what is wrong."""
+        if "service doveadm" in self.extra:
+            return None   # as many processes as its test wants
+        if self._server is None:
+            self._server = DoveadmServer(self.run / "doveadm-server", DEADLINE)
+        return self._server.ask(user, command, *args)
+
     def mailboxes(self, user: str) -> list[str]:
-        return sorted(self.doveadm("mailbox", "list", user=user).out.splitlines())
+        return sorted(self.ask(user, "mailbox list") or self.doveadm("mailbox", "list", user=user).out.splitlines())
 
     def subscriptions(self, user: str) -> list[str]:
         return sorted(self.doveadm("mailbox", "list", "-s", user=user).out.splitlines())

@@ -173,7 +173,8 @@ def mail_elsewhere(folder: Path) -> str:
 
 def cover(dovecot: Dovecot, user: str = ALICE, since: str = "30d") -> None:
     """As the administrator's word: the log is complete since then."""
-    dovecot.doveadm("backscatter", "coverage", "--since", since, user=user)
+    if dovecot.ask(user, "backscatter coverage", "--since", since) is None:
+        dovecot.doveadm("backscatter", "coverage", "--since", since, user=user)
 
 
 def coverage(dovecot: Dovecot, user: str = ALICE) -> dict[str, str]:

@@ -1,0 +1,36 @@
+"""doveadm's commands without a program that starts: asked of a doveadm-server as doveadm asks it, over its unix socket.
+
+For what tests prepare and look at. What doveadm itself prints, and its exit codes, are Dovecot.doveadm()'s.
+"""
+
+import socket
+from pathlib import Path
+
+
+class DoveadmServer:
+    """One process of Dovecot's, which goes on from command to command."""
+
+    def __init__(self, path: Path, timeout: float):
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(timeout)
+        self._socket.connect(str(path))
+        self._socket.sendall(b"VERSION\tdoveadm-server\t1\t0\n")
+        hello = self._socket.recv(100)
+        assert hello == b"+\n", hello
+
+    def ask(self, user: str, command: str, *args: str) -> list[str] | None:
+        """command: "backscatter coverage". All values of all rows; None if it failed."""
+        words = ["", user, command, *args]
+        assert not any(set(word) & set("\t\n\1") for word in words), words
+        self._socket.sendall("\t".join(words).encode() + b"\n")
+        # a line of values, each with a tab behind it, and one that is "+" or begins with "-"
+        answer = b""
+        while answer.count(b"\n") < 2:
+            data = self._socket.recv(65536)
+            assert data, answer
+            answer += data
+        values, result, _ = answer.decode().split("\n")
+        return values.split("\t")[:-1] if result == "+" else None
+
+    def close(self) -> None:
+        self._socket.close()
