@@ -131,13 +131,14 @@ $(BUILD)/%.o: %.c $(DOVECOT_ABI)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(OUR_CFLAGS) $(DOVECOT_CFLAGS) -c -o $@ $<
 
-# sql/NNN-*.sql, in order, as C strings: the index is user_version - 1.
+# sql/NNN-*.sql, in order, as C strings: the index is user_version - 1. Without comments: SQLite keeps them in each file, and
+# reads them whenever one is opened.
 $(BUILD)/gen/sent-log-migrations.h: $(wildcard sql/*.sql) Makefile
 	@mkdir -p $(@D)
 	$(Q){ echo 'static const char *const sent_log_migrations[] = {'; \
 	  for file in $(sort $(wildcard sql/*.sql)); do \
 	    echo "/* $$file */"; \
-	    sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $$file; echo ','; \
+	    sed 's/ *--.*//; /^$$/d; s/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $$file; echo ','; \
 	  done; echo '};'; } > $@.tmp && mv $@.tmp $@
 
 # tests/unit/ROOM/test-*.c is linked with its room and those that the room may know; the sent log's with no Dovecot.

@@ -18,9 +18,8 @@
 /* Ours has a tenth of it. */
 #define KNOWN_SCHEMA_MAX (64 * 1024)
 
-static const char schema_sql[] = "SELECT type, name, tbl_name, sql"
-				 " FROM sqlite_master"
-				 " ORDER BY type, name, tbl_name";
+#define SCHEMA_ROWS "SELECT type, name, tbl_name, sql FROM sqlite_master"
+static const char schema_sql[] = SCHEMA_ROWS " ORDER BY type, name, tbl_name";
 
 void store_schema_init(struct sent_store *store)
 {
@@ -241,13 +240,14 @@ static sqlite3 *make_expected(struct sent_store *store, int version)
 	return db;
 }
 
-/* All rows as they stand there, each column with its NUL. Malloced; NULL on error. */
+/* All rows in the order in which they stand there, each column with its NUL. Malloced;
+   NULL on error. */
 static char *schema_text(sqlite3 *db, size_t *size_r)
 {
 	sqlite3_stmt *stmt = NULL;
 	char *text = NULL;
 	FILE *out = open_memstream(&text, size_r);
-	int rc = sqlite3_prepare_v2(db, schema_sql, -1, &stmt, NULL);
+	int rc = sqlite3_prepare_v2(db, SCHEMA_ROWS, -1, &stmt, NULL);
 
 	while (out != NULL && rc == SQLITE_OK &&
 	       (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -285,20 +285,40 @@ static void know_schema(struct sent_store *store, int version, sqlite3 *db)
 	}
 }
 
+/* Returns what follows this row in a schema_text() from `text` to `end`, or NULL if
+   another row stands there. */
+static const char *skip_row(sqlite3_stmt *stmt, const char *text, const char *end)
+{
+	for (int i = 0; i <= SCHEMA_SQL; i++) {
+		const char *value = column(stmt, i);
+		size_t size = strlen(value) + 1;
+
+		if (size > (size_t)(end - text) || memcmp(value, text, size) != 0)
+			return NULL;
+		text += size;
+	}
+	return text;
+}
+
 static bool is_known_schema(struct sent_store *store, int version, sqlite3 *db)
 {
-	size_t size;
-	char *text;
-	bool same;
+	const char *text = known_schema.text, *end = text + known_schema.size;
+	sqlite3_stmt *stmt = NULL;
+	int rc;
 
-	if (known_schema.text == NULL || known_schema.version != version ||
+	if (text == NULL || known_schema.version != version ||
 	    known_schema.migrations != store->migrations)
 		return false;
-	text = schema_text(db, &size);
-	same = text != NULL && size == known_schema.size &&
-	       memcmp(text, known_schema.text, size) == 0;
-	free(text);
-	return same;
+	rc = sqlite3_prepare_v2(db, SCHEMA_ROWS, -1, &stmt, NULL);
+	while (rc == SQLITE_OK && text != NULL) {
+		rc = sqlite3_step(stmt);
+		if (rc == SQLITE_ROW) {
+			text = skip_row(stmt, text, end);
+			rc = SQLITE_OK;
+		}
+	}
+	(void)sqlite3_finalize(stmt);
+	return rc == SQLITE_DONE && text == end;
 }
 
 static int compare_with(struct sent_store *store, sqlite3 *db, sqlite3 *expected_db)
