@@ -302,20 +302,18 @@ static const char *skip_row(sqlite3_stmt *stmt, const char *text, const char *en
 
 static bool is_known_schema(struct sent_store *store, int version, sqlite3 *db)
 {
-	const char *text = known_schema.text, *end = text + known_schema.size;
+	const char *text = known_schema.text, *end;
 	sqlite3_stmt *stmt = NULL;
 	int rc;
 
 	if (text == NULL || known_schema.version != version ||
 	    known_schema.migrations != store->migrations)
 		return false;
+	end = text + known_schema.size;
 	rc = sqlite3_prepare_v2(db, SCHEMA_ROWS, -1, &stmt, NULL);
-	while (rc == SQLITE_OK && text != NULL) {
-		rc = sqlite3_step(stmt);
-		if (rc == SQLITE_ROW) {
+	if (rc == SQLITE_OK) {
+		while (text != NULL && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
 			text = skip_row(stmt, text, end);
-			rc = SQLITE_OK;
-		}
 	}
 	(void)sqlite3_finalize(stmt);
 	return rc == SQLITE_DONE && text == end;
