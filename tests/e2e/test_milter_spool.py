@@ -17,6 +17,8 @@ pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="the milter is not 
 
 NOBODY = "nobody@example.test"
 SENT = {"backscatter_sources": "milter"}
+# How long a question who may send waits, and what a busy machine adds.
+PATIENCE, SLACK = 1, 4
 
 
 @pytest.fixture
@@ -310,7 +312,7 @@ def test_sender(dovecot, spool):
     begin = time.monotonic()
     verdict, reason = spool.sender(BOB, f"From: Alice <{ALICE}>")
     assert verdict == "unknown" and "can't connect" in reason
-    assert time.monotonic() - begin < 1.5
+    assert time.monotonic() - begin < PATIENCE + SLACK
     spool.close()
 
 
@@ -326,6 +328,6 @@ def test_a_sender_that_gets_no_answer_in_time(dovecot, spool):
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
     assert verdict == "unknown" and "no answer" in reason
-    assert 0.9 < time.monotonic() - begin < 2
+    assert 0.9 * PATIENCE < time.monotonic() - begin < PATIENCE + SLACK
     assert spool.sender(ALICE, f"From: Alice <{ALICE}>") == ("allowed", "")
     spool.close()
