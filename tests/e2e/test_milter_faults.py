@@ -87,7 +87,7 @@ def test_dovecot_stopped_during_a_thousand_submissions(site):
     ended = int(time.time())
     assert len(rows_of(site)) < MESSAGES // 2
     site.dovecot.start()
-    wait_until(lambda: len(rows_of(site)) >= MESSAGES, 60)
+    wait_until(lambda: len(rows_of(site)) >= MESSAGES, 180)
     rows = rows_of(site)
     assert len(rows) == len({serial for _, serial in rows}) == MESSAGES
     assert all(began <= logged_at <= ended for logged_at, _ in rows)
