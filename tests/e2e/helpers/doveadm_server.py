@@ -4,16 +4,13 @@ For what tests prepare and look at. What doveadm itself prints, and its exit cod
 """
 
 import socket
-from pathlib import Path
 
 
 class DoveadmServer:
-    """One process of Dovecot's, which goes on from command to command."""
+    """One process of Dovecot's, which goes on from command to command. Closes the connection that it is given."""
 
-    def __init__(self, path: Path, timeout: float):
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(timeout)
-        self._socket.connect(str(path))
+    def __init__(self, connection: socket.socket):
+        self._socket = connection
         self._socket.sendall(b"VERSION\tdoveadm-server\t1\t0\n")
         hello = self._socket.recv(100)
         assert hello == b"+\n", hello

@@ -110,7 +110,9 @@ class Daemon:
         except BlockingIOError:
             return True   # somebody else has read it
         *lines, self._begun = (self._begun + data).split(b"\n")
-        for line in lines + [self._begun] * (not data and self._begun != b""):
+        if not data and self._begun:
+            lines = [self._begun]   # the last one has no end
+        for line in lines:
             self.log.add(line.decode(errors="replace"))
         return data != b""
 

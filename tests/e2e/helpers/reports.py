@@ -109,9 +109,7 @@ def cover(dovecot: Dovecot, *users: str, days: int = 60) -> None:
 
 
 def sent(dovecot: Dovecot, user: str, message_id: str, *rcpts: str) -> None:
-    words = [message_id, *(rcpts or (NOBODY,))]
-    if dovecot.ask(user, "backscatter sent add", *words) is None:
-        dovecot.doveadm("backscatter", "sent", "add", *words, user=user)
+    dovecot.do(user, "backscatter", "sent", "add", message_id, *(rcpts or (NOBODY,)))
 
 
 # What came of it

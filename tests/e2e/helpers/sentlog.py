@@ -173,8 +173,7 @@ def mail_elsewhere(folder: Path) -> str:
 
 def cover(dovecot: Dovecot, user: str = ALICE, since: str = "30d") -> None:
     """As the administrator's word: the log is complete since then."""
-    if dovecot.ask(user, "backscatter coverage", "--since", since) is None:
-        dovecot.doveadm("backscatter", "coverage", "--since", since, user=user)
+    dovecot.do(user, "backscatter", "coverage", "--since", since)
 
 
 def coverage(dovecot: Dovecot, user: str = ALICE) -> dict[str, str]:
