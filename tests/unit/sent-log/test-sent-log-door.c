@@ -306,6 +306,15 @@ static const struct {
 	{ "ALTER TABLE message ADD COLUMN more INTEGER DEFAULT 5",
 	  "table message is not ours" },
 	{ "ANALYZE", "table sqlite_stat" },
+	/* an index on the schema, which says of it what it likes */
+	{ "CREATE TABLE u (type, name, tbl_name, rootpage, sql);"
+	  "INSERT INTO u SELECT * FROM sqlite_master WHERE name != 'u';"
+	  "CREATE INDEX extra ON u (type, name, tbl_name, sql);"
+	  "PRAGMA writable_schema = ON;"
+	  "UPDATE sqlite_master SET tbl_name = 'sqlite_master',"
+	  " sql = 'CREATE INDEX extra ON sqlite_master"
+	  " (type, name, tbl_name, sql)' WHERE name = 'extra'",
+	  "index extra is not ours" },
 	{ "DROP TABLE recipient", "is missing" },
 	{ "DROP INDEX message_copy;"
 	  "CREATE INDEX message_copy ON message (date)"
