@@ -131,7 +131,7 @@ def test_quarantine_is_created_and_subscribed(server, way):
 
 def test_quarantine_that_the_user_unsubscribed_stays_so(server):
     dovecot = server()
-    dovecot.doveadm("mailbox", "create", QUARANTINE, user=ALICE)
+    dovecot.do(ALICE, "mailbox", "create", QUARANTINE)
     dovecot.deliver("lmtp", ALICE, report(new_id("forged")))
     assert stored(dovecot) == {QUARANTINE: 1}
     assert QUARANTINE not in dovecot.subscriptions(ALICE)
@@ -186,7 +186,7 @@ def assert_delivered_instead(dovecot: Dovecot, way: str, why: str) -> None:
 def test_quarantine_over_quota(server, action, way):
     sources = "sent" if action == "reject" else "submission"
     dovecot = server(action, sources=sources, quota="*:storage=1k", plugin={"quota_rule2": "INBOX:ignore"})
-    dovecot.doveadm("mailbox", "create", QUARANTINE, user=ALICE)
+    dovecot.do(ALICE, "mailbox", "create", QUARANTINE)
     assert_delivered_instead(dovecot, way, "[Qq]uota")
     assert dovecot.messages(ALICE, QUARANTINE) == []
 
@@ -195,7 +195,7 @@ def test_quarantine_over_quota(server, action, way):
 @pytest.mark.parametrize("rights", [["lookup"], ["lookup", "read"]], ids=" ".join)
 def test_quarantine_forbidden_by_acl(server, rights, way):
     dovecot = server(acl=True)
-    dovecot.doveadm("mailbox", "create", QUARANTINE, user=ALICE)
+    dovecot.do(ALICE, "mailbox", "create", QUARANTINE)
     dovecot.set_acl(ALICE, QUARANTINE, "owner", *rights)
     assert_delivered_instead(dovecot, way, "[Pp]ermission|ACL")
 

@@ -198,7 +198,7 @@ def test_sent_mailboxes_that_are_not_there(dovecot_factory):
 @pytest.mark.parametrize("mailbox", ["Gesendet", "Archive/2026", "Envoyés"])
 def test_sent_mailboxes_of_the_setting(server, mailbox):
     dovecot = server(plugin={"backscatter_sent_mailboxes": f"{mailbox}, Not there"}, extra=SLASH)
-    dovecot.doveadm("mailbox", "create", mailbox, user=ALICE)
+    dovecot.do(ALICE, "mailbox", "create", mailbox)
     sent = sent_message()
     without_plugin(dovecot, lambda: by_doveadm_save(dovecot, sent, mailbox))
     assert judged(dovecot, dsn(sent)) == GENUINE
@@ -448,7 +448,7 @@ def test_locks_of_many_mailboxes(server):
     dovecot = server(plugin={"backscatter_sent_mailboxes": ", ".join(others)})
     with ExitStack() as locks:
         for number, mailbox in enumerate(others):
-            dovecot.doveadm("mailbox", "create", mailbox, user=ALICE)
+            dovecot.do(ALICE, "mailbox", "create", mailbox)
             dovecot.doveadm("mailbox", "status", "messages", mailbox, user=ALICE)
             fill_maildir(dovecot, 1, mailbox=mailbox, first=number)
             index = maildir(dovecot.users[ALICE].home / "Maildir", mailbox) / "dovecot.index.log"
@@ -481,7 +481,7 @@ def test_a_report_that_is_genuine_brings_it_back_too(server):
     sent, other = sent_message(), sent_message()
     early = dsn(sent)
     assert judged(dovecot, early) == NOT_SENT
-    dovecot.doveadm("backscatter", "sent", "add", message_id_of(other), user=ALICE)
+    dovecot.do(ALICE, "backscatter", "sent", "add", message_id_of(other))
     dovecot.append(ALICE, "Sent", sent)
     assert judged(dovecot, dsn(other)) == GENUINE
     assert found(dovecot, early) == GENUINE

@@ -93,7 +93,7 @@ def log_by_submission(dovecot: Dovecot, samples: list[Sample]) -> None:
 def log_by_admin(dovecot: Dovecot, samples: list[Sample]) -> None:
     """Without recipients: the Message-ID alone has to do."""
     for sample in samples:
-        dovecot.doveadm("backscatter", "sent", "add", sample.message_id, user=ALICE)
+        dovecot.do(ALICE, "backscatter", "sent", "add", sample.message_id)
 
 
 def test_the_disguises_are_many():

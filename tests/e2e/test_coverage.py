@@ -301,7 +301,7 @@ def test_a_copy_that_a_listed_source_logged_is_in_order(submission_server):
 
 def test_a_copy_that_the_administrator_added_is_still_another_way_out(submission_server):
     sent = copy_in_sent(submission_server, hours=2)
-    submission_server.doveadm("backscatter", "sent", "add", message_id_of(sent), user=ALICE)
+    submission_server.do(ALICE, "backscatter", "sent", "add", message_id_of(sent))
     assert judged(submission_server, forged()) == NOT_COVERED
 
 
@@ -442,7 +442,7 @@ def test_an_mdn_may_come_as_late_as_the_retention(sent_server, since, expected):
 
 def add(dovecot: Dovecot, message: bytes, user: str = ALICE) -> None:
     """A row without a copy in Sent: what lies there is read again, and is as young as it says."""
-    dovecot.doveadm("backscatter", "sent", "add", message_id_of(message), FRIEND, user=user)
+    dovecot.do(user, "backscatter", "sent", "add", message_id_of(message), FRIEND)
 
 
 @pytest.mark.parametrize("days, expected", [(89, GENUINE), (91, NOT_SENT)])

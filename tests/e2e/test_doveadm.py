@@ -396,7 +396,7 @@ def internal_date(days_ago: float) -> str:
 def test_import_reads_the_history_of_all_sent_mailboxes(dovecot_factory):
     dovecot = dovecot_factory(plugin={"backscatter_sources": "sent", "backscatter_sent_mailboxes": "Sent Items"})
     for mailbox in ("Sent Items", "Other"):
-        dovecot.doveadm("mailbox", "create", mailbox, user=ALICE)
+        dovecot.do(ALICE, "mailbox", "create", mailbox)
     history = save_history(dovecot, "Sent", 300)
     history += save_history(dovecot, "Sent Items", 2)
     other = save_history(dovecot, "Other", 1)
@@ -509,7 +509,7 @@ def test_import_is_not_complete_without_a_sent_copy(server, user):
 
 def test_import_is_not_complete_while_copies_lie_elsewhere(with_sent_copy):
     for mailbox, count in (("Gesendet", 3), ("Archive", 2)):
-        with_sent_copy.doveadm("mailbox", "create", mailbox, user=ALICE)
+        with_sent_copy.do(ALICE, "mailbox", "create", mailbox)
         history = save_history(with_sent_copy, mailbox, count, to="other@elsewhere.example")
     row = import_complete(with_sent_copy, code=EX_DATAERR)
     assert "Gesendet (3)" in row["explanation"] and "Archive (2)" in row["explanation"]
@@ -522,7 +522,7 @@ def test_import_is_not_complete_while_copies_lie_elsewhere(with_sent_copy):
 
 
 def test_import_finds_what_lies_elsewhere_where_there_is_no_sent_mailbox(server):
-    server.doveadm("mailbox", "create", "Gesendet", user=ALICE)
+    server.do(ALICE, "mailbox", "create", "Gesendet")
     save_history(server, "Gesendet", 1)
     row = import_complete(server, code=EX_DATAERR)
     assert row["mailboxes"] == "0" and "no Sent mailbox found" in row["explanation"]
@@ -536,7 +536,7 @@ ANEW = "the log counted as complete since your word of .*: coverage starts anew"
 def test_what_lies_elsewhere_ends_an_earlier_word(with_sent_copy, word):
     """It showed that the log lacks messages, and their bounces were condemned all the same."""
     backscatter(with_sent_copy, *word, user=ALICE)
-    with_sent_copy.doveadm("mailbox", "create", "Gesendet", user=ALICE)
+    with_sent_copy.do(ALICE, "mailbox", "create", "Gesendet")
     [lost] = save_history(with_sent_copy, "Gesendet", 1, to=STRANGER)
     row = import_complete(with_sent_copy, code=EX_DATAERR)
     assert "Gesendet (1)" in row["explanation"] and re.search(ANEW, row["explanation"])
@@ -550,7 +550,7 @@ def test_what_lies_elsewhere_ends_a_coverage_without_a_word(with_sent_copy):
     backscatter(with_sent_copy, "import", user=ALICE)
     SentLog.of(with_sent_copy).start_coverage(days_ago=30)
     assert coverage(with_sent_copy)["covered"] == "yes"
-    with_sent_copy.doveadm("mailbox", "create", "Gesendet", user=ALICE)
+    with_sent_copy.do(ALICE, "mailbox", "create", "Gesendet")
     save_history(with_sent_copy, "Gesendet", 1, to=STRANGER)
     assert "counted as complete since 20" in import_complete(with_sent_copy, code=EX_DATAERR)["explanation"]
     assert coverage(with_sent_copy)["covered"] == "no"
@@ -561,7 +561,7 @@ def test_what_lies_elsewhere_ends_a_coverage_without_a_word(with_sent_copy):
     ids=["its row exists", "its row has expired", "sent before the word", "written to nobody"])
 def test_what_does_not_end_an_earlier_word(with_sent_copy, moved, answer):
     cover(with_sent_copy)
-    with_sent_copy.doveadm("mailbox", "create", "Archive", user=ALICE)
+    with_sent_copy.do(ALICE, "mailbox", "create", "Archive")
     message = sent_message(**moved)
     if answer is None:
         with_sent_copy.append(ALICE, "Sent", message)
@@ -612,7 +612,7 @@ def test_what_shows_that_sent_messages_are_missing(dovecot_factory, mailbox, mes
     dovecot = dovecot_factory(plugin={"backscatter_sources": "sent"}, extra=f"namespace inbox {{\n{uses}}}\n")
     save_history(dovecot, "Sent", 1)
     if mailbox in ("Backscatter", "Other"):
-        dovecot.doveadm("mailbox", "create", mailbox, user=ALICE)
+        dovecot.do(ALICE, "mailbox", "create", mailbox)
     [other] = save_history(dovecot, mailbox, 1, **message)
     row = import_complete(dovecot, code=0 if complete else EX_DATAERR)
     assert (f"{mailbox} (1)" in row["explanation"]) == (not complete)
@@ -621,7 +621,7 @@ def test_what_shows_that_sent_messages_are_missing(dovecot_factory, mailbox, mes
 
 
 def test_a_copy_that_is_known_is_no_matter_where_it_lies(with_sent_copy):
-    with_sent_copy.doveadm("mailbox", "create", "Archive", user=ALICE)
+    with_sent_copy.do(ALICE, "mailbox", "create", "Archive")
     with_sent_copy.doveadm("copy", "Archive", "mailbox", "Sent", "all", user=ALICE)
     import_complete(with_sent_copy)
 

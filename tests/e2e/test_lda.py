@@ -84,7 +84,7 @@ def test_how_a_null_sender_is_written(dovecot, mail_from, is_report):
                                            ("discard", {QUARANTINE: 1})])
 def test_another_default_mailbox(dovecot_factory, action, where):
     dovecot = dovecot_factory(plugin={"backscatter_sources": "sent", "backscatter_action": action})
-    dovecot.doveadm("mailbox", "create", "Other", user=ALICE)
+    dovecot.do(ALICE, "mailbox", "create", "Other")
     cover(dovecot)
     message = report(new_id("forged"))
     assert dovecot.lda(ALICE, message, mail_from="", final_rcpt=ALICE, mailbox="Other").code == 0
@@ -156,6 +156,12 @@ def test_message_from_a_file(dovecot, kind, by_path, from_line, ending):
         return   # lda takes a From_ line away only from what it reads from standard input
     added = added_headers(stored_message, message.replace(b"\r\n", b"\n"))
     assert added == ([] if kind == "ordinary" else ["X-Backscatter"])
+
+
+def test_settings_from_the_configuration_file(dovecot):
+    """As for an MTA whose user may not ask the running Dovecot."""
+    assert dovecot.lda(ALICE, report(new_id("forged")), mail_from="", final_rcpt=ALICE, reads_file=True).code == 0
+    assert_verdict(dovecot.message(ALICE), "backscatter", "not-sent")
 
 
 def test_ordinary_mail_is_stored_as_it_is(dovecot):

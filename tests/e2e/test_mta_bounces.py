@@ -72,14 +72,14 @@ def server(dovecot_factory):
 
 def log_as_sent(dovecot: Dovecot, action: str, bounce: Bounce) -> None:
     if action in ("discard", "reject"):
-        dovecot.doveadm("backscatter", "sent", "add", bounce.original_id, NOBODY, user=ALICE)
+        dovecot.do(ALICE, "backscatter", "sent", "add", bounce.original_id, NOBODY)
     else:
         dovecot.append(ALICE, "Sent", bounce.original)
 
 
 def cover_last_months(dovecot: Dovecot) -> None:
     since = date.today() - timedelta(days=60)
-    dovecot.doveadm("backscatter", "coverage", "--since", since.isoformat(), user=ALICE)
+    dovecot.do(ALICE, "backscatter", "coverage", "--since", since.isoformat())
 
 
 def assert_verdict(message: Message, verdict: str, reason: str, report_class: str = "dsn-failed") -> None:

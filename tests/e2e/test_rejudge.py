@@ -37,7 +37,7 @@ def server(dovecot_factory):
 
 def add(dovecot: Dovecot, sent: bytes, *recipients: str) -> None:
     """sent add: when it has ended, everything is done."""
-    dovecot.doveadm("backscatter", "sent", "add", message_id_of(sent), *(recipients or (FRIEND,)), user=ALICE)
+    dovecot.do(ALICE, "backscatter", "sent", "add", message_id_of(sent), *(recipients or (FRIEND,)))
 
 
 def quarantined(dovecot: Dovecot, sent: bytes, **report) -> bytes:

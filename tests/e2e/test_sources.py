@@ -128,7 +128,7 @@ SENT_MAILBOXES = {"backscatter_sent_mailboxes": "Sent Items, Gesendet ,Archive/2
 def test_sent_mailboxes(dovecot_factory, mailbox, logged):
     dovecot = dovecot_factory(plugin=SENT_MAILBOXES, extra=SLASH)
     if mailbox != "Sent":
-        dovecot.doveadm("mailbox", "create", mailbox, user=ALICE)
+        dovecot.do(ALICE, "mailbox", "create", mailbox)
     dovecot.doveadm("save", "-m", mailbox, user=ALICE, stdin=sent_message())
     assert SentLog.of(dovecot).counts() == ({"sent": 1} if logged else {})
 

@@ -321,9 +321,13 @@ class Dovecot:
             return client.deliver(mail_from, rcpts, message, mail_parameters, xclient)
 
     def lda(self, user: str, message: bytes, *, mail_from: str | None = None, orig_rcpt: str | None = None,
-            final_rcpt: str | None = None, mailbox: str | None = None, options: tuple[str, ...] = ()) -> Result:
-        """dovecot-lda -d USER [-f FROM] [-a ORIG_RCPT] [-r FINAL_RCPT] [-m MAILBOX]; -e: errors to stderr."""
-        argv = dovecot_config.command(self, LIBEXEC / "dovecot-lda", "-e", "-d", user)
+            final_rcpt: str | None = None, mailbox: str | None = None, options: tuple[str, ...] = (),
+            reads_file: bool = False) -> Result:
+        """dovecot-lda -d USER [-f FROM] [-a ORIG_RCPT] [-r FINAL_RCPT] [-m MAILBOX]; -e: errors to stderr.
+
+        reads_file: the configuration comes from its file, not from the running Dovecot."""
+        run = dovecot_config.command if reads_file else dovecot_config.asking
+        argv = run(self, LIBEXEC / "dovecot-lda", "-e", "-d", user)
         for option, value in (("-f", mail_from), ("-a", orig_rcpt), ("-r", final_rcpt), ("-m", mailbox)):
             if value is not None:
                 argv += [option, value]

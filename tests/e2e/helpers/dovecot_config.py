@@ -51,11 +51,15 @@ def command(dovecot, program: Path | str, *args: str) -> list[str]:
     return [str(dovecot.programs / "doveconf-program"), "-c", str(dovecot.config), *check, "-F", *argv]
 
 
-def doveadm(dovecot, *args: str) -> list[str]:
-    """doveadm, asking the running Dovecot for its configuration: half the work of having doveconf read the file."""
+def asking(dovecot, program: Path, *args: str) -> list[str]:
+    """The same, asking the running Dovecot for its configuration: half the work of having doveconf read the file."""
     if dovecot.running:
-        return [str(dovecot.programs / "doveadm-program"), "-c", str(dovecot.run / "config"), *args]
-    return command(dovecot, dovecot.programs / "doveadm-program", *args)
+        return [str(program), "-c", str(dovecot.run / "config"), *args]
+    return command(dovecot, program, *args)
+
+
+def doveadm(dovecot, *args: str) -> list[str]:
+    return asking(dovecot, dovecot.programs / "doveadm-program", *args)
 
 
 def doveconf(dovecot, *args: str) -> list[str]:
