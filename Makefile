@@ -228,7 +228,7 @@ check-fuzz: $(FUZZERS) ## the fuzz targets' seeds, and all that "make fuzz" ever
 FUZZED_report := plugin/report/*.c plugin/text/*.c
 FUZZED_spf := tests/programs/spf-zone.c plugin/spf/*.c plugin/spf/service/spf-*.c plugin/text/*.c
 FUZZED_received := plugin/spf/*.c plugin/text/*.c
-FUZZED_ask := plugin/spf/spf-protocol.c plugin/spf/spf-addresses.c plugin/spf/spf-result.c
+FUZZED_ask := plugin/spf/spf-protocol.c plugin/spf/spf-addresses.c plugin/spf/spf-result.c plugin/text/text.c
 FUZZED_serial := $(SERIAL_SOURCES) plugin/verdict/tag.c
 FUZZED_answer := milter/doveadm/doveadm-answer.c milter/text.c
 FUZZ_LIBS_answer = $(shell pkg-config --libs json-c)

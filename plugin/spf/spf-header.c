@@ -7,6 +7,7 @@
 #include "str.h"
 #include "spf-header.h"
 #include "spf-limits.h"
+#include "text/text.h"
 
 struct header_writer {
 	string_t *dest;
@@ -88,11 +89,6 @@ static const char *spf_header_value(const char *text)
 	return str_c(quoted);
 }
 
-static const char *header_safe(const char *text, size_t max, const char *unwanted)
-{
-	return spf_printable(pool_datastack_create(), text, max, unwanted);
-}
-
 static bool is_given(const char *text)
 {
 	return text != NULL && *text != '\0';
@@ -112,14 +108,14 @@ static const char *results_method(const struct spf_header *header)
 	str_printfa(text, "spf=%s", spf_check_result_name(header->result));
 	if (is_given(header->reason)) {
 		str_printfa(text, " reason=\"%s\"",
-			    header_safe(header->reason, SPF_MAX_REASON,
-				 unwanted_in_reason));
+			    text_printable(header->reason, SPF_MAX_REASON,
+					   unwanted_in_reason));
 	}
 	if (is_given(header->domain)) {
 		str_printfa(text, " smtp.%s=%s",
 			    spf_identity_name(header->identity),
-			    spf_header_value(header_safe(header->domain, SPF_MAX_DOMAIN,
-					       unwanted_in_value)));
+			    spf_header_value(text_printable(header->domain,
+				    SPF_MAX_DOMAIN, unwanted_in_value)));
 	}
 	return str_c(text);
 }
@@ -132,8 +128,8 @@ void spf_header_write_results(string_t *dest, const struct spf_header *header,
 
 	write_start(&writer, dest, "Authentication-Results", newline);
 	write_word(&writer, t_strconcat(spf_header_value(
-		header_safe(authserv_id, SPF_MAX_DOMAIN,
-				unwanted_in_value)), ";", NULL));
+		text_printable(authserv_id, SPF_MAX_DOMAIN,
+			       unwanted_in_value)), ";", NULL));
 	/* on one line, if it can be */
 	result = results_method(header);
 	if (!fits_line(&writer, result))
@@ -147,11 +143,11 @@ static const char *comment_subject(const struct spf_header *header)
 {
 	if (header->identity == SPF_IDENTITY_MAILFROM &&
 	    is_given(header->mail_from))
-		return header_safe(header->mail_from, SPF_MAX_ADDRESS,
-				       unwanted_in_comment);
+		return text_printable(header->mail_from, SPF_MAX_ADDRESS,
+				      unwanted_in_comment);
 	if (is_given(header->domain))
-		return header_safe(header->domain, SPF_MAX_DOMAIN,
-				       unwanted_in_comment);
+		return text_printable(header->domain, SPF_MAX_DOMAIN,
+				      unwanted_in_comment);
 	return "unknown";
 }
 
@@ -161,7 +157,7 @@ comment_text(const struct spf_header *header, const char *client_ip)
 	const char *subject = comment_subject(header);
 
 	if (is_given(header->reason))
-		return header_safe(header->reason, SPF_MAX_REASON, "()\\");
+		return text_printable(header->reason, SPF_MAX_REASON, "()\\");
 
 	switch (header->result) {
 	case SPF_CHECK_PASS:
@@ -191,7 +187,7 @@ write_pair(struct header_writer *writer, const char *key, const char *value,
 	if (value == NULL || strlen(value) > max)
 		return;
 	write_word(writer, t_strdup_printf("%s=%s;", key,
-		spf_header_value(header_safe(value, max, ""))));
+		spf_header_value(text_printable(value, max, ""))));
 }
 
 void spf_header_write_received_spf(string_t *dest,
@@ -205,7 +201,7 @@ void spf_header_write_received_spf(string_t *dest,
 	write_start(&writer, dest, "Received-SPF", newline);
 	write_word(&writer, spf_check_result_name(header->result));
 	write_words(&writer, t_strdup_printf("(%s: %s)",
-		header_safe(host, SPF_MAX_DOMAIN, unwanted_in_comment),
+		text_printable(host, SPF_MAX_DOMAIN, unwanted_in_comment),
 		comment_text(header, client_ip == NULL ? "unknown" :
 			     client_ip)));
 	write_pair(&writer, "receiver", host, SPF_MAX_DOMAIN);

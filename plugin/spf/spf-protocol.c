@@ -6,6 +6,7 @@
 #include "strescape.h"
 #include "spf-addresses.h"
 #include "spf-protocol.h"
+#include "text/text.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -107,7 +108,7 @@ static bool is_decided(enum spf_check_result result)
 /* As spf.h promises it: what would mean something in a header is "?". */
 static bool is_shown_domain(const char *text)
 {
-	return spf_is_printable(text, SPF_MAX_NAME) &&
+	return text_is_printable(text, SPF_MAX_NAME) &&
 		strpbrk(text, SPF_NO_DOMAIN_CHARACTERS) == NULL;
 }
 
@@ -121,9 +122,9 @@ reply_read(const char *const *fields, pool_t pool, struct spf_check_reply *reply
 	    spf_check_result_parse(fields[0], &reply_r->result) < 0 ||
 	    spf_identity_parse(fields[1], &reply_r->identity) < 0 ||
 	    !is_shown_domain(fields[2]) ||
-	    !spf_is_printable(fields[3], SPF_MAX_PROBLEM) ||
-	    !spf_is_printable(fields[4], SPF_MAX_PROBLEM) ||
-	    !spf_is_printable(fields[5], SPF_MAX_EXPLANATION))
+	    !text_is_printable(fields[3], SPF_MAX_PROBLEM) ||
+	    !text_is_printable(fields[4], SPF_MAX_PROBLEM) ||
+	    !text_is_printable(fields[5], SPF_MAX_EXPLANATION))
 		return -1;
 	decided = is_decided(reply_r->result);
 	if (decided != (*fields[3] != '\0') || decided != (*fields[4] == '\0') ||
@@ -146,7 +147,7 @@ int spf_answer_read(const char *line, pool_t pool, struct spf_check_reply *reply
 	if (strcmp(fields[0], "reply") == 0)
 		return reply_read(fields + 1, pool, reply_r);
 	if (strcmp(fields[0], "step") != 0 || fields[1] == NULL ||
-	    !spf_is_printable(fields[1], SPF_MAX_TRACE))
+	    !text_is_printable(fields[1], SPF_MAX_TRACE))
 		return -1;
 	*step_r = fields[1];
 	return 0;

@@ -1,5 +1,4 @@
-/* Names of SPF results and identities, and printable text. Needs nothing else of the
-   room. */
+/* Names of SPF results and identities. Needs nothing else of the room. */
 
 #include "lib.h"
 #include "spf-result.h"
@@ -59,24 +58,4 @@ int spf_identity_parse(const char *name, enum spf_identity *identity_r)
 		return -1;
 	*identity_r = (enum spf_identity)found;
 	return 0;
-}
-
-const char *spf_printable(pool_t pool, const char *text, size_t max,
-			  const char *unwanted)
-{
-	char *printable = p_strndup(pool, text, max), *p;
-
-	for (p = printable; *p != '\0'; p++) {
-		if (*p < ' ' || *p > '~' || strchr(unwanted, *p) != NULL)
-			*p = '?';
-	}
-	return printable;
-}
-
-bool spf_is_printable(const char *text, size_t max)
-{
-	const char *p;
-
-	for (p = text; *p >= ' ' && *p <= '~'; p++) ;
-	return *p == '\0' && (size_t)(p - text) <= max;
 }

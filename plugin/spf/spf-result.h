@@ -1,8 +1,7 @@
 #ifndef SPF_RESULT_H
 #define SPF_RESULT_H
 
-/* Results of an SPF check, RFC 7208, 2.6, what was checked, and how what came from the
-   net may be shown. */
+/* Results of an SPF check, RFC 7208, 2.6, and what was checked. */
 
 enum spf_check_result {
 	SPF_CHECK_NONE,
@@ -27,12 +26,5 @@ const char *spf_identity_name(enum spf_identity identity);
 /* Both in any case. Return 0, or -1 if there is none of this name. */
 int spf_check_result_parse(const char *name, enum spf_check_result *result_r);
 int spf_identity_parse(const char *name, enum spf_identity *identity_r);
-
-/* At most max bytes of a hostile text, with "?" for all that is not printable ASCII, or
-   one of these characters. */
-const char *spf_printable(pool_t pool, const char *text, size_t max,
-			  const char *unwanted);
-/* It is so already. */
-bool spf_is_printable(const char *text, size_t max);
 
 #endif

@@ -99,3 +99,11 @@ const char *text_printable(const char *text, size_t max, const char *unwanted)
 	}
 	return str_c(printable);
 }
+
+bool text_is_printable(const char *text, size_t max)
+{
+	const char *p;
+
+	for (p = text; *p >= ' ' && *p <= '~'; p++) ;
+	return *p == '\0' && (size_t)(p - text) <= max;
+}

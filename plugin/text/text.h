@@ -53,5 +53,7 @@ bool header_field_is(const struct header_field *field, const char *name);
 /* At most max bytes of text, for a header, a reply or a log line: a '?' stands for each
    character that is no printable ASCII, or is one of unwanted. Data stack. */
 const char *text_printable(const char *text, size_t max, const char *unwanted);
+/* It is so already: at most max bytes, and nothing but printable ASCII. */
+bool text_is_printable(const char *text, size_t max);
 
 #endif

@@ -9,6 +9,7 @@
 #include "spf-term.h"
 #include "spf-macro.h"
 #include "spf/spf-limits.h"
+#include "text/text.h"
 
 
 /* What stands for MAIL FROM (2.4, 4.3): for the null sender postmaster@HELO, and
@@ -84,7 +85,7 @@ check_explanation(struct spf_evaluation *evaluation,
 	    !spf_macro_expand(evaluation, t_strndup(text, size), domain,
 			      SPF_MACRO_IN_EXPLANATION, expanded) ||
 	    str_len(expanded) == 0 ||
-	    !spf_is_printable(str_c(expanded), str_len(expanded)))
+	    !text_is_printable(str_c(expanded), str_len(expanded)))
 		return NULL;
 	str_truncate(expanded, SPF_MAX_EXPLANATION);
 	return str_c(expanded);
@@ -108,8 +109,9 @@ check_evaluate(struct spf_evaluation *evaluation, struct spf_check_reply *reply)
 		return;
 	}
 	reply->mechanism = libspf2_reply.mechanism == NULL ? "default" :
-		spf_printable(evaluation->pool, libspf2_reply.mechanism,
-			      SPF_MAX_PROBLEM, "");
+		p_strdup(evaluation->pool,
+			 text_printable(libspf2_reply.mechanism,
+					SPF_MAX_PROBLEM, ""));
 	evaluation->decided = TRUE;
 	if (reply->result == SPF_CHECK_FAIL) {
 		reply->explanation = check_explanation(evaluation,
@@ -133,9 +135,9 @@ check_host(struct spf_evaluation *evaluation, struct spf_check_reply *reply)
 	const struct spf_check_request *request = evaluation->request;
 
 	check_set_sender(evaluation, &reply->identity);
-	reply->domain = spf_printable(evaluation->pool,
-				      t_str_lcase(evaluation->sender_domain),
-				      SPF_MAX_NAME, SPF_NO_DOMAIN_CHARACTERS);
+	reply->domain = p_strdup(evaluation->pool,
+		text_printable(t_str_lcase(evaluation->sender_domain),
+			       SPF_MAX_NAME, SPF_NO_DOMAIN_CHARACTERS));
 	reply->problem = check_request_problem(request);
 	if (reply->problem == NULL)
 		reply->problem = check_domain_problem(evaluation->sender_domain);

@@ -5,6 +5,7 @@
 #include "str.h"
 #include "spf-evaluation.h"
 #include "spf/spf-limits.h"
+#include "text/text.h"
 
 #include <stdarg.h>
 
@@ -20,8 +21,7 @@ void spf_evaluation_trace(struct spf_evaluation *evaluation,
 	T_BEGIN {
 		const char *line = t_strdup_vprintf(format, args);
 
-		request->trace(spf_printable(pool_datastack_create(), line,
-					     SPF_MAX_TRACE, ""),
+		request->trace(text_printable(line, SPF_MAX_TRACE, ""),
 			       request->trace_context);
 	} T_END;
 	va_end(args);
@@ -37,10 +37,9 @@ void spf_evaluation_fail(struct spf_evaluation *evaluation,
 		return;
 	va_start(args, format);
 	T_BEGIN {
-		evaluation->problem =
-			spf_printable(evaluation->pool,
-				      t_strdup_vprintf(format, args),
-				      SPF_MAX_PROBLEM, "");
+		evaluation->problem = p_strdup(evaluation->pool,
+			text_printable(t_strdup_vprintf(format, args),
+				       SPF_MAX_PROBLEM, ""));
 	} T_END;
 	va_end(args);
 	evaluation->failure = failure;

@@ -54,7 +54,7 @@ static const struct {
 	{ { .result = SPF_CHECK_NONE, .domain = "x; spf=pass" },
 	  " " ID ";\n\tspf=none smtp.mailfrom=\"x??spf?pass\"\n" },
 	{ { .result = SPF_CHECK_NONE, .domain = "\"\\()\xc3\xbc\x7f\x01" },
-	  " " ID ";\n\tspf=none smtp.mailfrom=\"????????\"\n" },
+	  " " ID ";\n\tspf=none smtp.mailfrom=\"???????\"\n" },
 	{ { .result = SPF_CHECK_NONE, .reason = "\";\r\n spf=pass  x" },
 	  " " ID ";\n\tspf=none reason=\"???? spf?pass x\"\n" },
 };

@@ -113,6 +113,16 @@ static void test_printable(void **state ATTR_UNUSED)
 	}
 }
 
+static void test_is_printable(void **state ATTR_UNUSED)
+{
+	assert_true(text_is_printable("plain ~", 7));
+	assert_true(text_is_printable("", 0));
+	assert_false(text_is_printable("plain ~", 6));
+	assert_false(text_is_printable("a\tb", 9));
+	assert_false(text_is_printable("a\x7f", 9));
+	assert_false(text_is_printable("\xc3\xb6", 9));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +130,7 @@ int main(void)
 		cmocka_unit_test(test_end_of_a_part),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_printable),
+		cmocka_unit_test(test_is_printable),
 	};
 
 	return UNIT_RUN(tests);

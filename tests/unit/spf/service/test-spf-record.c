@@ -268,15 +268,6 @@ static void test_explanations(void **state ATTR_UNUSED)
 	}
 }
 
-static void test_printable(void **state ATTR_UNUSED)
-{
-	pool_t pool = pool_datastack_create();
-
-	assert_string_equal(spf_printable(pool, "a\r\nb\303\244\177", 99, ""),
-			    "a??b???");
-	assert_string_equal(spf_printable(pool, "abcdef", 3, ""), "abc");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,7 +279,6 @@ int main(void)
 		cmocka_unit_test(test_modifiers),
 		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_explanations),
-		cmocka_unit_test(test_printable),
 	};
 
 	return UNIT_RUN(tests);
