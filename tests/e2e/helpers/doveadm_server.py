@@ -3,6 +3,7 @@
 For what tests prepare and look at. What doveadm itself prints, and its exit codes, are Dovecot.doveadm()'s.
 """
 
+import select
 import socket
 
 
@@ -28,6 +29,10 @@ class DoveadmServer:
             answer += data
         values, result, _ = answer.decode().split("\n")
         return values.split("\t")[:-1] if result == "+" else None
+
+    def waits(self) -> bool:
+        """For the next command; not if it has ended, or said what it wasn't asked."""
+        return not select.select([self._socket], [], [], 0)[0]
 
     def close(self) -> None:
         self._socket.close()

@@ -189,10 +189,10 @@ class Dovecot:
         """As it was when it had started: no mail, nothing else in the homes, nobody reading them, and a new log.
 
         False if it can't be told from outside that nothing else was changed: then it is only good for stop()."""
-        self._hang_up()
         if self._as_started is None or self._changed or not self._daemon.running():
             return False
-        if not self._daemon.end(all_but=KEEPING_NOTHING) or self.log_lines(UNUSUAL) or not self._has_files_of_start() or \
+        if not self._daemon.end(all_but=KEEPING_NOTHING, nor=self._doveadm_server()) or \
+                self.log_lines(UNUSUAL) or not self._has_files_of_start() or \
                 self.config.read_text() != dovecot_config.configuration(self):
             return False
         self.log = Log(self.folder / "log", self._as_started.logged)
@@ -201,6 +201,17 @@ class Dovecot:
             shutil.rmtree(user.home)
             self._make_home(user)
         return True
+
+    def _doveadm_server(self) -> set[int]:
+        """The process that ask() talks to, done with what it was asked: it keeps nothing of a user from command to command.
+
+        Where it can't be told from others, none, and ask() takes a new one."""
+        found = self._daemon.children_called("doveadm-server")
+        if self._server is None or not self._server.waits() or len(found) != 1:
+            self._hang_up()
+            return set()
+        self._daemon.wait_until_idle("doveadm-server")
+        return found
 
     def _hang_up(self) -> None:
         if self._server is not None:
@@ -400,10 +411,14 @@ class Dovecot:
             self.doveadm(*args, user=user)
 
     def mailboxes(self, user: str) -> list[str]:
-        return sorted(self.ask(user, "mailbox list") or self.doveadm("mailbox", "list", user=user).out.splitlines())
+        return self._listed(user)
 
     def subscriptions(self, user: str) -> list[str]:
-        return sorted(self.doveadm("mailbox", "list", "-s", user=user).out.splitlines())
+        return self._listed(user, "-s")
+
+    def _listed(self, user: str, *options: str) -> list[str]:
+        return sorted(self.ask(user, "mailbox list", *options) or
+                      self.doveadm("mailbox", "list", *options, user=user).out.splitlines())
 
     def messages(self, user: str, mailbox: str = "INBOX") -> list[Message]:
         """In order of delivery; none if the mailbox does not exist."""

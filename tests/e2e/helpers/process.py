@@ -146,13 +146,18 @@ class Daemon:
             pause = min(2 * pause, 0.05)
         raise TimeoutError(f"no process {name} that waits for input:\n{self.processes()}")
 
-    def end(self, *, all_but: frozenset[str]) -> bool:
+    def children_called(self, name: str) -> set[int]:
+        return {pid for pid, found in children(self.pid).items() if found == name}
+
+    def end(self, *, all_but: frozenset[str], nor: Iterable[int] = ()) -> bool:
         """Ends processes as Dovecot's master ends idle ones: by SIGINT, which nobody logs. False if some go on.
+        all_but: their names; nor: these processes.
 
         Asked again and again: who is busy doesn't listen."""
         deadline = time.monotonic() + STOP_SECONDS
         pause = 0.002
-        while left := self._others(all_but, children) or self._others(all_but, processes):
+        kept = set(nor)
+        while left := self._others(all_but, children) - kept or self._others(all_but, processes) - kept:
             if time.monotonic() > deadline:
                 return False
             for pid in left:
