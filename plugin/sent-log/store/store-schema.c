@@ -15,8 +15,6 @@
 #include <string.h>
 
 #define SCHEMA_SQL 3
-/* Ours has a tenth of it. */
-#define KNOWN_SCHEMA_MAX (64 * 1024)
 
 /* NOT INDEXED: the table itself, whatever index a file claims to have on it. */
 #define SCHEMA_ROWS "SELECT type, name, tbl_name, sql" \
@@ -265,8 +263,9 @@ static char *schema_text(sqlite3 *db, size_t *size_r)
 	return text;
 }
 
-/* Of the last file that was compared and was right: nearly always the next one has the
-   same, to the letter. */
+/* As it has to be, of the last store that was checked: nearly every file has the same, to
+   the letter. One that hasn't (somebody wrote comments into it) is compared word by word,
+   each time, and the others don't pay for it. */
 static struct {
 	const char *const *migrations;
 	int version;
@@ -274,17 +273,12 @@ static struct {
 	size_t size;
 } known_schema;
 
-static void know_schema(struct sent_store *store, int version, sqlite3 *db)
+static void know_schema(struct sent_store *store, int version, sqlite3 *expected)
 {
 	free(known_schema.text);
 	known_schema.migrations = store->migrations;
 	known_schema.version = version;
-	known_schema.text = schema_text(db, &known_schema.size);
-	/* comments may be as long as somebody likes */
-	if (known_schema.text != NULL && known_schema.size > KNOWN_SCHEMA_MAX) {
-		free(known_schema.text);
-		known_schema.text = NULL;
-	}
+	known_schema.text = schema_text(expected, &known_schema.size);
 }
 
 /* Returns what follows this row in a schema_text() from `text` to `end`, or NULL if
@@ -355,8 +349,7 @@ static int check_in_transaction(struct sent_store *store, sqlite3 *db,
 	if (expected == NULL)
 		return -1;
 	ret = compare_with(store, db, expected);
-	if (ret == 0)
-		know_schema(store, *version_r, db);
+	know_schema(store, *version_r, expected);
 	(void)sqlite3_close(expected);
 	return ret;
 }
