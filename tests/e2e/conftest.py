@@ -18,6 +18,7 @@ from sending import Sending   # noqa: E402
 from smtp import PORT, SmtpServer   # noqa: E402
 
 LOGS = pytest.StashKey[list]()
+FAILED = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -25,6 +26,7 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     if report.failed:
+        item.stash[FAILED] = True
         for name, log in item.stash.get(LOGS, []):
             report.sections.append((name, str(log() if callable(log) else log)))
 
@@ -45,8 +47,8 @@ def dovecots():
 
 
 @pytest.fixture
-def dovecot_factory(dovecots, attach_log):
-    """dovecot_factory(plugin={...}, ...) -> a running Dovecot (arguments: see there), gone after the test."""
+def dovecot_factory(request, dovecots, attach_log):
+    """dovecot_factory(plugin={...}, ...) -> a running Dovecot (arguments: see there), as if it had just been started."""
     taken = []
 
     def make(*args, **settings) -> Dovecot:
@@ -57,8 +59,9 @@ def dovecot_factory(dovecots, attach_log):
         return dovecot if dovecot.running else dovecot.start()
 
     yield make
-    for dovecot in taken:
-        dovecots.give_back(dovecot)
+    with ExitStack() as each:
+        for dovecot in taken:
+            each.callback(dovecots.give_back, dovecot, is_good=FAILED not in request.node.stash)
 
 
 @pytest.fixture

@@ -2,13 +2,16 @@
 
 import email
 import os
+import signal
 
 import pytest
 
-from dovecot import ALICE, BOB, CAROL, Dovecot, crlf
+from dovecot import ALICE, BOB, CAROL, KEEPING_NOTHING, Dovecot, crlf
+from dovecots import Dovecots
 from messages import original
 from mta import BUSY, NOBODY, READER
 from process import processes
+from reports import cover, errors
 
 PLAIN = b"From: a@elsewhere.example\nTo: b@elsewhere.example\nSubject: \xe4\n\n.\n..dots\n\xe4 \xff\nend\n"
 
@@ -116,3 +119,66 @@ def test_mta_reports_to_the_envelope_sender(mta, make, rcpt, action):
     fields = status.get_payload()[1]
     assert fields["Final-Recipient"].replace(" ", "") == f"rfc822;{rcpt}"
     assert fields["Action"] in action.split("|")
+
+
+# A Dovecot goes on to the next test
+
+@pytest.fixture
+def shared():
+    """Dovecots that no other test gets."""
+    dovecots = Dovecots()
+    yield dovecots
+    dovecots.stop()
+
+
+def test_the_next_test_finds_what_it_would_after_a_start(shared):
+    dovecot = shared.take().start()
+    as_started = dovecot.log_lines()
+    for _ in range(2):
+        cover(dovecot)
+        dovecot.deliver("lmtp", ALICE, PLAIN, "a@elsewhere.example")
+        dovecot.append(ALICE, "Sent", PLAIN)
+        assert len(dovecot.messages(ALICE)) == len(dovecot.messages(ALICE, "Sent")) == 1
+        assert len(dovecot.log_lines()) > len(as_started) and errors(dovecot) == []
+        shared.give_back(dovecot)
+        assert shared.take() is dovecot and dovecot.running
+        assert dovecot.log_lines() == as_started
+        assert [file for user in dovecot.users.values() for file in user.home.iterdir()] == []
+    assert set(processes(dovecot.pid).values()) <= KEEPING_NOTHING | {"doveadm-server"}
+    shared.give_back(dovecot)
+
+
+CHANGES = {
+    "users": lambda dovecot: dovecot.set_fields(ALICE, quota_rule="*:storage=1M"),
+    "settings": lambda dovecot: dovecot.config.write_text("protocols =\n"),
+    "file": lambda dovecot: (dovecot.folder / "left").touch(),
+    "socket": lambda dovecot: dovecot.lmtp_socket.unlink(),
+    "restarted": lambda dovecot: dovecot.restart(debug=True),
+    "processes asked for": lambda dovecot: dovecot.pids("lmtp"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_dovecot_that_a_test_has_changed_ends(shared, change):
+    dovecot = shared.take(backscatter=False).start()
+    change(dovecot)
+    shared.give_back(dovecot)
+    assert not dovecot.running
+
+
+def test_that_of_a_test_that_failed_ends(shared):
+    dovecot = shared.take(backscatter=False).start()
+    shared.give_back(dovecot, is_good=False)
+    assert not dovecot.running
+
+
+def test_a_process_that_crashed_is_seen(shared):
+    dovecot = shared.take(backscatter=False).start()
+    dovecot.deliver("lmtp", ALICE, PLAIN, "a@elsewhere.example")
+    dovecot.append(ALICE, "INBOX", PLAIN)
+    for pid in dovecot.pids("imap-login"):
+        os.kill(pid, signal.SIGABRT)
+    dovecot.wait_log("killed with signal 6")
+    with pytest.raises(AssertionError, match="crashed"):
+        shared.give_back(dovecot)
+    assert not dovecot.running

@@ -7,6 +7,10 @@ import select
 import socket
 
 
+class Refused(Exception):
+    """The command failed: doveadm says why."""
+
+
 class DoveadmServer:
     """One process of Dovecot's, which goes on from command to command. Closes the connection that it is given."""
 
@@ -16,8 +20,8 @@ class DoveadmServer:
         hello = self._socket.recv(100)
         assert hello == b"+\n", hello
 
-    def ask(self, user: str, command: str, *args: str) -> list[str] | None:
-        """command: "backscatter coverage". All values of all rows; None if it failed."""
+    def ask(self, user: str, command: str, *args: str) -> list[str]:
+        """command: "backscatter coverage". All values of all rows. One at a time: whoever gets no answer closes it."""
         words = ["", user, command, *args]
         assert not any(set(word) & set("\t\n\1") for word in words), words
         self._socket.sendall("\t".join(words).encode() + b"\n")
@@ -28,7 +32,9 @@ class DoveadmServer:
             assert data, answer
             answer += data
         values, result, _ = answer.decode().split("\n")
-        return values.split("\t")[:-1] if result == "+" else None
+        if result != "+":
+            raise Refused(f"doveadm {command} {' '.join(args)} for {user}: {result}")
+        return values.split("\t")[:-1]
 
     def waits(self) -> bool:
         """For the next command; not if it has ended, or said what it wasn't asked."""

@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -30,7 +31,6 @@ from dovecot_config import LIBEXEC, LMTP_PORT, ROOT, SUBMISSION_PORT
 from process import STOP_SECONDS, Daemon, Log, loopback_address
 from submission import Reply, SubmissionClient
 
-ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("BACKSCATTER_BUILD", ROOT / "build"))
 
 ALICE, BOB, CAROL = "alice@example.test", "bob@example.test", "carol@example.test"
@@ -186,13 +186,14 @@ class Dovecot:
         return self._daemon.pid
 
     def clear(self) -> bool:
-        """As it was when it had started: no mail, nothing else in the homes, nobody reading them, and a new log.
+        """As it was when it had started: no mail, nothing else in the homes, no process that has read there, and a new log.
 
-        False if it can't be told from outside that nothing else was changed: then it is only good for stop()."""
+        False if it can't be told from outside that nothing else was changed: then it is only good for stop().
+        TimeoutError if a process doesn't end."""
         if self._as_started is None or self._changed or not self._daemon.running():
             return False
-        if not self._daemon.end(all_but=KEEPING_NOTHING, nor=self._doveadm_server()) or \
-                self.log_lines(UNUSUAL) or not self._has_files_of_start() or \
+        self._daemon.end(all_but=KEEPING_NOTHING, nor=self._idle_doveadm_server())
+        if self.log_lines(UNUSUAL) or not self._has_files_of_start() or \
                 self.config.read_text() != dovecot_config.configuration(self):
             return False
         self.log = Log(self.folder / "log", self._as_started.logged)
@@ -202,16 +203,16 @@ class Dovecot:
             self._make_home(user)
         return True
 
-    def _doveadm_server(self) -> set[int]:
-        """The process that ask() talks to, done with what it was asked: it keeps nothing of a user from command to command.
-
-        Where it can't be told from others, none, and ask() takes a new one."""
-        found = self._daemon.children_called("doveadm-server")
-        if self._server is None or not self._server.waits() or len(found) != 1:
-            self._hang_up()
-            return set()
-        self._daemon.wait_until_idle("doveadm-server")
-        return found
+    def _idle_doveadm_server(self) -> set[int]:
+        """The process that ask() talks to, which keeps nothing of a user from command to command. Empty where there is none, or
+        others of that name run: then the next ask() finds a new one."""
+        pids = self._daemon.children_called("doveadm-server")
+        if self._server is not None and len(pids) == 1:
+            self._daemon.wait_until_idle("doveadm-server")
+            if self._server.waits():
+                return pids
+        self._hang_up()
+        return set()
 
     def _hang_up(self) -> None:
         if self._server is not None:
@@ -227,10 +228,14 @@ class Dovecot:
     def _files(self) -> dict[Path, tuple[int, int]]:
         """What lies in its folder, but for what users have, and the services' sockets: which file, and of when."""
         found = {}
-        for path in [*self.folder.iterdir(), *filter(Path.is_socket, self.run.iterdir())]:
-            if path.name not in ("home", "log"):
+        for path in [*self.folder.iterdir(), *self.run.iterdir()]:
+            try:
                 status = path.lstat()
-                found[path] = status.st_ino, 0 if path.is_dir() else status.st_mtime_ns
+            except FileNotFoundError:
+                continue   # Dovecot's own files come and go
+            if path.parent == self.run and not stat.S_ISSOCK(status.st_mode) or path.name in ("home", "log"):
+                continue
+            found[path] = status.st_ino, 0 if stat.S_ISDIR(status.st_mode) else status.st_mtime_ns
         return found
 
     @property
@@ -395,14 +400,18 @@ class Dovecot:
         return result
 
     def ask(self, user: str, command: str, *args: str) -> list[str] | None:
-        """The same with a tenth of the work, where only the values count, or that there are some: see DoveadmServer.
+        """The values that doveadm COMMAND ARGS prints for a user, with a tenth of doveadm()'s work: see DoveadmServer.
 
-        None where doveadm() has to say what is wrong."""
+        None, and nothing was asked, where a test counts doveadm's processes. Raises Refused if it fails."""
         if "service doveadm" in self.extra:
-            return None   # as many processes as its test wants
+            return None
         if self._server is None:
             self._server = DoveadmServer(connect(self.run / "doveadm-server", DEADLINE))
-        return self._server.ask(user, command, *args)
+        try:
+            return self._server.ask(user, command, *args)
+        except BaseException:
+            self._hang_up()
+            raise
 
     def do(self, user: str, *args: str) -> None:
         """doveadm ARGS for a user, where nothing counts but that it is done."""
@@ -417,8 +426,10 @@ class Dovecot:
         return self._listed(user, "-s")
 
     def _listed(self, user: str, *options: str) -> list[str]:
-        return sorted(self.ask(user, "mailbox list", *options) or
-                      self.doveadm("mailbox", "list", *options, user=user).out.splitlines())
+        found = self.ask(user, "mailbox list", *options)
+        if found is None:
+            found = self.doveadm("mailbox", "list", *options, user=user).out.splitlines()
+        return sorted(found)
 
     def messages(self, user: str, mailbox: str = "INBOX") -> list[Message]:
         """In order of delivery; none if the mailbox does not exist."""

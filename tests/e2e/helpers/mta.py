@@ -304,14 +304,15 @@ begin retry
         since = self.world.mark()
         self.submit(mail_from, rcpt, message)
         for _ in range(int(DEADLINE)):
-            self._run_queue()
+            self.run_queue()
             try:
                 return self._reported(mail_from, message, since, 1)
             except TimeoutError:
                 pass
         raise TimeoutError(f"no warning about a delay within {DEADLINE} s")
 
-    def _run_queue(self) -> None:
+    def run_queue(self) -> None:
+        """Tries once more what could not be delivered, if it is time for that."""
         subprocess.run(self._in_chroot("/usr/sbin/exim4", "-C", "/etc/exim.conf", "-q"), check=True, timeout=DEADLINE,
                        capture_output=True)
 

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import IO
 
 STOP_SECONDS = 10.0
 
@@ -95,12 +96,13 @@ class Daemon:
             raise RuntimeError(f"{argv[0]} ended at once:\n{log}")
 
     def _read(self) -> None:
-        with self._process.stdout as output:
-            more = True
-            while more:
-                select.select([output], [], [])
-                with self._reading:
-                    more = self._read_some()
+        more = True
+        while more:
+            select.select([self._process.stdout], [], [])
+            with self._reading:
+                more = self._read_some()
+        with self._reading:
+            self._process.stdout.close()
         self.log.add(f"process ended: {self.pid}")
 
     def _read_some(self) -> bool:
@@ -119,7 +121,7 @@ class Daemon:
     def read_written(self) -> None:
         """Until all that it has written is in the log."""
         with self._reading:
-            while not self._process.stdout.closed and waiting(self._process.stdout.fileno()):
+            while waiting(self._process.stdout):
                 self._read_some()
 
     def log_to(self, log: Log) -> None:
@@ -136,38 +138,39 @@ class Daemon:
             f"\nits output is {'read' if self._reader.is_alive() else 'not read any more'}"
 
     def wait_until_idle(self, name: str) -> None:
-        """Until its process of this name waits for input (nothing tells when: it can only be looked at)."""
-        deadline = time.monotonic() + STOP_SECONDS
-        pause = 0.001
-        while time.monotonic() < deadline:
-            if any(found == name and waits_for_input(pid) for pid, found in children(self.pid).items()):
-                return
-            time.sleep(pause)
-            pause = min(2 * pause, 0.05)
-        raise TimeoutError(f"no process {name} that waits for input:\n{self.processes()}")
+        """Until its process of this name waits for input."""
+        self._look_until(lambda: any(map(waits_for_input, self.children_called(name))), f"no process {name} that waits for input")
 
     def children_called(self, name: str) -> set[int]:
         return {pid for pid, found in children(self.pid).items() if found == name}
 
-    def end(self, *, all_but: frozenset[str], nor: Iterable[int] = ()) -> bool:
-        """Ends processes as Dovecot's master ends idle ones: by SIGINT, which nobody logs. False if some go on.
-        all_but: their names; nor: these processes.
+    def end(self, *, all_but: frozenset[str], nor: set[int]) -> None:
+        """Ends processes as Dovecot's master ends idle ones: by SIGINT, which nobody logs.
+        all_but: names of those that go on; nor: their ids.
 
-        Asked again and again: who is busy doesn't listen."""
+        Returns once the master knows of their end, and has logged what it says of it."""
+        def ended() -> bool:
+            return not (self._told_to_end(children, all_but, nor) or self._told_to_end(processes, all_but, nor) or
+                        children(self.pid, b"Z")) and waits_for_input(self.pid)
+
+        self._look_until(ended, f"some don't end, beside {sorted(all_but)} and {sorted(nor)}")
+
+    def _told_to_end(self, look: Callable[[int], dict[int, str]], all_but: frozenset[str], nor: set[int]) -> set[int]:
+        """Again and again: who is busy doesn't listen."""
+        found = {pid for pid, name in look(self.pid).items() if name not in all_but} - nor
+        for pid in found:
+            signal_to(pid, signal.SIGINT)
+        return found
+
+    def _look_until(self, condition: Callable[[], bool], otherwise: str) -> None:
+        """For what nobody tells."""
         deadline = time.monotonic() + STOP_SECONDS
-        pause = 0.002
-        kept = set(nor)
-        while left := self._others(all_but, children) - kept or self._others(all_but, processes) - kept:
+        pause = 0.001
+        while not condition():
             if time.monotonic() > deadline:
-                return False
-            for pid in left:
-                signal_to(pid, signal.SIGINT)
+                raise TimeoutError(f"{otherwise}:\n{self.processes()}")
             time.sleep(pause)
             pause = min(2 * pause, 0.05)
-        return True
-
-    def _others(self, than: frozenset[str], look: Callable[[int], dict[int, str]]) -> set[int]:
-        return {pid for pid, name in look(self.pid).items() if name not in than}
 
     def stop(self, patience: float = STOP_SECONDS) -> None:
         """SIGTERM, then SIGKILL for what is still there after a while; returns when nothing of it runs any more."""
@@ -197,10 +200,11 @@ def signal_to(pid: int, number: int) -> None:
         pass   # it ended meanwhile
 
 
-def waiting(pipe: int) -> int:
+def waiting(pipe: IO[bytes]) -> int:
     """Bytes that nobody has read yet."""
     number = array.array("i", [0])
-    fcntl.ioctl(pipe, termios.FIONREAD, number)
+    if not pipe.closed:
+        fcntl.ioctl(pipe, termios.FIONREAD, number)
     return number[0]
 
 
@@ -209,17 +213,18 @@ def processes(session: int) -> dict[int, str]:
     return named(os.listdir("/proc"), session)
 
 
-def children(pid: int) -> dict[int, str]:
-    """What runs of a process' children. A tenth of the work of processes(), but while some end others may be missing."""
+def children(pid: int, state: bytes = b"") -> dict[int, str]:
+    """What runs of a process' children. A tenth of the work of processes(), but while some end others may be missing.
+    state: only those in this one (proc(5)), b"Z" too."""
     try:
         pids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return {}   # it ended meanwhile
-    return named(pids, pid)
+    return named(pids, pid, state)
 
 
-def named(pids: Iterable[str], session: int) -> dict[int, str]:
-    """Those of a session that run."""
+def named(pids: Iterable[str], session: int, wanted: bytes = b"") -> dict[int, str]:
+    """Those of a session that run, or are in this state."""
     found = {}
     for pid in filter(str.isdigit, pids):
         try:
@@ -228,7 +233,7 @@ def named(pids: Iterable[str], session: int) -> dict[int, str]:
         except (OSError, IndexError):
             continue   # it ended meanwhile
         state, _, _, process_session = rest.split()[:4]
-        if int(process_session) == session and state != b"Z":
+        if int(process_session) == session and (state == wanted if wanted else state != b"Z"):
             found[int(pid)] = name.decode(errors="replace")
     return found
 

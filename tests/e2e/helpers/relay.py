@@ -114,8 +114,9 @@ class Relay(Postfix):
         link.rename(self.lmtp)
 
     def settle(self) -> None:
-        """Returns once nothing is on its way any more: delivered, or thrown away if it waits for another attempt."""
-        deadline = time.monotonic() + DEADLINE
+        """Returns once nothing is on its way any more: delivered, or, if Postfix waits for another attempt, thrown away."""
+        began = time.monotonic()
+        deadline = began + DEADLINE
         looks_without = 0
         # One look may miss what moves from queue to queue meanwhile.
         while looks_without < 3:
@@ -124,6 +125,8 @@ class Relay(Postfix):
             if self._queued("deferred"):
                 subprocess.run(["postsuper", "-c", self.etc, "-d", "ALL", "deferred"], check=True, timeout=DEADLINE,
                                capture_output=True)
+            if time.monotonic() > began + 1 and self.remote.queued():
+                self.remote.run_queue()
             looks_without = 0 if left else looks_without + 1
             time.sleep(0.005)
 
