@@ -174,7 +174,8 @@ def test_killed_at_random_moments_no_message_is_lost_and_the_gap_is_marked(site)
     wait_until(lambda: not [began for began, ended in without_row()
                             if any(first < began and ended < last for first, last in there)])
     print(f"{KILLS} kills, {len(sent)} messages, {len(without_row())} without a row")
-    # Coverage starts after the last kill. What a session that began before has sent since is dated within a day after that.
+    # Coverage starts after the last kill. A session that began before may send without a row later, and is dated within a day
+    # after that, as this report is.
     last_kill = there[-2][1]
     wait_until(lambda: since(site.dovecot) >= int(last_kill))
     assert coverage(site.dovecot)["cause"] == "gap"
