@@ -71,6 +71,7 @@ def show(dovecot: Dovecot, postfix: Postfix) -> None:
     dovecot.doveadm("backscatter", "coverage", "--since", since, user=ALICE)
 
     print(f"Dovecot with the plugin, {ALICE}'s log complete since {since}; Postfix in front of it, over LMTP.")
+    print(f"Here backscatter is only annotated, and {ALICE}'s Sieve script files it in Junk (by default: in the mailbox Backscatter).")
     print(f"Two messages with the envelope sender {ALICE} are refused by the world and bounce:\n")
     sent = original("genuine", sender=ALICE, rcpt=FRIEND)
     dovecot.append(ALICE, "Sent", sent)

@@ -120,7 +120,7 @@ static const struct doveadm_user_command explain_command = {
 	.run = explain_run,
 };
 
-DOVEADM_USER_COMMAND(explain, "explain", "[-r <recipient>] <file>",
+DOVEADM_USER_COMMAND(explain, "explain", "[-r <recipient>] <file>|-",
 DOVEADM_CMD_PARAM('r', "recipient", CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', "file", CMD_PARAM_ISTREAM, CMD_PARAM_FLAG_POSITIONAL)
 );

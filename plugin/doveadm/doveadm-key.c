@@ -101,10 +101,10 @@ static int key_rotate_run(struct doveadm_run *run)
 	const char *error;
 
 	if (site_key != NULL) {
-		return doveadm_run_failed(run, t_strdup_printf(
-			"backscatter_site_key is what this user sends with: "
-			"doveadm backscatter key generate %s makes a new one",
-			site_key));
+		e_error(run->buser->event, "backscatter_site_key is what this "
+			"user sends with: doveadm backscatter key generate %s "
+			"makes a new one", site_key);
+		return doveadm_run_not_possible(run);
 	}
 	if (doveadm_log_open(run, DOVEADM_LOG_CREATE) < 0)
 		return -1;

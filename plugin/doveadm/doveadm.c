@@ -115,8 +115,11 @@ static void doveadm_user_command_preinit(struct doveadm_mail_cmd_context *ctx)
 	compat_doveadm_regain_rights();
 	if (doveadm_names_a_user(ctx->cctx))
 		return;
-	(void)doveadm_wrong_argument(ctx, "user is missing");
-	/* without a name Dovecot ends the process next; nobody is called "" */
+	(void)doveadm_wrong_argument(ctx, "user is missing: -u USER, or -A for all");
+	/* without a name Dovecot ends the process next, in a server too; nobody is
+	   called "" */
+	if (ctx->cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI)
+		lib_exit(ctx->exit_code);
 	ctx->cctx->username = "";
 }
 

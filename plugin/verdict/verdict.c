@@ -212,8 +212,8 @@ static const char *saw_budget(const struct verdict_facts *facts)
 {
 	if (!keyed_holds(facts) && !logged_holds(facts))
 		return "no evidence that could be replayed";
-	return facts->budget_used_up ? "the budget is used up" :
-		"the budget is not used up";
+	return facts->budget_used_up ? "reported on too often by now" :
+		"not reported on too often";
 }
 
 static const char *saw_recipients(const struct verdict_facts *facts)
@@ -333,7 +333,7 @@ static enum verdict_reason reason_software(const struct verdict_facts *facts)
 }
 
 static const struct verdict_row verdict_rows[VERDICT_ROW_COUNT] = {
-	{ "evidence holds, but its budget is used up",
+	{ "evidence holds, but was reported on too often",
 	  VERDICT_UNKNOWN, VERDICT_REASON_REPLAYED,
 	  is_replayed, .saw = saw_budget, .evidence = evidence_held },
 	{ "tag, envid or serial is ours",

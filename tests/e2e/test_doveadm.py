@@ -87,6 +87,13 @@ def test_wrong_arguments(server, args, code, words):
     assert SentLog.of(server).counts() == {}
 
 
+@pytest.mark.parametrize("args", [["sent", "find", "a@b"], ["sent", "count"], ["import"], ["coverage", "restart"], ["key", "list"]])
+def test_a_user_has_to_be_named(server, args):
+    result = server.doveadm("backscatter", *args, check=False)
+    assert result.code == EX_USAGE
+    assert re.fullmatch(r".*Error: backscatter [a-z ]+: user is missing: -u USER, or -A for all\n", result.err), result
+
+
 @pytest.mark.parametrize("args", [["sent", "find", "a@b"], ["sent", "count"], ["import"], ["coverage"], ["sent", "add", "a@b"]])
 def test_an_unknown_user(server, args):
     assert backscatter(server, *args, user="nobody@example.test", check=False).code == EX_NOUSER
