@@ -352,12 +352,17 @@ install: all $(if $(MILTER),install-milter) ## into the directories of dovecot-c
 uninstall-milter: ## the milter and OpenSMTPD's filter only; its spool, keys and configuration stay
 	rm -f $(INSTALLED_MILTER) $(patsubst milter/systemd/%,$(UNIT_DIR)/%,$(UNITS)) \
 		$(patsubst docs/man/%,$(MAN_DIR)/%,$(MAN_PAGES))
+	@! test -d $(DESTDIR)$(PREFIX)/libexec/backscatter || \
+		rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/libexec/backscatter
 
 .PHONY: uninstall
 uninstall: ## after the configuration was taken out; the users' logs stay
 	@! test -e $(CONF_DIR)/95-backscatter.conf || { \
 		echo "First take $(CONF_DIR)/95-backscatter.conf out and reload Dovecot:"; \
 		echo "it asks for the plugin, and without it nothing is delivered."; exit 1; }
+	@! test -e $(CONF_DIR)/96-backscatter-milter.conf || { \
+		echo "First remove the milter: docs/milter.md, \"Upgrade and remove\". There is still"; \
+		echo "$(CONF_DIR)/96-backscatter-milter.conf."; exit 1; }
 	rm -f $(patsubst $(BUILD)/modules/%,$(DESTDIR)$(MODULE_DIR)/%,$(MODULES)) \
 		$(DESTDIR)$(LIBEXEC_DIR)/$(notdir $(SPF_SERVICE))
 	$(MAKE) uninstall-milter
