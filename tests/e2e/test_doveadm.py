@@ -90,8 +90,12 @@ def test_wrong_arguments(server, args, code, words):
 @pytest.mark.parametrize("args", [["sent", "find", "a@b"], ["sent", "count"], ["import"], ["coverage", "restart"], ["key", "list"]])
 def test_a_user_has_to_be_named(server, args):
     result = server.doveadm("backscatter", *args, check=False)
-    assert result.code == EX_USAGE
-    assert re.fullmatch(r".*Error: backscatter [a-z ]+: user is missing: -u USER, or -A for all\n", result.err), result
+    if IS_2_3:
+        assert result.code == EX_USAGE
+        assert re.fullmatch(r".*Error: backscatter [a-z ]+: user is missing: -u USER, or -A for all\n", result.err), result
+    else:
+        # Dovecot's own words and code
+        assert (result.code, result.err.count("\n")) == (EX_TEMPFAIL, 1) and "One of -u, -F, -A" in result.err, result
 
 
 @pytest.mark.parametrize("args", [["sent", "find", "a@b"], ["sent", "count"], ["import"], ["coverage"], ["sent", "add", "a@b"]])
