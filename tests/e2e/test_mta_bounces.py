@@ -4,7 +4,6 @@ for each action, delivered over LMTP and by dovecot-lda. See docs/design.md, sec
 import email
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
 
 import pytest
 
@@ -12,6 +11,7 @@ from dovecot import ALICE, Dovecot, Message
 from messages import original
 from mta import BUSY, MTAS, NOBODY, READER
 from reports import stored
+from sentlog import cover
 
 QUARANTINE = "Backscatter"
 ACTIONS = ["annotate", "quarantine", "discard", "reject"]
@@ -77,11 +77,6 @@ def log_as_sent(dovecot: Dovecot, action: str, bounce: Bounce) -> None:
         dovecot.append(ALICE, "Sent", bounce.original)
 
 
-def cover_last_months(dovecot: Dovecot) -> None:
-    since = date.today() - timedelta(days=60)
-    dovecot.do(ALICE, "backscatter", "coverage", "--since", since.isoformat())
-
-
 def assert_verdict(message: Message, verdict: str, reason: str, report_class: str = "dsn-failed") -> None:
     assert message.verdict is not None, message.raw.decode(errors="replace")
     assert (message.verdict["verdict"], message.verdict["class"], message.verdict["reason"]) == \
@@ -100,7 +95,7 @@ def assert_one_log_line(dovecot: Dovecot, bounce: Bounce, *words: str) -> None:
 def test_genuine_bounce_reaches_the_inbox(genuine, action, way, server):
     dovecot = server(action)
     log_as_sent(dovecot, action, genuine)
-    cover_last_months(dovecot)
+    cover(dovecot, since="60d")
     dovecot.deliver(way, ALICE, genuine.report)
     assert stored(dovecot) == {"INBOX": 1}
     assert_verdict(dovecot.message(ALICE), "genuine", "message-id")
@@ -110,7 +105,7 @@ def test_genuine_bounce_reaches_the_inbox(genuine, action, way, server):
 @pytest.mark.parametrize("way", WAYS)
 def test_forged_bounce_annotated(forged, way, server):
     dovecot = server("annotate")
-    cover_last_months(dovecot)
+    cover(dovecot, since="60d")
     dovecot.deliver(way, ALICE, forged.report)
     assert stored(dovecot) == {"INBOX": 1}
     assert_verdict(dovecot.message(ALICE), "backscatter", "not-sent")
@@ -121,7 +116,7 @@ def test_forged_bounce_annotated(forged, way, server):
 @pytest.mark.parametrize("way", WAYS)
 def test_forged_bounce_quarantined(forged, way, server):
     dovecot = server("quarantine")
-    cover_last_months(dovecot)
+    cover(dovecot, since="60d")
     dovecot.deliver(way, ALICE, forged.report)
     assert stored(dovecot) == {QUARANTINE: 1}
     assert QUARANTINE in dovecot.subscriptions(ALICE)
@@ -132,7 +127,7 @@ def test_forged_bounce_quarantined(forged, way, server):
 @pytest.mark.parametrize("way", WAYS)
 def test_forged_bounce_discarded(forged, way, server):
     dovecot = server("discard")
-    cover_last_months(dovecot)
+    cover(dovecot, since="60d")
     dovecot.deliver(way, ALICE, forged.report)
     assert stored(dovecot) == {}
     assert_one_log_line(dovecot, forged, "backscatter", "not-sent", "discard")
@@ -140,7 +135,7 @@ def test_forged_bounce_discarded(forged, way, server):
 
 def test_forged_bounce_rejected_over_lmtp(forged, server):
     dovecot = server("reject")
-    cover_last_months(dovecot)
+    cover(dovecot, since="60d")
     [(code, text)] = dovecot.lmtp("", [ALICE], forged.report)
     assert code == 550 and text.startswith("5.7.1 "), (code, text)
     assert stored(dovecot) == {}
@@ -149,7 +144,7 @@ def test_forged_bounce_rejected_over_lmtp(forged, server):
 
 def test_forged_bounce_is_not_rejected_by_lda(forged, server):
     dovecot = server("reject")
-    cover_last_months(dovecot)
+    cover(dovecot, since="60d")
     dovecot.deliver("lda", ALICE, forged.report)
     assert stored(dovecot) == {QUARANTINE: 1}
     assert_one_log_line(dovecot, forged, "backscatter", "not-sent", "quarantine")
@@ -161,7 +156,7 @@ def test_forged_bounce_is_not_lost_where_copies_are_the_source(bounces, action, 
     """A Sent copy is logged after the message left: too late to lose a report for its absence."""
     forged = bounces("postfix", "forged")
     dovecot = dovecot_factory(plugin={"backscatter_sources": "sent", "backscatter_action": action})
-    cover_last_months(dovecot)
+    cover(dovecot, since="60d")
     dovecot.deliver(way, ALICE, forged.report)
     assert stored(dovecot) == {QUARANTINE: 1}
     assert_verdict(dovecot.message(ALICE, QUARANTINE), "backscatter", "not-sent")

@@ -41,9 +41,10 @@ class Dovecots:
         finally:
             if not kept:
                 dovecot.stop()
-        assert kept or not dovecot.log.lines(CRASH), f"a process crashed:\n{dovecot.log}"
         if kept:
             self._keep(arguments, dovecot)
+        else:
+            assert not dovecot.log.lines(CRASH), f"a process crashed:\n{dovecot.log}"
 
     def _keep(self, arguments: str, dovecot: Dovecot) -> None:
         self._waiting.append((arguments, dovecot))

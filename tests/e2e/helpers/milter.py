@@ -317,13 +317,17 @@ class Milter:
 
     def start(self, dovecot: Dovecot) -> "Milter":
         """For this Dovecot, the first time; again, after it was killed."""
-        if not self.site_key.exists():
+        first = not self.site_key.exists()
+        if first:
             dovecot.doveadm("backscatter", "key", "generate", str(self.site_key))
             shutil.chown(self.site_key, group="mail")
             self.site_key.chmod(0o640)
         config = self.folder / "milter.conf"
         config.write_text(self._configuration(dovecot))
         self._daemon = Daemon([str(PROGRAM), "-c", str(config)], self.log, "ready$")
+        if first:
+            # It tells that coverage starts now: what a test says of it has to come later.
+            dovecot.wait_log(r'"POST /doveadm/v1 HTTP/1\.1" 200')
         return self
 
     def _configuration(self, dovecot: Dovecot) -> str:

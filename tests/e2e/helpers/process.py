@@ -163,14 +163,8 @@ class Daemon:
         return found
 
     def _look_until(self, condition: Callable[[], bool], otherwise: str) -> None:
-        """For what nobody tells."""
-        deadline = time.monotonic() + STOP_SECONDS
-        pause = 0.001
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{otherwise}:\n{self.processes()}")
-            time.sleep(pause)
-            pause = min(2 * pause, 0.05)
+        if not comes_true(condition, STOP_SECONDS):
+            raise TimeoutError(f"{otherwise}:\n{self.processes()}")
 
     def stop(self, patience: float = STOP_SECONDS) -> None:
         """SIGTERM, then SIGKILL for what is still there after a while; returns when nothing of it runs any more."""
@@ -185,12 +179,20 @@ class Daemon:
         self._reader.join(STOP_SECONDS)
 
     def _wait_for(self, idle: frozenset[str], seconds: float = STOP_SECONDS) -> None:
-        """Until no others than the idle ones run. They are not our children: they can only be looked at."""
-        deadline = time.monotonic() + seconds
-        pause = 0.002
-        while time.monotonic() < deadline and not set(processes(self.pid).values()) <= idle:
-            time.sleep(pause)
-            pause = min(2 * pause, 0.05)
+        """Until no others than the idle ones run."""
+        comes_true(lambda: set(processes(self.pid).values()) <= idle, seconds)
+
+
+def comes_true(condition: Callable[[], bool], seconds: float) -> bool:
+    """Waits for what can only be looked at, as processes that are not our children. False if it takes longer."""
+    deadline = time.monotonic() + seconds
+    pause = 0.001
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
+    return True
 
 
 def signal_to(pid: int, number: int) -> None:
